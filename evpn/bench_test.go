@@ -1,0 +1,125 @@
+package evpn
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// load returns the events that announce n MACs behind one VTEP, 100 routes
+// an UPDATE, with sequence seq.
+func load(n int, vtep netip.Addr, seq uint32) *Routes {
+	ev := &Routes{Peer: netip.MustParseAddr("10.9.9.9")}
+	for i := 0; i < n; i += 100 {
+		u := Update{Attrs: &Attrs{NextHop: vtep, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, Mobility: Mobility{Seq: seq}}}
+		for j := i; j < min(i+100, n); j++ {
+			u.Reach = append(u.Reach, Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, 1), MAC: number(j)}, Label: 200})
+		}
+		ev.Updates = append(ev.Updates, u)
+	}
+	return ev
+}
+
+func number(i int) (m MAC) {
+	m[0] = 2
+	binary.BigEndian.PutUint32(m[2:], uint32(i))
+	return m
+}
+
+func loaded() *Engine {
+	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1")})
+	e.Step(&Tick{Now: time.Unix(0, 0)})
+	e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+	e.Step(&PeerUp{Peer: netip.MustParseAddr("10.9.9.9"), Internal: true})
+	return e
+}
+
+func drain(e *Engine) (n int) {
+	for d := e.Kernel(4096); !d.Empty(); d = e.Kernel(4096) {
+		n += len(d.FDB)
+	}
+	for len(e.Changes(4096)) > 0 {
+	}
+	for len(e.Adverts(4096)) > 0 {
+	}
+	return n
+}
+
+var there2, there3 = netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")
+
+// BenchmarkAnnounce takes in 100,000 new MACs and hands them on.
+func BenchmarkAnnounce(b *testing.B) {
+	ev := load(100_000, there2, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		e := loaded()
+		e.Step(ev)
+		if n := drain(e); n != 100_000 {
+			b.Fatalf("%d FDB wishes", n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/MAC")
+}
+
+// BenchmarkMove moves 100,000 MACs to another VTEP and back.
+func BenchmarkMove(b *testing.B) {
+	e := loaded()
+	e.Step(load(100_000, there2, 0))
+	drain(e)
+	var seq uint32
+	b.ReportAllocs()
+	for b.Loop() {
+		seq++
+		to := there3
+		if seq%2 == 0 {
+			to = there2
+		}
+		e.Step(load(100_000, to, seq))
+		if n := drain(e); n != 100_000 {
+			b.Fatalf("%d FDB wishes", n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/MAC")
+}
+
+// TestSteadyEventDoesNotAllocate repeats what is known already, as a route
+// refresh does.
+func TestSteadyEventDoesNotAllocate(t *testing.T) {
+	e := loaded()
+	ev := load(100, there2, 0)
+	local := &LocalMAC{VNI: 200, MAC: MAC{2, 9}, Port: 3}
+	e.Step(ev)
+	e.Step(local)
+	drain(e)
+	if n := testing.AllocsPerRun(100, func() {
+		e.Step(ev)
+		e.Step(local)
+	}); n > 0 {
+		t.Errorf("a steady event allocates %v times", n)
+	}
+}
+
+// TestMemoryPerMAC holds the engine to its budget.
+func TestMemoryPerMAC(t *testing.T) {
+	const n, budget = 200_000, 200
+	ev := load(n, there2, 0)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	e := loaded()
+	e.Step(ev)
+	drain(e)
+	got := (heap() - before) / n
+	t.Logf("%d bytes a MAC", got)
+	if got > budget {
+		t.Errorf("the engine takes %d bytes a MAC, the budget is %d", got, budget)
+	}
+	runtime.KeepAlive(e)
+	runtime.KeepAlive(ev)
+}

@@ -1,0 +1,73 @@
+package evpn
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is what an operator decides about the routes. The engine does not
+// change it, and the caller must not once it has been handed over.
+type Config struct {
+	AS       uint32     // the own autonomous system
+	RouterID netip.Addr // IPv4; makes the route distinguishers
+
+	// Targets says how the route targets of a VNI without any of its own are
+	// made.
+	Targets TargetForm
+	// TargetAS is the administrator of Targets == TargetFixed.
+	TargetAS uint16
+
+	Duplicate DuplicateConfig
+	Limits    Limits
+
+	VNIs map[VNI]VNIConfig // VNIs that differ from the default
+
+	// EndOfRIBWait bounds how long the engine waits, after it started and
+	// after a session came up, for a peer's End-of-RIB before it takes what
+	// it knows as all there is. Zero means DefaultEndOfRIBWait.
+	EndOfRIBWait time.Duration
+	// StaleHold is how long after a peer's End-of-RIB the routes are kept
+	// that it did not repeat. Zero means DefaultStaleHold, less none.
+	StaleHold time.Duration
+	// ConfiguredPeers are those that Synced waits for.
+	ConfiguredPeers []netip.Addr
+}
+
+// DefaultEndOfRIBWait is long enough for a reflector to send a million
+// routes, and for a peer's first connection to be retried several times.
+const DefaultEndOfRIBWait = 2 * time.Minute
+
+// DefaultStaleHold is time enough for the other clients of a reflector that
+// was restarted to come back to it.
+const DefaultStaleHold = time.Minute
+
+// VNIConfig is what may be set for one VNI. Zero values mean automatic.
+type VNIConfig struct {
+	RD     RD
+	Import []Target
+	Export []RT
+
+	Duplicate *DuplicateConfig // nil: that of Config
+	Limits    *Limits          // nil: those of Config
+	// Sticky are MACs that are announced as sticky while they are local
+	// (RFC 7432 §15.2).
+	Sticky []MAC
+	// Gateways are addresses that several VTEPs have on purpose, each for its
+	// own hosts: they are nobody's binding, and never a duplicate.
+	Gateways []netip.Addr
+}
+
+// TargetForm is a way to derive a route target from a VNI.
+type TargetForm uint8
+
+const (
+	// TargetAuto exports (AS & 0xffff):VNI and imports *:VNI, as FRR and
+	// Cumulus do.
+	TargetAuto TargetForm = iota
+	// TargetRFC8365 exports and imports AS:(0x10000000|VNI)
+	// (RFC 8365 §5.1.2.1). It needs a 2-byte AS.
+	TargetRFC8365
+	// TargetFixed exports and imports N:VNI with one N for the whole
+	// fabric, where every node has an AS of its own.
+	TargetFixed
+)

@@ -1,0 +1,37 @@
+// Package evpn is the rules of EVPN (RFC 7432, RFC 8365) for a VTEP, as a
+// deterministic state machine without goroutines, locks, clocks or I/O.
+//
+// # The idea
+//
+// A VXLAN network (VNI) is a bridge stretched over many hosts. What a bridge
+// learns by flooding, which MAC is behind which port, the hosts tell each
+// other by BGP: a type 2 route says "MAC m, and perhaps address i, is behind
+// my VTEP"; a type 3 route says "send me a copy of what has to go to all in
+// this VNI". The Engine takes in what the kernel sees locally and what the
+// peers say, and gives out what to tell the peers and what the kernel should
+// hold:
+//
+//	kernel:  VNIUp LocalMAC LocalIP ...          -+          +-> Kernel()  flood lists, FDB, neighbors
+//	peers:   PeerUp Routes EndOfRIB PeerDown ...  +-> Step --+-> Adverts() type 2 and type 3 routes
+//	clock:   Tick                                -+          +-> Changes() for watchers
+//
+// # What holds
+//
+//   - What is wanted is a function of what is known now, never of the order
+//     in which it became known. The exception is what an RFC says: the
+//     mobility sequence of a MAC (RFC 7432 §15) remembers that it moved.
+//   - Step only takes in and marks what may have changed; the outputs are
+//     worked out when they are fetched. A consumer that is slow finds each
+//     object once, in its latest state, however often it changed.
+//   - The outputs come in an order that depends on the inputs only.
+//   - A route costs what it carries: one that no VNI imports is counted and
+//     forgotten, and asked for again when a VNI comes that wants it.
+//
+// # Where to look
+//
+// A route comes in (rib.go), finds the VNIs that import it (target.go), and
+// becomes a path of a MAC (mac.go) or of a flood list (flood.go). Which path
+// of a MAC wins is selection.go; how a MAC that is here and one that is there
+// are weighed is mobility.go; whose an IP address is is neighbor.go. What we
+// announce ourselves is advert.go.
+package evpn

@@ -1,0 +1,235 @@
+package evpn
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// DuplicateConfig is when a MAC or IP address counts as used by two hosts at
+// once (RFC 7432 §15.1; RFC 9161 §3.7 for IP addresses): when it moved Moves
+// times within Window.
+type DuplicateConfig struct {
+	Off    bool
+	Moves  int           // zero means DefaultDuplicateMoves
+	Window time.Duration // zero means DefaultDuplicateWindow
+	// Recover is after which time a frozen address is let go again. Zero
+	// means never: by Unfreeze alone.
+	Recover time.Duration
+}
+
+// The defaults of RFC 7432 §15.1.
+const (
+	DefaultDuplicateMoves  = 5
+	DefaultDuplicateWindow = 180 * time.Second
+)
+
+// moves is how often a MAC or an IP address changed its place lately, and
+// that it is frozen when that was too often.
+type moves struct {
+	times  []time.Time // ascending, within the window
+	frozen bool
+	since  time.Time
+}
+
+// count adds a move and tells whether that is one too many under c. The
+// times it keeps are no more than it needs to tell.
+func (m *moves) count(now time.Time, c *DuplicateConfig) bool {
+	m.expire(now, c)
+	m.times = append(m.times, now)
+	if len(m.times) < c.Moves {
+		return false
+	}
+	m.frozen, m.since = true, now
+	return true
+}
+
+func (m *moves) expire(now time.Time, c *DuplicateConfig) {
+	for len(m.times) > 0 && now.Sub(m.times[0]) >= c.Window {
+		m.times = m.times[1:]
+	}
+}
+
+// filled returns c with its defaults.
+func (c DuplicateConfig) filled() DuplicateConfig {
+	c.Moves = cmp.Or(c.Moves, DefaultDuplicateMoves)
+	c.Window = cmp.Or(c.Window, DefaultDuplicateWindow)
+	return c
+}
+
+// moved tells whether going from p to q, to which path x leads, is a move of
+// a host (RFC 7432 §15): from one place straight to another, with a higher
+// sequence. To fall back to another route after a withdrawal is none, nor is
+// what a lost session brings about, nor a gateway that shows in many places.
+func moved(p, q place, x *path) bool {
+	return p.where != nowhere && q.where != nowhere && (p.where != q.where || p.where == there && p.dest != q.dest) &&
+		q.seq > p.seq && !p.stale && !q.stale && (x == nil || !x.attrs.DefaultGateway)
+}
+
+// countMove counts the move of m from where it is to next, and returns where
+// it is to be: at next, or where it is and frozen there, if it moved too
+// often (RFC 7432 §15.1).
+func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
+	if v.duplicate.Off {
+		return next
+	}
+	if m.moves == nil {
+		m.moves = &moves{}
+	}
+	if !m.moves.count(e.now, &v.duplicate) {
+		return next
+	}
+	key := MACKey{v.id, addr}
+	e.thaws.add(e.now, v.duplicate.Recover, thaw{mac: key})
+	e.alarms.raise(Alarm{
+		Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr,
+		Text: fmt.Sprintf("MAC %v in VNI %v moved %d times within %v, as if two hosts used it, and is frozen at %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
+			addr, v.id, v.duplicate.Moves, v.duplicate.Window, whereabouts(m.place), v.id, addr),
+	})
+	return frozenAt(m.place)
+}
+
+// frozenAt returns p as a frozen MAC has it: behind a VTEP no local frame
+// may take its entry away.
+func frozenAt(p place) place {
+	if p.where == there {
+		p.sticky = true
+	}
+	return p
+}
+
+// hold returns where a frozen MAC is to be: where it was frozen, whatever is
+// heard of it, as long as that is still vouched for; else at next, and not
+// frozen any more.
+func (e *Engine) hold(v *vni, addr MAC, m *mac, next place) place {
+	switch p := m.place; p.where {
+	case here:
+		if l := m.loc; l != nil && l.present {
+			p.port = l.port
+			return p
+		}
+	case there:
+		if slices.ContainsFunc(m.paths, func(x path) bool { return x.attrs.NextHop == p.dest.VTEP && x.unusableMAC(v.vtep) == "" }) {
+			return p
+		}
+	}
+	e.release(v, addr, m)
+	return next
+}
+
+// release ends that a MAC is frozen.
+func (e *Engine) release(v *vni, addr MAC, m *mac) {
+	m.moves = nil
+	e.alarms.clear(Alarm{Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr})
+	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+}
+
+// countFlip is countMove for an address that another MAC claims (RFC 9161
+// §3.7).
+func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
+	if v.duplicate.Off {
+		return next
+	}
+	if h.moves == nil {
+		h.moves = &moves{}
+	}
+	if !h.moves.count(e.now, &v.duplicate) {
+		return next
+	}
+	e.thaws.add(e.now, v.duplicate.Recover, thaw{ip: IPKey{v.id, ip}})
+	e.alarms.raise(Alarm{
+		Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip,
+		Text: fmt.Sprintf("%v in VNI %v changed its MAC %d times within %v, lately from %v to %v, as if two hosts used it, and is frozen with the first: find the second host, then evpnctl mac unfreeze --vni %v %v",
+			ip, v.id, v.duplicate.Moves, v.duplicate.Window, h.place.mac, next.mac, v.id, ip),
+	})
+	return h.place
+}
+
+// releaseHost ends that an address is frozen.
+func (e *Engine) releaseHost(v *vni, ip netip.Addr, h *host) {
+	h.moves = nil
+	e.alarms.clear(Alarm{Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip})
+	e.changes.push(Change{Kind: ChangeNeigh, VNI: v.id, IP: ip})
+}
+
+// unfreeze lets a MAC or an address go by command.
+func (e *Engine) unfreeze(ev *Unfreeze) {
+	if ev.IP.IsValid() {
+		e.thaw([]thaw{{ip: IPKey{ev.VNI, ev.IP}}})
+	} else {
+		e.thaw([]thaw{{mac: MACKey{ev.VNI, ev.MAC}}})
+	}
+}
+
+// thaw names a MAC or an address that is to be let go; one of them is set.
+type thaw struct {
+	at  time.Time
+	mac MACKey
+	ip  IPKey
+}
+
+// thaw lets go what is frozen still.
+func (e *Engine) thaw(list []thaw) {
+	for _, t := range list {
+		if v := e.vnis[t.mac.VNI]; v != nil {
+			if m := v.macs[t.mac.MAC]; m != nil && m.frozen() {
+				e.release(v, t.mac.MAC, m)
+				e.choose(v, t.mac.MAC, m)
+				m.moves = nil // that was none
+				e.tidy(v, t.mac.MAC, m)
+			}
+		}
+		if v := e.vnis[t.ip.VNI]; v != nil {
+			if h := v.hosts[t.ip.IP]; h != nil && h.frozen() {
+				e.releaseHost(v, t.ip.IP, h)
+				e.chooseHost(v, t.ip.IP, h)
+				h.moves = nil
+			}
+		}
+	}
+}
+
+// thaws are what is to be let go by time, in no order: they are few, and
+// mostly let go by command.
+type thaws struct {
+	list  []thaw
+	first time.Time // the earliest of list; zero when there is none
+}
+
+func (t *thaws) add(now time.Time, after time.Duration, x thaw) {
+	if after <= 0 {
+		return
+	}
+	x.at = now.Add(after)
+	t.list = append(t.list, x)
+	t.note(x.at)
+}
+
+func (t *thaws) note(at time.Time) {
+	if t.first.IsZero() || at.Before(t.first) {
+		t.first = at
+	}
+}
+
+func (t *thaws) next() time.Time { return t.first }
+
+// due takes out those whose time has come.
+func (t *thaws) due(now time.Time) []thaw {
+	if t.first.IsZero() || now.Before(t.first) {
+		return nil
+	}
+	var out, rest []thaw
+	t.first = time.Time{}
+	for _, x := range t.list {
+		if now.Before(x.at) {
+			rest = append(rest, x)
+			t.note(x.at)
+		} else {
+			out = append(out, x)
+		}
+	}
+	t.list = rest
+	return out
+}

@@ -1,0 +1,194 @@
+package evpn
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Engine is the state machine. It is not safe for concurrent use: one
+// goroutine owns it.
+type Engine struct {
+	cfg Config
+	now time.Time // of the latest Tick
+
+	peers   map[netip.Addr]*peer
+	vnis    map[VNI]*vni
+	imports importIndex
+	origins map[RD][]origin // which VNIs hold routes of an RD
+	vteps   map[netip.Addr]*vtep
+	rds     rdTable
+	alarms  alarmSet
+
+	start   time.Time // of the first Tick
+	synced  bool
+	refresh refresh
+
+	history history
+	thaws   thaws
+	probes  []Probe // to be handed out, at most maxProbes
+
+	flood   queue[floodKey]
+	fdb     queue[MACKey]
+	neigh   queue[IPKey]
+	adverts adverts
+	changes changes
+
+	matched []VNI // scratch space of Routes
+}
+
+// New returns an engine that knows nothing yet. It does nothing that waits
+// until its first Tick.
+func New(cfg Config) *Engine {
+	e := &Engine{
+		peers:   make(map[netip.Addr]*peer),
+		vnis:    make(map[VNI]*vni),
+		origins: make(map[RD][]origin),
+		vteps:   make(map[netip.Addr]*vtep),
+	}
+	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
+	e.cfg = cfg
+	e.rds.configure(cfg.VNIs)
+	e.checkTargets()
+	return e
+}
+
+// Step takes one event in. What follows from it is to be fetched with
+// Kernel, Adverts, Refresh and Changes; to leave one of them unfetched for
+// ever makes it grow to one mark for each object.
+//
+// Events that name a VNI which is not up, and values that cannot be (a group
+// MAC, an unspecified address), are ignored.
+func (e *Engine) Step(ev Event) {
+	switch ev := ev.(type) {
+	case *Routes:
+		e.routes(ev)
+	case *LocalMAC:
+		e.localMAC(ev)
+	case *LocalMACGone:
+		e.localMACGone(ev)
+	case *LocalIP:
+		e.localIP(ev)
+	case *LocalIPGone:
+		e.localIPGone(ev)
+	case *Unfreeze:
+		e.unfreeze(ev)
+	case *VNIUp:
+		e.vniUp(ev)
+	case *VNIDown:
+		e.vniDown(ev)
+	case *PeerUp:
+		e.peerUp(ev)
+	case *PeerDown:
+		e.peerDown(ev)
+	case *EndOfRIB:
+		e.endOfRIB(ev)
+	case *Configure:
+		e.configure(ev)
+	case *Tick:
+		e.tick(ev.Now)
+	default:
+		panic(fmt.Sprintf("evpn: unknown event %T", ev))
+	}
+}
+
+func (e *Engine) tick(now time.Time) {
+	if e.start.IsZero() {
+		e.start = now
+	}
+	e.now = now
+	for _, p := range e.sortedPeers() {
+		if !p.expire.IsZero() && !now.Before(p.expire) {
+			e.sweep(p)
+		}
+	}
+	e.thaw(e.thaws.due(now))
+	e.checkSynced()
+}
+
+// Deadline returns the earliest time at which a Tick is needed; ok is false
+// when nothing waits.
+func (e *Engine) Deadline() (t time.Time, ok bool) {
+	earliest := func(at time.Time) {
+		if !ok || at.Before(t) {
+			t, ok = at, true
+		}
+	}
+	for _, p := range e.peers {
+		if !p.expire.IsZero() {
+			earliest(p.expire)
+		}
+	}
+	if at := e.thaws.next(); !at.IsZero() {
+		earliest(at)
+	}
+	if !e.synced {
+		earliest(e.start.Add(e.endOfRIBWait()))
+	}
+	if e.refresh.wanted {
+		earliest(e.refresh.at())
+	}
+	return t, ok
+}
+
+// Synced tells whether all that the peers have to say is known: every
+// configured peer has sent its End-of-RIB, or the wait for it is over. Until
+// then what the kernel holds from before is to be left alone; from then on
+// what is not wanted may be removed. Once true it stays true.
+func (e *Engine) Synced() bool { return e.synced }
+
+func (e *Engine) checkSynced() {
+	if e.synced || e.start.IsZero() {
+		return
+	}
+	waited := !e.now.Before(e.start.Add(e.endOfRIBWait()))
+	all := len(e.cfg.ConfiguredPeers) > 0 &&
+		!slices.ContainsFunc(e.cfg.ConfiguredPeers, func(a netip.Addr) bool {
+			p := e.peers[a]
+			return p == nil || !p.endOfRIB
+		})
+	e.synced = waited || all
+}
+
+func (e *Engine) endOfRIBWait() time.Duration {
+	return cmp.Or(e.cfg.EndOfRIBWait, DefaultEndOfRIBWait)
+}
+
+func (e *Engine) staleHold() time.Duration {
+	return cmp.Or(e.cfg.StaleHold, DefaultStaleHold)
+}
+
+// refresh is the wish to be told all routes again, at most once a second, so
+// that a thousand VNIs that come one after the other do not ask a thousand
+// times.
+type refresh struct {
+	wanted bool
+	last   time.Time
+}
+
+const refreshEvery = time.Second
+
+func (r *refresh) at() time.Time { return r.last.Add(refreshEvery) }
+
+// Refresh tells whether the peers are to be asked for all their routes again
+// (RFC 2918), because some were not kept that are wanted now. It forgets the
+// wish.
+func (e *Engine) Refresh() bool {
+	if !e.refresh.wanted || e.now.Before(e.refresh.at()) {
+		return false
+	}
+	e.refresh = refresh{last: e.now}
+	return true
+}
+
+// wantRefresh is to be called when a VNI imports what may have been dropped.
+func (e *Engine) wantRefresh() {
+	for _, p := range e.peers {
+		if p.up {
+			e.refresh.wanted = true
+			return
+		}
+	}
+}

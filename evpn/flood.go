@@ -1,0 +1,110 @@
+package evpn
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// floodKey names a destination of a VNI's replication list.
+type floodKey struct {
+	vni  VNI
+	dest Dest
+}
+
+// floodID is the identity of one peer's copy of a type 3 route in a VNI.
+type floodID struct {
+	rd   RD
+	tag  uint32
+	ip   netip.Addr
+	peer netip.Addr
+}
+
+func floodIDOf(x *path) floodID { return floodID{x.rd, x.tag(), x.ip, x.peer.addr} }
+
+func (a floodID) compare(b floodID) int {
+	return cmp.Or(a.rd.Compare(b.rd), cmp.Compare(a.tag, b.tag), a.ip.Compare(b.ip), a.peer.Compare(b.peer))
+}
+
+func (v *vni) sortedFloodIDs() []floodID {
+	ids := make([]floodID, 0, len(v.floodPaths))
+	for id := range v.floodPaths {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, floodID.compare)
+	return ids
+}
+
+// floodDest returns where a copy of flooded frames goes because of the type
+// 3 route x, or why nowhere. Frames go to the tunnel endpoint of the PMSI
+// attribute, else to the next hop (RFC 8365 §5.1.3, §9).
+func (v *vni) floodDest(x *path) (Dest, string) {
+	if why := x.unusable(v.vtep); why != "" {
+		return Dest{}, why
+	}
+	t := x.attrs.PMSI
+	switch {
+	case !t.Present:
+		return Dest{}, "it has no PMSI tunnel attribute (RFC 7432 §11.2)"
+	case t.Type != IngressReplication:
+		return Dest{}, "its PMSI tunnel is not ingress replication (RFC 8365 §9)"
+	}
+	d := Dest{VTEP: x.attrs.NextHop}
+	if t.Endpoint.IsValid() && !t.Endpoint.IsUnspecified() {
+		d.VTEP = t.Endpoint
+	}
+	if t.Label != 0 && t.Label != v.id {
+		d.VNI = t.Label
+	}
+	switch {
+	case d.VTEP == v.vtep:
+		return Dest{}, "its tunnel endpoint is this VTEP itself"
+	case d.VTEP.IsMulticast() || d.VTEP.IsLoopback() || d.VTEP.Is4() != v.vtep.Is4():
+		return Dest{}, "its tunnel endpoint " + d.VTEP.String() + " is no VTEP's address that can be reached from " + v.vtep.String()
+	}
+	return d, ""
+}
+
+func (e *Engine) setFlood(v *vni, x path) {
+	id := floodIDOf(&x)
+	if old, ok := v.floodPaths[id]; ok {
+		e.countFlood(v, &old, -1)
+	}
+	v.floodPaths[id] = x
+	e.countFlood(v, &x, 1)
+}
+
+func (e *Engine) dropFlood(v *vni, id floodID) {
+	if x, ok := v.floodPaths[id]; ok {
+		delete(v.floodPaths, id)
+		e.countFlood(v, &x, -1)
+	}
+}
+
+// countFlood keeps the replication list when a type 3 route comes (by = 1)
+// or goes (by = -1): a destination is on it while any copy of any route asks
+// for it.
+func (e *Engine) countFlood(v *vni, x *path, by int) {
+	e.count(v, x, by)
+	d, _ := v.floodDest(x)
+	if !d.VTEP.IsValid() {
+		return
+	}
+	before := v.flood[d] > 0
+	v.flood[d] += by
+	after := v.flood[d] > 0
+	if !after {
+		delete(v.flood, d)
+	}
+	if before != after {
+		e.flood.push(floodKey{v.id, d})
+		e.vtep(d.VTEP, func(t *vtep) { t.floods += by })
+	}
+	if d.VTEP != x.attrs.NextHop {
+		e.alarms.count(Alarm{
+			Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP,
+			Text: "the type 3 route of VNI " + v.id.String() + " floods to " + d.VTEP.String() + " but its next hop is " + x.attrs.NextHop.String() +
+				": a router on the way changed the next hop; set next-hop-unchanged there",
+		}, by)
+	}
+}

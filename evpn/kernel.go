@@ -1,0 +1,66 @@
+package evpn
+
+// Kernel returns wishes for about max objects that may have changed since it
+// was last asked, and forgets that they did. When there is more than fits,
+// it comes in the order in which it has to be done: destinations join the
+// flood lists before MACs point to them, and leave after the last MAC went.
+func (e *Engine) Kernel(max int) Delta {
+	var d Delta
+	var last []Flood
+	for _, k := range e.flood.take(e.flood.len()) {
+		if f := e.wantFlood(k); f.Want {
+			d.Flood = append(d.Flood, f)
+		} else {
+			last = append(last, f)
+		}
+	}
+	for _, k := range e.fdb.take(max - len(d.Flood)) {
+		d.FDB = append(d.FDB, e.wantFDB(k))
+	}
+	if e.fdb.len() == 0 {
+		for _, k := range e.neigh.take(max - len(d.Flood) - len(d.FDB)) {
+			d.Neigh = append(d.Neigh, e.wantNeigh(k))
+		}
+	}
+	d.Probe, e.probes = e.probes, nil
+	if e.fdb.len()+e.neigh.len() == 0 {
+		d.Flood = append(d.Flood, last...)
+	} else {
+		for _, f := range last {
+			e.flood.push(floodKey{f.VNI, f.Dest})
+		}
+	}
+	return d
+}
+
+func (e *Engine) wantFlood(k floodKey) Flood {
+	f := Flood{VNI: k.vni, Dest: k.dest}
+	if v := e.vnis[k.vni]; v != nil {
+		f.Want = v.flood[k.dest] > 0
+	}
+	return f
+}
+
+func (e *Engine) wantFDB(k MACKey) FDB {
+	f := FDB{VNI: k.VNI, MAC: k.MAC}
+	v := e.vnis[k.VNI]
+	if v == nil {
+		return f
+	}
+	if m := v.macs[k.MAC]; m != nil && m.place.where == there {
+		f.Dest, f.Sticky, f.Want = m.place.dest, m.place.sticky, true
+	}
+	return f
+}
+
+func (e *Engine) wantNeigh(k IPKey) Neigh {
+	n := Neigh{VNI: k.VNI, IP: k.IP}
+	v := e.vnis[k.VNI]
+	if v == nil {
+		return n
+	}
+	if h := v.hosts[k.IP]; h != nil && h.place.where == there {
+		n.MAC, n.Router, n.Want = h.place.mac, h.place.router, true
+	}
+	return n
+}

@@ -1,0 +1,209 @@
+package evpn
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// mac is all that is known of one MAC in one VNI.
+type mac struct {
+	paths []path // in the order of path.compare
+	place place  // where it is, as chosen
+	loc   *local // nil unless something local is known of it
+	moves *moves // nil unless it moved lately, or is frozen
+}
+
+// place is where a MAC is.
+type place struct {
+	where  where
+	sticky bool
+	stale  bool
+	seq    uint32
+	dest   Dest // there
+	port   int  // here
+}
+
+type where uint8
+
+const (
+	nowhere where = iota
+	here          // behind a local port
+	there         // behind a remote VTEP
+)
+
+// sameEntry tells whether p and o ask for the same FDB entry.
+func (p place) sameEntry(o place) bool {
+	if p.where != there || o.where != there {
+		return (p.where == there) == (o.where == there)
+	}
+	return p.dest == o.dest && p.sticky == o.sticky
+}
+
+func (v *vni) mac(addr MAC) *mac {
+	m := v.macs[addr]
+	if m == nil {
+		m = &mac{}
+		v.macs[addr] = m
+	}
+	return m
+}
+
+// find returns where in m.paths the path with x's identity is, or belongs.
+// (slices.BinarySearchFunc would make x escape, an allocation a route.)
+func (m *mac) find(x *path) (int, bool) {
+	lo, hi := 0, len(m.paths)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		c := m.paths[mid].compare(x)
+		switch {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return lo, false
+}
+
+func (m *mac) binds(ip netip.Addr) bool {
+	return slices.ContainsFunc(m.paths, func(x path) bool { return x.ip == ip })
+}
+
+func (e *Engine) setPath(v *vni, addr MAC, x path) {
+	m := v.mac(addr)
+	i, found := m.find(&x)
+	again := found && m.paths[i].agrees(&x)
+	if found {
+		e.countRewritten(&m.paths[i], -1)
+		m.paths[i] = x
+		e.countRewritten(&x, 1)
+	} else {
+		if m.paths == nil {
+			m.paths = make([]path, 0, 1) // most MACs have one route
+		}
+		m.paths = slices.Insert(m.paths, i, x)
+		e.count(v, &x, 1)
+	}
+	if !e.choose(v, addr, m) && !again {
+		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+	}
+	if bindable(x.ip) {
+		e.claim(v, x.ip, addr)
+	}
+}
+
+func (e *Engine) dropPath(v *vni, addr MAC, m *mac, i int) {
+	x := m.paths[i]
+	e.count(v, &x, -1)
+	m.paths = slices.Delete(m.paths, i, i+1)
+	if !e.choose(v, addr, m) {
+		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+	}
+	if bindable(x.ip) {
+		e.unclaim(v, x.ip, addr)
+	}
+	e.tidy(v, addr, m)
+}
+
+// tidy forgets m when nothing is known of it any more. Its sequence number
+// goes with it: nobody else has a route left to compare it with.
+func (e *Engine) tidy(v *vni, addr MAC, m *mac) {
+	if len(m.paths) == 0 && (m.loc == nil || m.loc.idle()) {
+		delete(v.macs, addr)
+		e.alarms.clear(Alarm{Kind: AlarmSequence, VNI: v.id, MAC: addr})
+	}
+}
+
+func (m *mac) frozen() bool { return m.moves != nil && m.moves.frozen }
+
+// judge returns where m should be by all that is known of it, and the path
+// that leads there.
+func (v *vni) judge(m *mac) (place, *path) {
+	var p place
+	x := m.best(v.vtep, netip.Addr{})
+	if x != nil {
+		p = place{
+			where: there, dest: v.destOf(x), seq: x.attrs.Mobility.Seq,
+			sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
+		}
+	}
+	if l := m.loc; l != nil && l.present {
+		if wins, _ := l.beats(v.vtep, x); wins {
+			return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, nil
+		}
+	}
+	return p, x
+}
+
+// choose works out where m is and marks what follows from a change. It tells
+// whether there was one. Without one the MAC may still look different: which
+// routes there are shows in its addresses and in the reason for its place.
+func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
+	prev := m.place
+	next, x := v.judge(m)
+	if m.frozen() {
+		next = e.hold(v, addr, m, next)
+	} else if moved(prev, next, x) {
+		next = e.countMove(v, addr, m, next)
+	}
+	if l := m.loc; l != nil && next.where != here {
+		// The remote entry takes the local one's place in the bridge. Only
+		// a new frame from the host is evidence again.
+		l.present = false
+	}
+	if prev == next {
+		return false
+	}
+	m.place = next
+	key := MACKey{v.id, addr}
+	e.history.record(e.now, key, prev, next, x)
+	e.countPlace(v, prev, -1)
+	e.countPlace(v, next, 1)
+	if !prev.sameEntry(next) {
+		e.fdb.push(key)
+	}
+	if prev.where == here || next.where == here {
+		e.adverts.queue.push(key)
+	}
+	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: addr})
+	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+	e.chooseHostsOf(v, m)
+	return true
+}
+
+// destOf returns where frames along x go.
+func (v *vni) destOf(x *path) Dest {
+	d := Dest{VTEP: x.attrs.NextHop}
+	if x.label != v.id {
+		d.VNI = x.label
+	}
+	return d
+}
+
+func (e *Engine) countPlace(v *vni, p place, by int) {
+	switch p.where {
+	case here:
+		v.localMACs += by
+	case there:
+		v.remoteMACs += by
+		e.vtep(p.dest.VTEP, func(t *vtep) { t.macs += by })
+	}
+}
+
+// vtep is what points to a remote VTEP.
+type vtep struct{ macs, floods int }
+
+func (e *Engine) vtep(addr netip.Addr, change func(*vtep)) {
+	t := e.vteps[addr]
+	if t == nil {
+		t = &vtep{}
+		e.vteps[addr] = t
+	}
+	change(t)
+	if *t == (vtep{}) {
+		delete(e.vteps, addr)
+	}
+	e.changes.push(Change{Kind: ChangeVTEP, IP: addr})
+}

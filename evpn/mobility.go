@@ -1,0 +1,130 @@
+package evpn
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+)
+
+// local is what is known of a MAC on this host.
+type local struct {
+	present bool // behind a port now, and not beaten by a remote route
+	fixed   bool // configured on its port
+	static  bool // sticky, because it is fixed or the configuration says so
+	port    int
+	// seq is the mobility sequence it is announced with, or was. It is the
+	// one thing that remembers the past: a MAC comes here with a sequence
+	// above every route that others know of it (RFC 7432 §15), and does not
+	// go below its own while any of those is left.
+	seq   uint32
+	bound []netip.Addr // local bindings, ascending
+	told  []told       // routes that are announced for it
+}
+
+// idle tells whether l holds nothing that is worth keeping.
+func (l *local) idle() bool { return !l.present && len(l.bound) == 0 && len(l.told) == 0 }
+
+func (m *mac) local() *local {
+	if m.loc == nil {
+		m.loc = &local{}
+	}
+	return m.loc
+}
+
+// beats tells whether the local host wins over the best remote route x, and
+// by which rule. An operator's static entry is never given up: it stands in
+// the kernel by someone else's hand.
+func (l *local) beats(own netip.Addr, x *path) (bool, string) {
+	switch {
+	case x == nil:
+		return true, "no route for it from elsewhere"
+	case l.static:
+		return true, "static here"
+	case x.stale():
+		return true, ruleFresh
+	case x.attrs.DefaultGateway:
+		return true, ruleGateway
+	case x.attrs.Mobility.Sticky:
+		return false, ruleSticky
+	case l.seq != x.attrs.Mobility.Seq:
+		return l.seq > x.attrs.Mobility.Seq, ruleSeq
+	}
+	return own.Compare(x.attrs.NextHop) < 0, ruleVTEP
+}
+
+// localMAC takes a MAC that the bridge has behind a local port. Where it was
+// elsewhere, or nowhere, until now, that is a move to here.
+func (e *Engine) localMAC(ev *LocalMAC) {
+	v := e.vnis[ev.VNI]
+	if v == nil || !ev.MAC.IsHost() {
+		return
+	}
+	if !e.admitMAC(v, ev) {
+		return
+	}
+	m := v.mac(ev.MAC)
+	l := m.local()
+	if !l.present {
+		e.arrive(v, ev, m)
+	}
+	l.present, l.port, l.fixed = true, ev.Port, ev.Static
+	l.static = ev.Static || slices.Contains(v.sticky, ev.MAC)
+	e.choose(v, ev.MAC, m)
+	if m.place.where == there {
+		// It was refused. The frame that brought it may have moved the
+		// bridge's entry to the port, so the remote entry is wished again.
+		e.fdb.push(MACKey{v.id, ev.MAC})
+		if m.place.sticky && !m.frozen() {
+			e.alarms.raise(Alarm{
+				Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC,
+				Text: "MAC " + ev.MAC.String() + " in VNI " + v.id.String() + " is sticky behind VTEP " + m.place.dest.VTEP.String() +
+					", but a local port sent from it: find the host that uses its address",
+			})
+		}
+	}
+	e.tidy(v, ev.MAC, m)
+}
+
+// arrive gives a MAC that has just come here its sequence: one more than the
+// highest of all routes known for it.
+func (e *Engine) arrive(v *vni, ev *LocalMAC, m *mac) {
+	l := m.loc
+	var highest uint32
+	rivals := false
+	for i := range m.paths {
+		x := &m.paths[i]
+		if x.attrs.DefaultGateway {
+			continue // a gateway is in several places on purpose (RFC 7432 §10.1)
+		}
+		rivals, highest = true, max(highest, x.attrs.Mobility.Seq)
+		e.probe(Probe{v.id, x.ip, ev.MAC})
+	}
+	if !rivals {
+		return
+	}
+	if highest == math.MaxUint32 {
+		e.alarms.raise(Alarm{
+			Kind: AlarmSequence, VNI: v.id, MAC: ev.MAC,
+			Text: "MAC " + ev.MAC.String() + " in VNI " + v.id.String() + " has reached the highest mobility sequence, so its moves can not be told any more: " +
+				"stop what makes it move, then withdraw it everywhere",
+		})
+		l.seq = highest
+		return
+	}
+	l.seq = max(l.seq, highest+1)
+}
+
+// localMACGone takes that a MAC is behind no local port any more.
+func (e *Engine) localMACGone(ev *LocalMACGone) {
+	v := e.vnis[ev.VNI]
+	if v == nil {
+		return
+	}
+	delete(v.refused, ev.MAC)
+	if m := v.macs[ev.MAC]; m != nil && m.loc != nil && m.loc.present {
+		m.loc.present = false
+		e.choose(v, ev.MAC, m)
+		e.tidy(v, ev.MAC, m)
+	}
+	e.admitNext(v)
+}

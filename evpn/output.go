@@ -1,0 +1,62 @@
+package evpn
+
+import "net/netip"
+
+// Dest is where frames to a remote MAC or flood list go.
+type Dest struct {
+	VTEP netip.Addr // the outer destination address
+	// VNI is the number the remote VTEP asked for in its label, when it is
+	// not the local one (RFC 8365 §5.1: locally assigned VNIs); else 0.
+	VNI VNI
+}
+
+// Delta is a list of wishes about the kernel: for each object that may have
+// changed, what is wanted of it now. It says nothing about other objects.
+// Within a list each object stands once.
+//
+// Additions are to be made in the order Flood, FDB, Neigh, and removals the
+// other way round; a changed FDB entry is to be replaced in place.
+type Delta struct {
+	Flood []Flood
+	FDB   []FDB
+	Neigh []Neigh
+	Probe []Probe // questions, to be put once; they may be dropped
+}
+
+// Empty tells whether d asks for nothing.
+func (d *Delta) Empty() bool { return len(d.Flood)+len(d.FDB)+len(d.Neigh)+len(d.Probe) == 0 }
+
+// Flood is one destination of a VNI's head-end replication list: a copy of
+// every broadcast, unknown unicast and multicast frame goes there
+// (RFC 8365 §9).
+type Flood struct {
+	VNI  VNI
+	Dest Dest
+	Want bool // false: not to be there
+}
+
+// FDB is a remote MAC: the VXLAN device sends its frames to Dest.
+type FDB struct {
+	VNI    VNI
+	MAC    MAC
+	Dest   Dest
+	Sticky bool // the bridge must not move it to a local port (RFC 7432 §15.2)
+	Want   bool // false: not to be there, or local now
+}
+
+// Neigh is the address of a remote host, from which the bridge answers ARP
+// and ND for it (RFC 9161).
+type Neigh struct {
+	VNI    VNI
+	IP     netip.Addr
+	MAC    MAC
+	Router bool // an IPv6 router (RFC 9047 R flag)
+	Want   bool
+}
+
+// Advert is a route to announce, or to withdraw when Attrs is nil; then only
+// its NLRI counts.
+type Advert struct {
+	Reach
+	Attrs *Attrs
+}

@@ -1,0 +1,174 @@
+package evpn
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// peer is a BGP neighbor as far as routes are concerned. A route is fresh
+// while the session that brought it stands; the session's number tells a
+// route that an earlier one brought.
+type peer struct {
+	addr     netip.Addr
+	routerID netip.Addr
+	internal bool
+
+	up       bool
+	endOfRIB bool
+	session  uint32
+	expire   time.Time // when stale routes go; zero when there are none
+
+	routes  int
+	ignored uint64
+}
+
+func (e *Engine) peer(addr netip.Addr) *peer {
+	p := e.peers[addr]
+	if p == nil {
+		p = &peer{addr: addr}
+		e.peers[addr] = p
+	}
+	return p
+}
+
+func (e *Engine) sortedPeers() []*peer {
+	s := make([]*peer, 0, len(e.peers))
+	for _, p := range e.peers {
+		s = append(s, p)
+	}
+	slices.SortFunc(s, func(a, b *peer) int { return a.addr.Compare(b.addr) })
+	return s
+}
+
+func (e *Engine) peerUp(ev *PeerUp) {
+	p := e.peer(ev.Peer)
+	e.identify(p, ev)
+	p.up, p.endOfRIB = true, false
+	p.session++
+	if p.routes > 0 {
+		// What an earlier session brought is stale until it is sent again.
+		// A peer that never sends End-of-RIB must not keep it for ever.
+		p.expire = e.now.Add(e.endOfRIBWait())
+	}
+	e.rejudge(p)
+}
+
+// identify notes who p is. Another may sit at the address of one whose routes
+// are still known: these are judged as its own from now on.
+func (e *Engine) identify(p *peer, ev *PeerUp) {
+	recount := func(by int) {
+		for _, v := range e.vnis {
+			for _, m := range v.macs {
+				for i := range m.paths {
+					if m.paths[i].peer == p {
+						e.countRewritten(&m.paths[i], by)
+					}
+				}
+			}
+			for _, x := range v.floodPaths {
+				if x.peer == p {
+					e.countRewritten(&x, by)
+				}
+			}
+		}
+	}
+	other := p.routes > 0 && (p.routerID != ev.RouterID || p.internal != ev.Internal)
+	if other {
+		recount(-1)
+	}
+	p.routerID, p.internal = ev.RouterID, ev.Internal
+	if other {
+		recount(1)
+	}
+}
+
+func (e *Engine) peerDown(ev *PeerDown) {
+	p := e.peers[ev.Peer]
+	if p == nil {
+		return
+	}
+	p.up, p.endOfRIB = false, false
+	if ev.Retain <= 0 {
+		p.session++
+		e.sweep(p)
+		return
+	}
+	p.expire = e.now.Add(ev.Retain)
+	e.rejudge(p)
+}
+
+// endOfRIB takes the end of what a peer has to say. Routes that it did not
+// repeat since the session came up are gone (RFC 4724 §4.2), but not at once:
+// a reflector that was killed and is back sends its End-of-RIB before the
+// VTEPs have come back to it, and to believe it would cut off all of them.
+// Stale routes do little harm meanwhile, since any fresh one wins over them.
+func (e *Engine) endOfRIB(ev *EndOfRIB) {
+	p := e.peers[ev.Peer]
+	if p == nil || !p.up {
+		return
+	}
+	p.endOfRIB = true
+	if !p.expire.IsZero() { // there are such routes
+		if at := e.now.Add(e.staleHold()); at.Before(p.expire) {
+			p.expire = at
+		}
+		if !e.now.Before(p.expire) {
+			e.sweep(p)
+		}
+	}
+	e.checkSynced()
+}
+
+// deconfigured drops what is left of the peers in before that are configured
+// no more: nobody waits for them to come back. Where a session still stands,
+// its PeerDown follows.
+func (e *Engine) deconfigured(before []netip.Addr) {
+	for _, addr := range before {
+		if p := e.peers[addr]; p != nil && !p.up && !slices.Contains(e.cfg.ConfiguredPeers, addr) {
+			e.sweep(p)
+		}
+	}
+}
+
+// sweep drops the stale routes of p, and p itself when nothing is left of it.
+func (e *Engine) sweep(p *peer) {
+	p.expire = time.Time{}
+	for _, v := range e.sortedVNIs() {
+		if p.routes == 0 {
+			break
+		}
+		e.dropPaths(v, func(x *path) bool { return x.peer == p && x.stale() })
+	}
+	if !p.up {
+		delete(e.peers, p.addr)
+	}
+}
+
+// rejudge chooses again where routes of p take part, because they became
+// stale. An address can change hands although its MAC stays where it is, when
+// only the route that pairs the two is stale.
+func (e *Engine) rejudge(p *peer) {
+	if p.routes == 0 {
+		return
+	}
+	for _, v := range e.sortedVNIs() {
+		for _, addr := range v.sortedMACs() {
+			m := v.macs[addr]
+			if slices.ContainsFunc(m.paths, func(x path) bool { return x.peer == p }) {
+				e.choose(v, addr, m)
+				e.chooseHostsOf(v, m)
+				e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+			}
+		}
+	}
+}
+
+// Peers returns what is known of each peer, by address.
+func (e *Engine) Peers() []PeerStatus {
+	var s []PeerStatus
+	for _, p := range e.sortedPeers() {
+		s = append(s, PeerStatus{Peer: p.addr, Up: p.up, EndOfRIB: p.endOfRIB, Routes: p.routes, Ignored: p.ignored})
+	}
+	return s
+}

@@ -1,0 +1,240 @@
+package evpn
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// VNIs returns the VNIs that are served, ascending.
+func (e *Engine) VNIs() []VNIStatus {
+	out := make([]VNIStatus, 0, len(e.vnis))
+	for _, v := range e.sortedVNIs() {
+		out = append(out, v.status())
+	}
+	return out
+}
+
+// VNI returns one VNI that is served.
+func (e *Engine) VNI(vni VNI) (VNIStatus, bool) {
+	if v := e.vnis[vni]; v != nil {
+		return v.status(), true
+	}
+	return VNIStatus{}, false
+}
+
+func (v *vni) status() VNIStatus {
+	vteps := make(map[netip.Addr]bool, len(v.flood))
+	for d := range v.flood {
+		vteps[d.VTEP] = true
+	}
+	return VNIStatus{
+		VNI: v.id, VTEP: v.vtep, RD: v.rd, Export: v.export, Import: v.imports,
+		LocalMACs: v.localMACs, RemoteMACs: v.remoteMACs, LocalIPs: v.localIPs, RemoteIPs: v.remoteIPs,
+		VTEPs: len(vteps),
+	}
+}
+
+// VTEPs returns the remote VTEPs, by address.
+func (e *Engine) VTEPs() []VTEPStatus {
+	out := make([]VTEPStatus, 0, len(e.vteps))
+	at := make(map[netip.Addr]int, len(e.vteps))
+	for addr, t := range e.vteps {
+		out = append(out, VTEPStatus{Addr: addr, MACs: t.macs})
+	}
+	slices.SortFunc(out, func(a, b VTEPStatus) int { return a.Addr.Compare(b.Addr) })
+	for i := range out {
+		at[out[i].Addr] = i
+	}
+	for _, v := range e.sortedVNIs() {
+		for d := range v.flood {
+			t := &out[at[d.VTEP]]
+			if n := len(t.VNIs); n == 0 || t.VNIs[n-1] != v.id {
+				t.VNIs = append(t.VNIs, v.id)
+			}
+		}
+	}
+	return out
+}
+
+// MACKeys returns the known MACs of a VNI, or of all when vni is 0,
+// ascending. MAC then looks each up.
+func (e *Engine) MACKeys(vni VNI) []MACKey {
+	var out []MACKey
+	for _, v := range e.chosenVNIs(vni) {
+		for _, addr := range v.sortedMACs() {
+			out = append(out, MACKey{v.id, addr})
+		}
+	}
+	return out
+}
+
+// NeighKeys returns the known host addresses of a VNI, or of all when vni is
+// 0, ascending.
+func (e *Engine) NeighKeys(vni VNI) []IPKey {
+	var out []IPKey
+	for _, v := range e.chosenVNIs(vni) {
+		for _, ip := range v.sortedHosts() {
+			out = append(out, IPKey{v.id, ip})
+		}
+	}
+	return out
+}
+
+func (e *Engine) chosenVNIs(id VNI) []*vni {
+	if id == 0 {
+		return e.sortedVNIs()
+	}
+	if v := e.vnis[id]; v != nil {
+		return []*vni{v}
+	}
+	return nil
+}
+
+// MAC returns where a MAC is. A MAC of which there are only routes that can
+// not be used, or only a binding, is nowhere: ok is false.
+func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
+	v := e.vnis[vni]
+	if v == nil {
+		return s, false
+	}
+	m := v.macs[mac]
+	if m == nil || m.place.where == nowhere {
+		return s, false
+	}
+	p := m.place
+	s = MACStatus{
+		MACKey: MACKey{vni, mac}, Local: p.where == here, Port: p.port, Dest: p.dest,
+		Seq: p.seq, Sticky: p.sticky, Stale: p.stale, Paths: len(m.paths),
+	}
+	if m.moves != nil {
+		s.Frozen, s.FrozenSince = m.moves.frozen, m.moves.since
+		m.moves.expire(e.now, &v.duplicate)
+		s.Moves = len(m.moves.times)
+	}
+	if s.Local {
+		for _, ip := range m.loc.bound {
+			if w := v.hosts[ip].place; w.where == here && w.mac == mac {
+				s.IPs = append(s.IPs, ip)
+			}
+		}
+		_, s.Reason = m.loc.beats(v.vtep, m.best(v.vtep, netip.Addr{}))
+		if s.Frozen {
+			s.Reason = ruleFrozen
+		}
+		return s, true
+	}
+	for i := range m.paths {
+		if ip := m.paths[i].ip; ip.IsValid() && m.paths[i].unusableMAC(v.vtep) == "" {
+			s.IPs = append(s.IPs, ip)
+		}
+	}
+	slices.SortFunc(s.IPs, netip.Addr.Compare)
+	s.IPs = slices.Compact(s.IPs)
+	s.Reason = m.reason(v.vtep)
+	if s.Frozen {
+		s.Reason = ruleFrozen
+	}
+	return s, true
+}
+
+// reason says by which rule the best remote route won over the next best of
+// another VTEP.
+func (m *mac) reason(own netip.Addr) string {
+	best := m.best(own, netip.Addr{})
+	why := "only VTEP that announces it"
+	var second *path
+	for i := range m.paths {
+		x := &m.paths[i]
+		if x.unusableMAC(own) != "" || x.attrs.NextHop == best.attrs.NextHop {
+			continue
+		}
+		if second == nil {
+			second = x
+		} else if c, _ := compareRoutes(x, second); c > 0 {
+			second = x
+		}
+	}
+	if second != nil {
+		_, why = compareRoutes(best, second)
+	}
+	return why
+}
+
+// Neigh returns whose an address is. One that nobody can be reached by is
+// nobody's: ok is false.
+func (e *Engine) Neigh(vni VNI, ip netip.Addr) (s NeighStatus, ok bool) {
+	v := e.vnis[vni]
+	if v == nil {
+		return s, false
+	}
+	h := v.hosts[ip]
+	if h == nil || h.place.where == nowhere {
+		return s, false
+	}
+	p := h.place
+	return NeighStatus{
+		IPKey: IPKey{vni, ip}, MAC: p.mac, Local: p.where == here, VTEP: p.vtep, Router: p.router, Stale: p.stale,
+		Frozen: h.frozen(),
+	}, true
+}
+
+// Routes returns the received routes of a MAC, by NLRI and peer.
+func (e *Engine) Routes(vni VNI, mac MAC) []RouteStatus {
+	v := e.vnis[vni]
+	if v == nil || v.macs[mac] == nil {
+		return nil
+	}
+	m := v.macs[mac]
+	best := m.best(v.vtep, netip.Addr{})
+	out := make([]RouteStatus, 0, len(m.paths))
+	for i := range m.paths {
+		x := &m.paths[i]
+		s := RouteStatus{Reach: x.reach(MACIP, mac), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale()}
+		switch why := x.unusableMAC(v.vtep); {
+		case why != "":
+			s.Reason = "not used: " + why
+		case m.place.where == here && m.frozen():
+			s.Reason = "the MAC is local: " + ruleFrozen
+		case m.place.where == here:
+			_, rule := m.loc.beats(v.vtep, best)
+			s.Reason = "the MAC is local: " + rule
+		case x.attrs.NextHop == m.place.dest.VTEP:
+			s.Chosen = true
+		case m.frozen():
+			s.Reason = "the MAC is elsewhere: " + ruleFrozen
+		default:
+			_, rule := compareRoutes(best, x)
+			s.Reason = "another route won: " + rule
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// FloodRoutes returns the received type 3 routes of a VNI, by NLRI and peer.
+func (e *Engine) FloodRoutes(vni VNI) []RouteStatus {
+	v := e.vnis[vni]
+	if v == nil {
+		return nil
+	}
+	out := make([]RouteStatus, 0, len(v.floodPaths))
+	for _, id := range v.sortedFloodIDs() {
+		x := v.floodPaths[id]
+		_, why := v.floodDest(&x)
+		s := RouteStatus{
+			Reach: x.reach(InclusiveMulticast, MAC{}), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale(),
+			Chosen: why == "",
+		}
+		if why != "" {
+			s.Reason = "not used: " + why
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// Changes returns at most max objects that may look different since it was
+// last asked, and forgets that they do.
+func (e *Engine) Changes(max int) []Change {
+	return e.changes.take(max)
+}

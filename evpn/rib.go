@@ -1,0 +1,210 @@
+package evpn
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// path is one route as one peer sent it, in a VNI that imports it. There is
+// no table of routes beside the VNIs: the identity of a route is (RD, tag,
+// MAC, IP), the MAC finds the paths, and origins finds the VNIs when all
+// that is known is an NLRI, as in a withdrawal.
+type path struct {
+	rd      RD
+	ip      netip.Addr // type 2: the host, if any; type 3: the originating router
+	peer    *peer
+	attrs   *Attrs
+	session uint32 // the session of peer that brought it
+	label   VNI
+	rest    *rest // what few routes carry; nil otherwise
+}
+
+type rest struct {
+	tag     uint32
+	esi     ESI
+	l3Label VNI
+}
+
+// origin counts the paths of one RD in one VNI.
+type origin struct {
+	vni   VNI
+	paths int
+}
+
+func newPath(p *peer, r *Reach, a *Attrs) path {
+	x := path{rd: r.RD, ip: r.IP, peer: p, attrs: a, session: p.session, label: r.Label}
+	if r.Tag != 0 || r.L3Label != 0 || !r.ESI.IsZero() {
+		x.rest = &rest{tag: r.Tag, esi: r.ESI, l3Label: r.L3Label}
+	}
+	return x
+}
+
+func (x *path) stale() bool { return !x.peer.up || x.session != x.peer.session }
+
+// agrees tells whether x says the same of its MAC as o, a later version of it.
+func (x *path) agrees(o *path) bool {
+	return x.label == o.label && x.stale() == o.stale() && x.attrs.NextHop == o.attrs.NextHop &&
+		x.attrs.Mobility == o.attrs.Mobility && x.attrs.Encap == o.attrs.Encap
+}
+
+func (x *path) tag() uint32 {
+	if x.rest == nil {
+		return 0
+	}
+	return x.rest.tag
+}
+
+// compareNLRI orders paths of one MAC by the rest of their identity, so that
+// the copies that several peers sent of one route stand together.
+func (x *path) compareNLRI(o *path) int {
+	return cmp.Or(x.rd.Compare(o.rd), cmp.Compare(x.tag(), o.tag()), x.ip.Compare(o.ip))
+}
+
+func (x *path) compare(o *path) int {
+	return cmp.Or(x.compareNLRI(o), x.peer.addr.Compare(o.peer.addr))
+}
+
+// reach renders x as the route it came from.
+func (x *path) reach(t RouteType, mac MAC) Reach {
+	r := Reach{NLRI: NLRI{Type: t, RD: x.rd, MAC: mac, IP: x.ip}, Label: x.label}
+	if x.rest != nil {
+		r.Tag, r.ESI, r.L3Label = x.rest.tag, x.rest.esi, x.rest.l3Label
+	}
+	return r
+}
+
+func (e *Engine) routes(ev *Routes) {
+	p := e.peers[ev.Peer]
+	if p == nil || !p.up {
+		return // the session that brought them is over
+	}
+	for i := range ev.Updates {
+		u := &ev.Updates[i]
+		for j := range u.Withdrawn {
+			e.withdraw(p, &u.Withdrawn[j])
+		}
+		if len(u.Reach) == 0 {
+			continue
+		}
+		e.matched = e.imports.match(e.matched[:0], u.Attrs.Targets)
+		// A route whose next hop is here is our own that came back.
+		e.matched = slices.DeleteFunc(e.matched, func(n VNI) bool { return e.vnis[n].vtep == u.Attrs.NextHop })
+		for j := range u.Reach {
+			e.announce(p, &u.Reach[j], u.Attrs)
+		}
+	}
+}
+
+// announce puts a route into the VNIs of e.matched, and takes it out of any
+// other that an earlier version of it was in.
+func (e *Engine) announce(p *peer, r *Reach, a *Attrs) {
+	from := e.origins[r.RD]
+	for i := len(from) - 1; i >= 0; i-- {
+		if !slices.Contains(e.matched, from[i].vni) {
+			e.remove(e.vnis[from[i].vni], p, &r.NLRI)
+		}
+	}
+	if len(e.matched) == 0 || !r.usableType() {
+		p.ignored++
+		return
+	}
+	x := newPath(p, r, a)
+	for _, n := range e.matched {
+		v := e.vnis[n]
+		if r.Type == InclusiveMulticast {
+			e.setFlood(v, x)
+		} else {
+			e.setPath(v, r.MAC, x)
+		}
+	}
+}
+
+func (r *Reach) usableType() bool {
+	return r.Type == InclusiveMulticast || r.Type == MACIP && r.MAC.IsHost()
+}
+
+func (e *Engine) withdraw(p *peer, n *NLRI) {
+	from := e.origins[n.RD]
+	for i := len(from) - 1; i >= 0; i-- {
+		e.remove(e.vnis[from[i].vni], p, n)
+	}
+}
+
+// remove takes one peer's copy of a route out of one VNI, if it is there.
+func (e *Engine) remove(v *vni, p *peer, n *NLRI) {
+	x := path{rd: n.RD, ip: n.IP, peer: p}
+	if n.Tag != 0 {
+		x.rest = &rest{tag: n.Tag}
+	}
+	switch n.Type {
+	case MACIP:
+		if m := v.macs[n.MAC]; m != nil {
+			if i, ok := m.find(&x); ok {
+				e.dropPath(v, n.MAC, m, i)
+			}
+		}
+	case InclusiveMulticast:
+		e.dropFlood(v, floodIDOf(&x))
+	}
+}
+
+// dropPaths removes from v every path that gone says is gone.
+func (e *Engine) dropPaths(v *vni, gone func(*path) bool) {
+	for _, addr := range v.sortedMACs() {
+		m := v.macs[addr]
+		for i := len(m.paths) - 1; i >= 0; i-- {
+			if gone(&m.paths[i]) {
+				e.dropPath(v, addr, m, i)
+			}
+		}
+	}
+	for _, id := range v.sortedFloodIDs() {
+		if x := v.floodPaths[id]; gone(&x) {
+			e.dropFlood(v, id)
+		}
+	}
+}
+
+// count keeps the books when v gains (by = 1) or loses (by = -1) path x.
+func (e *Engine) count(v *vni, x *path, by int) {
+	x.peer.routes += by
+	from := e.origins[x.rd]
+	i := slices.IndexFunc(from, func(o origin) bool { return o.vni == v.id })
+	switch {
+	case i < 0:
+		e.origins[x.rd] = append(from, origin{vni: v.id, paths: by})
+	case from[i].paths+by > 0:
+		from[i].paths += by
+	case len(from) > 1:
+		e.origins[x.rd] = slices.Delete(from, i, i+1)
+	default:
+		delete(e.origins, x.rd)
+	}
+	e.countRewritten(x, by)
+}
+
+// countRewritten keeps the alarm about a peer that rewrites next hops.
+func (e *Engine) countRewritten(x *path, by int) {
+	if x.rewritten() {
+		e.alarms.count(Alarm{
+			Kind: AlarmNextHop, Addr: x.peer.addr,
+			Text: "peer " + x.peer.addr.String() + " passes on routes of others with itself as next hop, so traffic for their VTEPs goes to it: " +
+				"set next-hop-unchanged (eBGP) or remove next-hop-self for EVPN there",
+		}, by)
+	}
+}
+
+// rewritten tells whether the peer that passed x on put itself in its next
+// hop. Every VTEP is the next hop of its own routes: those it sends without
+// an ORIGINATOR_ID of another and, between ASes, without another AS.
+func (x *path) rewritten() bool {
+	if x.attrs.NextHop != x.peer.addr.WithZone("") {
+		return false
+	}
+	if x.peer.internal {
+		id := x.attrs.OriginatorID
+		return id.IsValid() && id != x.peer.routerID
+	}
+	return x.attrs.ASPathLen > 1
+}

@@ -1,0 +1,130 @@
+package evpn
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Target is an import target of a VNI: a route target, or with Any every
+// route target with the same value whatever its administrator.
+type Target struct {
+	RT  RT   // with Any: type 0 and administrator 0
+	Any bool // "*:N"
+}
+
+// AnyTarget returns the import target *:value.
+func AnyTarget(value uint32) Target { return Target{RT: NewRT(0, value), Any: true} }
+
+// ParseTarget reads what ParseRT reads, and "*:n".
+func ParseTarget(s string) (Target, error) {
+	if rest, ok := strings.CutPrefix(s, "*:"); ok {
+		rt, err := ParseRT("0:" + rest)
+		if err != nil {
+			return Target{}, fmt.Errorf("import target %q: want the form *:100", s)
+		}
+		return Target{RT: rt, Any: true}, nil
+	}
+	rt, err := ParseRT(s)
+	return Target{RT: rt}, err
+}
+
+func (t Target) String() string {
+	if t.Any {
+		return fmt.Sprintf("*:%d", binary.BigEndian.Uint32(t.RT[4:]))
+	}
+	return t.RT.String()
+}
+
+// valueOf returns rt with its administrator and encoding removed, so that
+// the three encodings of one value become equal.
+func valueOf(rt RT) RT {
+	if rt[0] == adminAS2 {
+		return NewRT(0, binary.BigEndian.Uint32(rt[4:]))
+	}
+	return NewRT(0, uint32(binary.BigEndian.Uint16(rt[6:])))
+}
+
+// vxlanTargetType marks a VNI in the value of an RFC 8365 §5.1.2.1 automatic
+// target: A=0 (automatic), type 1 (VXLAN), domain 0.
+const vxlanTargetType = 0x10000000
+
+// Targets returns the route targets that vni exports and imports under c:
+// those set for it, else those of c.Targets.
+func (c *Config) targets(vni VNI) (export []RT, imports []Target) {
+	var auto RT
+	var wide Target
+	switch c.Targets {
+	case TargetRFC8365:
+		auto = NewRT(uint16(c.AS), vxlanTargetType|uint32(vni))
+		wide = Target{RT: auto}
+	case TargetFixed:
+		auto = NewRT(c.TargetAS, uint32(vni))
+		wide = Target{RT: auto}
+	default:
+		auto = NewRT(uint16(c.AS), uint32(vni))
+		wide = AnyTarget(uint32(vni))
+	}
+	set := c.VNIs[vni]
+	if export = set.Export; len(export) == 0 {
+		export = []RT{auto}
+	}
+	if imports = set.Import; len(imports) == 0 {
+		imports = []Target{wide}
+	}
+	return export, imports
+}
+
+// importIndex finds the VNIs that a route is imported into.
+type importIndex struct {
+	exact map[RT][]VNI
+	any   map[RT][]VNI
+}
+
+func (x *importIndex) add(vni VNI, targets []Target) {
+	if x.exact == nil {
+		x.exact, x.any = make(map[RT][]VNI), make(map[RT][]VNI)
+	}
+	for _, t := range targets {
+		m := x.exact
+		if t.Any {
+			m = x.any
+		}
+		if !slices.Contains(m[t.RT], vni) {
+			m[t.RT] = append(m[t.RT], vni)
+		}
+	}
+}
+
+func (x *importIndex) remove(vni VNI, targets []Target) {
+	for _, t := range targets {
+		m := x.exact
+		if t.Any {
+			m = x.any
+		}
+		if s := slices.DeleteFunc(m[t.RT], func(v VNI) bool { return v == vni }); len(s) > 0 {
+			m[t.RT] = s
+		} else {
+			delete(m, t.RT)
+		}
+	}
+}
+
+// match appends to dst the VNIs that import a route with these targets, each
+// once, in the order of the targets.
+func (x *importIndex) match(dst []VNI, targets []RT) []VNI {
+	for _, rt := range targets {
+		for _, v := range x.exact[rt] {
+			if !slices.Contains(dst, v) {
+				dst = append(dst, v)
+			}
+		}
+		for _, v := range x.any[valueOf(rt)] {
+			if !slices.Contains(dst, v) {
+				dst = append(dst, v)
+			}
+		}
+	}
+	return dst
+}
