@@ -1,0 +1,156 @@
+package bgp
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/evpnd/evpnd/bgp/wire"
+)
+
+// reapply makes cfg what is in force. Only Run calls it.
+func (s *Speaker) reapply(old, cfg Config) error {
+	if old.AS == cfg.AS && old.RouterID == cfg.RouterID {
+		s.apply(&old, cfg)
+		return nil
+	}
+	s.log.Info("own AS or router id changed, every session begins anew", "as", cfg.AS, "router_id", cfg.RouterID)
+	s.stopPeers(s.list(), configChange())
+	s.rib.Lock()
+	s.server.stop()
+	err := s.server.start(s.ctx, cfg.AS, cfg.RouterID)
+	if err == nil {
+		s.announceAll()
+	}
+	s.rib.Unlock()
+	if err != nil {
+		return err
+	}
+	s.apply(&old, cfg)
+	return nil
+}
+
+func configChange() *ending {
+	return &ending{
+		text:   "its configuration changed",
+		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseConfigChange},
+	}
+}
+
+// apply starts and stops listeners and peers until they are those of cfg.
+func (s *Speaker) apply(old *Config, cfg Config) {
+	var gone, changed []*peer
+	s.mu.Lock()
+	s.cfg = cfg
+	want := make(map[netip.Addr]*Peer)
+	for i := range cfg.Peers {
+		want[cfg.Peers[i].Address] = &cfg.Peers[i]
+	}
+	for addr, p := range s.peers {
+		w, static := want[addr]
+		switch {
+		case static && !p.dynamic && w.Session == p.cfg && w.Port == p.port:
+			p.describe(w.Description)
+		case static:
+			changed = append(changed, p)
+		case p.dynamic && cfg.rangeOf(addr) != nil && cfg.rangeOf(addr).Session == p.cfg:
+		default:
+			gone = append(gone, p)
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range gone {
+		p.cancel(&ending{
+			text: "removed from the configuration", final: true,
+			notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseDeconfigured},
+		})
+	}
+	s.stopPeers(append(changed, gone...), configChange())
+	s.listen(&cfg)
+	for i := range cfg.Peers {
+		s.start(&cfg.Peers[i], false)
+	}
+}
+
+// stopPeers ends peers, with why unless they have been told already, and
+// waits for them.
+func (s *Speaker) stopPeers(peers []*peer, why *ending) {
+	for _, p := range peers {
+		p.cancel(why)
+	}
+	for _, p := range peers {
+		<-p.done
+	}
+}
+
+// start makes a peer, unless it is there, and returns it; nil when no session
+// may begin any more.
+func (s *Speaker) start(c *Peer, dynamic bool) *peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.peers[c.Address]; p != nil {
+		return p
+	}
+	if s.closing || s.ctx.Err() != nil {
+		return nil
+	}
+	p := newPeer(s, c, dynamic)
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	p.cancel = cancel
+	s.peers[c.Address] = p
+	s.wg.Go(func() {
+		defer cancel(nil)
+		p.run(ctx)
+		s.mu.Lock()
+		delete(s.peers, p.addr)
+		s.mu.Unlock()
+		close(p.done)
+	})
+	return p
+}
+
+// rangeOf returns the narrowest dynamic range that addr is in, or nil.
+func (c *Config) rangeOf(addr netip.Addr) *Dynamic {
+	var best *Dynamic
+	for i := range c.Dynamic {
+		d := &c.Dynamic[i]
+		if d.Range.Contains(addr.WithZone("")) && (best == nil || d.Range.Bits() > best.Range.Bits()) {
+			best = d
+		}
+	}
+	return best
+}
+
+// listen starts and stops listeners, and gives them the keys of cfg.
+func (s *Speaker) listen(cfg *Config) {
+	addrs := cfg.Listen
+	if addrs == nil {
+		addrs = []netip.AddrPort{
+			netip.AddrPortFrom(netip.IPv6Unspecified(), port),
+			netip.AddrPortFrom(netip.IPv4Unspecified(), port),
+		}
+	}
+	var ended []*listener
+	s.mu.Lock()
+	for addr, l := range s.listeners {
+		if !slices.Contains(addrs, addr) {
+			delete(s.listeners, addr)
+			ended = append(ended, l)
+		}
+	}
+	s.mu.Unlock()
+	for _, l := range ended {
+		l.cancel()
+		<-l.done
+	}
+	for _, addr := range addrs {
+		s.mu.Lock()
+		l := s.listeners[addr]
+		if l == nil {
+			l = newListener(s, addr)
+			s.listeners[addr] = l
+		}
+		s.mu.Unlock()
+		l.setKeys(cfg)
+	}
+}

@@ -1,0 +1,110 @@
+package bgp
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/bgp/wire"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// BenchmarkSession takes 100,000 type 2 routes, 100 an UPDATE, from a socket
+// to events, GoBGP established beside it.
+func BenchmarkSession(b *testing.B) {
+	at := addrPort(b)
+	s := run(b, Config{Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
+	eventually(b, "listening", func() bool { return s.listening(at) })
+	p := dialRaw(b, at)
+	p.establish(peerOpen())
+	event[*evpn.PeerUp](s)
+	const n, per = 100_000, 100
+	var stream []byte
+	for i := 0; i < n; i += per {
+		var nlri []byte
+		for j := range per {
+			r := macRoute(0)
+			binary.BigEndian.PutUint32(r[2+25:], uint32(i+j))
+			nlri = append(nlri, r...)
+		}
+		v := append([]byte{0, 25, 70, 4, 192, 0, 2, 9, 0}, nlri...)
+		mp := append(binary.BigEndian.AppendUint16([]byte{0x90, 14}, uint16(len(v))), v...)
+		stream = append(stream, update(mp, origin, emptyPath, localPref, targets)...)
+	}
+	go func() {
+		for {
+			if _, _, err := p.read(); err != nil {
+				return
+			}
+		}
+	}()
+	b.ReportAllocs()
+	for b.Loop() {
+		go func() { _, _ = p.conn.Write(stream) }()
+		for got := 0; got < n; {
+			for _, u := range event[*evpn.Routes](s).Updates {
+				got += len(u.Reach)
+			}
+		}
+	}
+}
+
+// BenchmarkAdverts has routes of our own announced, up to the peer's socket.
+func BenchmarkAdverts(b *testing.B) {
+	at := addrPort(b)
+	s := run(b, Config{Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
+	eventually(b, "listening", func() bool { return s.listening(at) })
+	p := dialRaw(b, at)
+	p.establish(peerOpen())
+	event[*evpn.PeerUp](s)
+	p.want(wire.TypeUpdate)
+	const n = 1000
+	for b.Loop() {
+		batch := make([]evpn.Advert, n)
+		for i := range batch {
+			batch[i] = local(0, "", uint32(i))
+			binary.BigEndian.PutUint32(batch[i].MAC[2:], uint32(i))
+		}
+		began := time.Now()
+		s.Adverts() <- batch
+		for got := 0; got < n; {
+			if typ, _, err := p.read(); err != nil {
+				b.Fatal(err)
+			} else if typ == wire.TypeUpdate {
+				got++
+			}
+		}
+		b.ReportMetric(float64(time.Since(began).Microseconds())/n, "us/route")
+		gone := make([]evpn.Advert, n)
+		for i := range gone {
+			gone[i].Reach = batch[i].Reach
+		}
+		s.Adverts() <- gone
+		for got := 0; got < n; {
+			if typ, _, err := p.read(); err != nil {
+				b.Fatal(err)
+			} else if typ == wire.TypeUpdate {
+				got++
+			}
+		}
+	}
+}
+
+// BenchmarkUpdown is one session from SYN to Established.
+func BenchmarkUpdown(b *testing.B) {
+	at := addrPort(b)
+	s := run(b, Config{Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
+	eventually(b, "listening", func() bool { return s.listening(at) })
+	for b.Loop() {
+		c, err := net.Dial("tcp4", at.String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		(&rawPeer{t: b, conn: c}).establish(peerOpen())
+		event[*evpn.PeerUp](s)
+		c.Close()
+		event[*evpn.PeerDown](s)
+	}
+}

@@ -1,0 +1,215 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Config says with whom to speak, and as whom.
+type Config struct {
+	AS       uint32
+	RouterID netip.Addr // IPv4; the BGP identifier
+
+	// Listen holds the addresses to accept connections on. Nil means port
+	// 179 of all addresses; empty but not nil, none.
+	Listen  []netip.AddrPort
+	Peers   []Peer
+	Dynamic []Dynamic
+
+	// Retain is how long the routes of a peer are kept, at the least, after
+	// its session fell without a goodbye. Zero means DefaultRetain.
+	Retain time.Duration
+	// RestartTime is how long peers are asked to keep our routes when the
+	// session falls (RFC 4724 §3), in whole seconds up to 4095. Zero means
+	// DefaultRestartTime.
+	RestartTime time.Duration
+	// Hold delays the sessions until Begin is called, for that long at
+	// most, so that End-of-RIB comes after the first routes of our own.
+	// Zero does not delay them.
+	Hold time.Duration
+}
+
+// Peer is one BGP neighbor, and how to reach it.
+type Peer struct {
+	Address     netip.Addr // link-local ones with a zone, or with Interface
+	Port        uint16     // to connect to; zero means 179
+	Description string
+	Session
+}
+
+// Dynamic accepts connections from every address of a range.
+type Dynamic struct {
+	Range netip.Prefix
+	Limit int // of peers at a time; zero means DefaultDynamicLimit
+	Session
+}
+
+// Session is what peers and ranges have in common. All is optional except AS.
+type Session struct {
+	AS           uint32     // of the peer; in a range, zero accepts any
+	LocalAS      uint32     // in place of Config.AS towards this peer
+	LocalAddress netip.Addr // of our end
+	Interface    string     // the connection is bound to
+	Password     string     // TCP MD5 signature (RFC 2385), up to 80 bytes
+	// TTLSecurity is how many hops away the peer may be (RFC 5082); 1 is
+	// directly connected. Zero is off.
+	TTLSecurity int
+	// Multihop is the TTL towards an external peer. Zero means 1: directly
+	// connected (RFC 4271 leaves it open, everybody does so).
+	Multihop int
+	Passive  bool // wait for the peer to connect
+
+	HoldTime     time.Duration // whole seconds; zero means DefaultHoldTime
+	Keepalive    time.Duration // whole seconds; zero means a third of the hold time
+	ConnectRetry time.Duration // before connecting again; zero means DefaultConnectRetry
+}
+
+// Defaults.
+const (
+	DefaultRetain       = 5 * time.Minute
+	DefaultRestartTime  = 2 * time.Minute
+	DefaultHoldTime     = 90 * time.Second // RFC 4271 §10
+	DefaultConnectRetry = time.Second
+	DefaultDynamicLimit = 1000
+	port                = 179
+)
+
+// withDefaults returns a copy of c in which nothing is left to be chosen, or
+// everything that is wrong with c.
+func (c Config) withDefaults() (Config, error) {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.AS == 0 {
+		fail("bgp: the own AS is missing")
+	}
+	if !c.RouterID.Is4() || c.RouterID.IsUnspecified() {
+		fail("bgp: router id %v: want an IPv4 address", c.RouterID)
+	}
+	if c.Retain == 0 {
+		c.Retain = DefaultRetain
+	}
+	if c.RestartTime == 0 {
+		c.RestartTime = DefaultRestartTime
+	}
+	if c.RestartTime < time.Second || c.RestartTime > 4095*time.Second {
+		fail("bgp: restart time %v: want 1s to 4095s", c.RestartTime)
+	}
+	if c.Retain < 0 || c.Hold < 0 {
+		fail("bgp: negative time")
+	}
+	c.Peers, c.Dynamic, c.Listen = slices.Clone(c.Peers), slices.Clone(c.Dynamic), slices.Clone(c.Listen)
+	seen := make(map[netip.Addr]bool)
+	for i := range c.Peers {
+		p := &c.Peers[i]
+		if err := p.complete(&c); err != nil {
+			errs = append(errs, err)
+		}
+		if seen[p.Address] {
+			fail("bgp: peer %v is there twice", p.Address)
+		}
+		seen[p.Address] = true
+	}
+	for i := range c.Dynamic {
+		if err := c.Dynamic[i].complete(&c); err != nil {
+			errs = append(errs, err)
+		}
+		if slices.ContainsFunc(c.Dynamic[:i], func(d Dynamic) bool { return d.Range == c.Dynamic[i].Range }) {
+			fail("bgp: range %v is there twice", c.Dynamic[i].Range)
+		}
+	}
+	for _, a := range c.Listen {
+		if !a.IsValid() || a.Port() == 0 {
+			fail("bgp: listen address %v: want an address and a port", a)
+		}
+	}
+	return c, errors.Join(errs...)
+}
+
+func (p *Peer) complete(c *Config) error {
+	p.Address = p.Address.Unmap()
+	if !p.Address.IsValid() || p.Address.IsUnspecified() || p.Address.IsMulticast() {
+		return fmt.Errorf("bgp: peer address %v: want the address of a router", p.Address)
+	}
+	if p.Address.IsLinkLocalUnicast() && p.Address.Is6() {
+		switch {
+		case p.Address.Zone() == "" && p.Interface == "":
+			return fmt.Errorf("bgp: peer %v is link-local: name the interface, as in %v%%eth0", p.Address, p.Address)
+		case p.Address.Zone() == "":
+			p.Address = p.Address.WithZone(p.Interface)
+		}
+	}
+	if p.Port == 0 {
+		p.Port = port
+	}
+	name := fmt.Sprintf("peer %v", p.Address)
+	if p.AS == 0 {
+		return fmt.Errorf("bgp: %s: its AS is missing", name)
+	}
+	if p.LocalAddress.IsValid() && p.LocalAddress.Unmap().Is4() != p.Address.Is4() {
+		return fmt.Errorf("bgp: %s: local address %v is of the other address family", name, p.LocalAddress)
+	}
+	return p.Session.complete(name, c)
+}
+
+func (d *Dynamic) complete(c *Config) error {
+	if !d.Range.IsValid() {
+		return errors.New("bgp: a dynamic range without a prefix")
+	}
+	d.Range = d.Range.Masked()
+	if d.Limit == 0 {
+		d.Limit = DefaultDynamicLimit
+	}
+	d.Passive = true
+	return d.Session.complete(fmt.Sprintf("range %v", d.Range), c)
+}
+
+func (s *Session) complete(name string, c *Config) error {
+	s.LocalAddress = s.LocalAddress.Unmap()
+	if s.LocalAS == 0 {
+		s.LocalAS = c.AS
+	}
+	if s.HoldTime == 0 {
+		s.HoldTime = DefaultHoldTime
+	}
+	if s.ConnectRetry == 0 {
+		s.ConnectRetry = DefaultConnectRetry
+	}
+	switch {
+	case s.HoldTime < 3*time.Second || s.HoldTime > 65535*time.Second:
+		return fmt.Errorf("bgp: %s: hold time %v: want 3s to 65535s (RFC 4271 §4.2)", name, s.HoldTime)
+	case s.Keepalive < 0 || s.Keepalive >= s.HoldTime || s.Keepalive > 0 && s.Keepalive < time.Second:
+		return fmt.Errorf("bgp: %s: keepalive %v: want 1s or more, and less than the hold time %v", name, s.Keepalive, s.HoldTime)
+	case s.ConnectRetry < 0:
+		return fmt.Errorf("bgp: %s: connect retry %v is negative", name, s.ConnectRetry)
+	case s.TTLSecurity < 0 || s.TTLSecurity > 254:
+		return fmt.Errorf("bgp: %s: TTL security of %d hops: want 1 to 254, or 0 for off", name, s.TTLSecurity)
+	case s.Multihop < 0 || s.Multihop > 255:
+		return fmt.Errorf("bgp: %s: multihop TTL %d: want 1 to 255", name, s.Multihop)
+	case s.TTLSecurity > 0 && s.Multihop > 0:
+		return fmt.Errorf("bgp: %s: TTL security and multihop exclude each other; TTL security counts the hops itself", name)
+	case len(s.Password) > 80:
+		return fmt.Errorf("bgp: %s: the password has %d bytes; TCP MD5 takes 80", name, len(s.Password))
+	case len(s.Interface) > 15:
+		return fmt.Errorf("bgp: %s: interface %q: names have up to 15 bytes", name, s.Interface)
+	}
+	return nil
+}
+
+// internal tells whether the session is iBGP.
+func (s *Session) internal(peerAS uint32) bool { return peerAS == s.LocalAS }
+
+// ttl returns what to send, and the least to accept (0: anything).
+func (s *Session) ttl() (send, least int) {
+	switch {
+	case s.TTLSecurity > 0:
+		return 255, 256 - s.TTLSecurity
+	case s.Multihop > 0:
+		return s.Multihop, 0
+	case s.AS == 0 || s.internal(s.AS):
+		return 255, 0
+	}
+	return 1, 0
+}

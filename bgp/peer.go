@@ -1,0 +1,409 @@
+package bgp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evpnd/evpnd/bgp/wire"
+)
+
+// peer is one neighbor: it connects, takes the connections that come in, and
+// sees to it that one of them becomes the session. Its goroutine, run, owns
+// the fields below in; the rest is constant, or guarded by mu.
+type peer struct {
+	s       *Speaker
+	addr    netip.Addr
+	port    uint16
+	cfg     Session
+	dynamic bool
+	log     *slog.Logger
+	cancel  context.CancelCauseFunc // the cause is an *ending
+	leaving chan struct{}           // closed when no connection is taken any more
+	done    chan struct{}
+
+	in     chan *net.TCPConn // accepted
+	opened chan *session     // its peer's OPEN has come
+	over   chan *session     // it has ended
+	dialed chan dialResult
+
+	sessions []*session
+	waiting  []*session         // those in sessions that wait for a verdict
+	undial   context.CancelFunc // not nil: a connection is being made
+	backoff  time.Duration
+	retry    *time.Timer // not nil: when to connect next
+
+	mu          sync.Mutex
+	description string
+	state       State
+	since       time.Time
+	established uint64
+	lastError   string
+	lastErrorAt time.Time
+	current     *session // the one that is shown
+	live        []*session
+	rcvd, sent  Messages
+	counts      wire.Counts // of sessions that have ended
+}
+
+type dialResult struct {
+	conn *net.TCPConn
+	err  error
+}
+
+// ending is why a session ends. It is an error so that it can be the cause
+// of a context.
+type ending struct {
+	text   string
+	notify *wire.Notification // to send; nil: close without a word
+	final  bool               // the routes are not to be kept
+}
+
+func (e *ending) Error() string { return e.text }
+
+// endingOf returns why ctx is done: the ending it was cancelled with, or a
+// silent one when Run is over.
+func endingOf(ctx context.Context) *ending {
+	var e *ending
+	if errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return &ending{text: "stopped"}
+}
+
+func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
+	return &peer{
+		s: s, addr: c.Address, port: c.Port, cfg: c.Session, dynamic: dynamic,
+		log:         s.log.With("peer", c.Address),
+		leaving:     make(chan struct{}),
+		done:        make(chan struct{}),
+		in:          make(chan *net.TCPConn),
+		opened:      make(chan *session),
+		over:        make(chan *session),
+		dialed:      make(chan dialResult, 1),
+		backoff:     c.ConnectRetry,
+		description: c.Description,
+		state:       Idle,
+		since:       time.Now(),
+	}
+}
+
+// Bounds of waiting.
+const (
+	maxBackoff  = 5 * time.Second  // between tries to connect, unless ConnectRetry is longer
+	dialTimeout = 5 * time.Second  // of one try
+	stable      = 10 * time.Second // a session that lasted this long was a good one
+	// collisionWait is how long a connection that would lose a collision
+	// waits for the OPEN on the one that would win.
+	collisionWait = time.Second
+)
+
+func (p *peer) run(ctx context.Context) {
+	defer p.end(ctx)
+	select {
+	case <-p.s.begun:
+	case <-ctx.Done():
+		return
+	}
+	p.retry = time.NewTimer(0)
+	defer func() { p.retry.Stop() }()
+	if p.cfg.Passive {
+		p.retry.Stop()
+		p.setState(nil, Active)
+	}
+	tick := time.NewTicker(collisionWait / 4)
+	tick.Stop()
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case conn := <-p.in:
+			p.take(ctx, conn)
+			if p.dynamic && len(p.sessions) == 0 {
+				return
+			}
+		case <-p.retry.C:
+			p.dial(ctx)
+		case r := <-p.dialed:
+			p.connected(ctx, r)
+		case x := <-p.opened:
+			p.waiting = append(p.waiting, x)
+			p.judge()
+			tick.Reset(collisionWait / 4)
+		case x := <-p.over:
+			p.ended(x)
+			p.judge()
+			if p.dynamic && len(p.sessions) == 0 {
+				return
+			}
+		case <-tick.C:
+			if p.judge(); len(p.waiting) == 0 {
+				tick.Stop()
+			}
+		}
+	}
+}
+
+// end stops what runs, and waits for it.
+func (p *peer) end(ctx context.Context) {
+	close(p.leaving)
+	why := endingOf(ctx)
+	if p.undial != nil {
+		p.undial()
+	}
+	for _, x := range p.sessions {
+		x.stop(why)
+	}
+	for len(p.sessions) > 0 || p.undial != nil {
+		select {
+		case x := <-p.opened:
+			x.verdict <- false
+		case x := <-p.over:
+			p.sessions = remove(p.sessions, x)
+		case r := <-p.dialed:
+			p.undial = nil
+			if r.conn != nil {
+				r.conn.Close()
+			}
+		}
+	}
+}
+
+func remove(list []*session, x *session) []*session {
+	for i, y := range list {
+		if x == y {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}
+
+// busy tells whether a connection is there, or being made, that may become
+// the session. One that came in and has not said anything does not count.
+func (p *peer) busy() bool {
+	return p.undial != nil || slices.ContainsFunc(p.sessions, func(x *session) bool { return !x.incoming || x.hasOpen() })
+}
+
+// dial starts to connect to the peer, unless a connection is there.
+func (p *peer) dial(ctx context.Context) {
+	if p.cfg.Passive || p.busy() {
+		return
+	}
+	ctx, p.undial = context.WithTimeout(ctx, dialTimeout)
+	p.setState(nil, Connect)
+	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		return control(c, func(fd int) error { return p.cfg.prepare(fd, p.addr) })
+	}}
+	if p.cfg.LocalAddress.IsValid() {
+		local := p.cfg.LocalAddress
+		if local.IsLinkLocalUnicast() && local.Zone() == "" {
+			local = local.WithZone(p.addr.Zone())
+		}
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	go func() { // ends by ctx; its result is always received
+		c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(p.addr.String(), strconv.Itoa(int(p.port))))
+		if err != nil {
+			p.dialed <- dialResult{err: err}
+			return
+		}
+		p.dialed <- dialResult{conn: c.(*net.TCPConn)}
+	}()
+}
+
+// connected takes the end of a try to connect.
+func (p *peer) connected(ctx context.Context, r dialResult) {
+	p.undial()
+	p.undial = nil
+	switch {
+	case r.err == nil && p.hasAccepted():
+		// The peer's own connection has been chosen meanwhile.
+		r.conn.Close()
+	case r.err == nil:
+		p.begin(ctx, r.conn, false)
+	case !p.busy():
+		p.failed(fmt.Sprintf("connect to %v port %d: %v", p.addr, p.port, dialError(r.err)))
+		p.setState(nil, Active)
+		p.again(p.grow())
+	}
+}
+
+// dialError leaves out of a dial error what the message says already.
+func dialError(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// grow returns how long to wait before the next try, longer each time.
+func (p *peer) grow() time.Duration {
+	d := p.backoff
+	p.backoff = min(p.backoff*3/2, max(maxBackoff, p.cfg.ConnectRetry))
+	return d
+}
+
+// again has a connection made after d, more or less: peers that restart
+// together shall not all call at the same moment.
+func (p *peer) again(d time.Duration) {
+	if !p.cfg.Passive {
+		p.retry.Reset(d*3/4 + rand.N(d/4+1))
+	}
+}
+
+// take takes a connection that the peer has made.
+func (p *peer) take(ctx context.Context, conn *net.TCPConn) {
+	local := conn.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
+	if want := p.cfg.LocalAddress; want.IsValid() && want.WithZone("") != local {
+		p.log.Debug("connection refused: it came to another local address", "local", local, "want", want)
+		conn.Close()
+		return
+	}
+	// More than one connection that has not said anything is a stray one.
+	silent := 0
+	for _, x := range p.sessions {
+		if x.incoming && !x.stopped() && x.at() == OpenSent {
+			if silent++; silent > 3 {
+				conn.Close()
+				return
+			}
+		}
+	}
+	if err := p.cfg.adopt(conn, p.addr); err != nil {
+		p.failed(fmt.Sprintf("connection from the peer: %v", err))
+		conn.Close()
+		return
+	}
+	p.begin(ctx, conn, true)
+}
+
+func (p *peer) begin(ctx context.Context, conn *net.TCPConn, incoming bool) {
+	x := newSession(p, conn, incoming)
+	p.sessions = append(p.sessions, x)
+	p.mu.Lock()
+	p.live = append(p.live, x)
+	p.mu.Unlock()
+	p.s.wg.Go(func() { x.run(ctx) })
+}
+
+// ended forgets a session, and has the next one made.
+func (p *peer) ended(x *session) {
+	p.sessions = remove(p.sessions, x)
+	p.waiting = remove(p.waiting, x)
+	if p.busy() {
+		return
+	}
+	p.setState(nil, Active)
+	lasted := time.Duration(0)
+	if !x.upAt.IsZero() {
+		lasted = time.Since(x.upAt)
+	}
+	if lasted >= stable {
+		p.backoff = p.cfg.ConnectRetry
+		p.again(min(50*time.Millisecond, p.cfg.ConnectRetry))
+		return
+	}
+	if lasted > 0 && p.backoff == p.cfg.ConnectRetry {
+		p.again(min(100*time.Millisecond, p.grow()))
+		return
+	}
+	p.again(p.grow())
+}
+
+// setState notes where the peer stands: through session x, or without one.
+func (p *peer) setState(x *session, st State) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x == nil && p.current != nil {
+		return // a session says more
+	}
+	if x != nil && p.current != nil && p.current != x && p.state == Established && st != Established {
+		return // the one that is up says more
+	}
+	if x != nil {
+		p.current = x
+	}
+	if st != p.state {
+		p.state, p.since = st, time.Now()
+	}
+	if st == Established {
+		p.established++
+	}
+}
+
+// failed notes what went wrong last.
+func (p *peer) failed(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(text)
+}
+
+// note is failed with p.mu held. The log has it once, however often it is
+// tried.
+func (p *peer) note(text string) {
+	if text != p.lastError {
+		p.log.Warn("no session", "err", text)
+	}
+	p.lastError, p.lastErrorAt = text, time.Now()
+}
+
+func (p *peer) describe(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.description = text
+}
+
+// stopSessions ends the sessions that are there. Any goroutine may call it.
+func (p *peer) stopSessions(why *ending) {
+	p.mu.Lock()
+	live := append([]*session(nil), p.live...)
+	p.mu.Unlock()
+	for _, x := range live {
+		x.stop(why)
+	}
+}
+
+// refresh asks for all routes again, with both also sends ours again. It
+// tells whether there was a session. Any goroutine may call it.
+func (p *peer) refresh(both bool) bool {
+	p.mu.Lock()
+	x := p.current
+	up := p.state == Established
+	p.mu.Unlock()
+	if x == nil || !up {
+		return false
+	}
+	x.refresh(both)
+	return true
+}
+
+// status returns what Peers shows of p.
+func (p *peer) status() PeerStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := PeerStatus{
+		Address: p.addr, Port: p.port, Description: p.description,
+		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive,
+		State: p.state, Since: p.since, Established: p.established,
+		LastError: p.lastError, LastErrorAt: p.lastErrorAt,
+		Received: p.rcvd, Sent: p.sent, Routes: p.counts,
+	}
+	for _, x := range p.live {
+		x.addTo(&st)
+	}
+	if p.current != nil {
+		p.current.show(&st)
+	}
+	return st
+}
