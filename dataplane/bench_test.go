@@ -1,0 +1,116 @@
+package dataplane_test
+
+import (
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+const benchEntries = 100_000
+
+func remoteOp(vx, i, to int, verb dataplane.Verb) dataplane.Op {
+	op := dataplane.Op{Verb: verb, Entry: dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
+		Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned, MAC: mac(i), IP: vtep(to).VTEP,
+	}}
+	if verb == dataplane.Delete {
+		op.Entry = dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self | dataplane.Master, MAC: mac(i)}
+	}
+	return op
+}
+
+func benchReal(b *testing.B) (*real, int) {
+	w := newReal(b)
+	plain(w)
+	w.ip("link set vx0 type vxlan nolearning")
+	w.portFlags("vx0", false, true)
+	vx := 0
+	w.inside(func() error {
+		ifi, err := net.InterfaceByName("vx0")
+		if err == nil {
+			vx = ifi.Index
+		}
+		return err
+	})
+	return w, vx
+}
+
+// report gives the time an entry takes in each phase.
+func report(b *testing.B, phase string, d time.Duration) {
+	b.ReportMetric(float64(d.Nanoseconds())/float64(b.N)/benchEntries, phase+"-ns/entry")
+}
+
+// BenchmarkPlane has the Plane make 100,000 wishes true, move them and take
+// them back: wish to kernel, with all bookkeeping.
+func BenchmarkPlane(b *testing.B) {
+	w, _ := benchReal(b)
+	r := start(b, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	phase := func(to int, want bool) time.Duration {
+		deltas := make([]evpn.Delta, 0, benchEntries/1000)
+		for i := 0; i < benchEntries; i += 1000 {
+			d := evpn.Delta{FDB: make([]evpn.FDB, 0, 1000)}
+			for j := range 1000 {
+				d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Dest: vtep(to), Want: want})
+			}
+			deltas = append(deltas, d)
+		}
+		n := uint64(benchEntries) + r.p.Stats().Writes
+		start := time.Now()
+		for _, d := range deltas {
+			r.wish(d)
+		}
+		for {
+			if st := r.p.Stats(); st.Writes >= n && (st.Installed == benchEntries) == want {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return time.Since(start)
+	}
+	var ta, tr, td time.Duration
+	var before, after runtime.MemStats
+	b.ResetTimer()
+	for i := range b.N {
+		b.StopTimer()
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		b.StartTimer()
+		ta += phase(2, true)
+		b.StopTimer()
+		runtime.GC()
+		if runtime.ReadMemStats(&after); i == 0 {
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchEntries, "heap-B/entry")
+		}
+		b.StartTimer()
+		tr += phase(3, true)
+		td += phase(3, false)
+	}
+	report(b, "add", ta)
+	report(b, "replace", tr)
+	report(b, "delete", td)
+}
+
+// BenchmarkRestart measures the start with 100,000 entries in the kernel.
+func BenchmarkRestart(b *testing.B) {
+	w, vx := benchReal(b)
+	k := w.open(b)
+	ops := make([]dataplane.Op, benchEntries)
+	for i := range ops {
+		ops[i] = remoteOp(vx, i+1, 2, dataplane.Replace)
+	}
+	if err := k.Write(ops, make([]error, len(ops))); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		r := start(b, w, nil, dataplane.Config{})
+		if st, _ := r.p.Entry(200, mac(benchEntries)); st != dataplane.Adopted {
+			b.Fatal(st)
+		}
+		r.stop()
+	}
+}

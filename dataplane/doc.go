@@ -1,0 +1,85 @@
+// Package dataplane keeps the Linux kernel and the EVPN engine in step: it
+// tells the engine which hosts are local, and writes into the kernel where
+// the remote ones are.
+//
+//	   kernel                         Plane                          evpn.Engine
+//	links, bridge FDB,  --notices-->  Observer: what is there  --events-->
+//	neighbors                            |  one goroutine owns both
+//	VXLAN FDB, flood    <--batches--  Reconciler: what should  <--deltas---
+//	lists, neighbors                  be there, and what differs
+//
+// A VXLAN device that is a port of a bridge is one VNI of this node. Three
+// kinds of entry make it forward without flood-and-learn:
+//
+//   - flood: the zero MAC in the VXLAN device's table, one destination a
+//     remote VTEP: head-end replication of broadcast and unknown unicast;
+//   - FDB: a remote MAC, both in the bridge's table (behind the VXLAN port)
+//     and in the VXLAN device's table (behind a VTEP);
+//   - neighbor: a remote host's address on the bridge device, from which the
+//     bridge answers ARP and ND itself (neigh_suppress).
+//
+// # Invariants
+//
+// What is wanted is a set, not a list of commands: a Delta overwrites wishes
+// by key, and the writer compares wish and kernel, whatever came in between.
+// A device that is made again gets all its wishes written anew.
+//
+// Additions are written flood, FDB, neighbor; removals neighbor, FDB, flood.
+// A MAC that changes its VTEP is replaced in one message, never removed and
+// added.
+//
+// The Plane owns what carries its mark and nothing else. The mark of a MAC
+// is NTF_EXT_LEARNED on the VXLAN device's own entry, and of a neighbor
+// NTF_EXT_LEARNED. The kernel keeps no mark on flood entries: every zero-MAC
+// destination of a served device is taken as ours, save the device's default
+// one (`remote` or `group`). Anything else is foreign: it is counted, shown,
+// never changed, and a wish for the same key fails until it is gone.
+//
+// A sticky MAC is written twice, first like any other and then in the bridge
+// alone with NTF_STICKY and static. In this order the bridge keeps both
+// flags; in one message it drops the sticky one, and in the other order it
+// never gets it. The way back goes over a dynamic entry, for the bridge
+// does not clear sticky on an extern-learned write.
+//
+// At start the Plane adopts its entries of the last run. They stay until
+// Sweep says that what is wanted is known in full.
+//
+// Doubt means look again: a lost notification, a vanished device or a failed
+// dump leads to reading all again and comparing. A failed entry never stops
+// another, is tried again with growing pauses, and shows in Problems.
+//
+// # Addresses of local hosts
+//
+// Two vouch for the address of a local host: the neighbor table of a bridge
+// that has addresses, and the host itself, whose ARP and ND is heard at the
+// ports of the bridge (hear.go). The engine is told of the newest word, and
+// that an address is gone when neither vouches for it. A permanent neighbor
+// entry is an operator's word, which no host overrules.
+//
+//	frame at a port --> Claim --+                  +--> LocalIP, LocalIPGone
+//	                            +--> host, by IP --+
+//	neighbor notice ------------+                  +--> Question, when silent
+//
+// What was heard counts while the bridge has the sender's MAC behind the
+// port that it was heard at, and goes with it. A claim is believed of its
+// sender alone: the MAC in it is that of the frame. A host can make claims
+// at no cost, so they are bounded by MAC, port and VNI, and what is known
+// already costs nothing.
+//
+// A host that was silent for a third of the bridge's ageing time is asked
+// (vigil.go), three times, a second apart, and is gone if it does not
+// answer. The question goes to that host alone, out of its port and past
+// the bridge, from the port's own address: an ARP probe, from which nobody
+// learns (RFC 5227 §2.1.1), or a unicast neighbor solicitation. The bridge
+// has the port's address as its own and keeps the answer to itself, but
+// learns from it that the host is alive. The engine's questions go first;
+// nothing is ever asked of whom nobody spoke.
+//
+// # Places left
+//
+// Nexthop groups would be a
+// fourth kind beside flood, FDB and neighbor. A device with vnifilter serves
+// several VNIs: domain is keyed by VNI, not by device, for its sake. A
+// bridge with VLAN filtering needs the VLAN in the key of local MACs and
+// claims, and the VLAN's device in place of the bridge for neighbors (domain.neighDev).
+package dataplane

@@ -1,0 +1,179 @@
+package dataplane
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// domain is one VNI: its device, what is local in it, and what is wished.
+// It outlives its device, for wishes are by VNI.
+type domain struct {
+	vni    evpn.VNI
+	dev    int        // ifindex of the VXLAN device, 0 while there is none to write to
+	bridge int        // ifindex of its bridge
+	name   string     // of the VXLAN device
+	remote netip.Addr // the device's default destination, whose flood entry is not ours
+
+	up      bool       // can forward
+	vtep    netip.Addr // its local address while up
+	upDirty bool       // the engine is to be told up and vtep
+	toldUp  bool
+	unread  bool // its entries must be read before anything is written
+	sweep   bool // adopted entries that nobody wishes may go
+	queued  bool // stands in Plane.writes
+
+	flood tracker[evpn.Dest, struct{}]
+	fdb   tracker[evpn.MAC, target]
+	neigh tracker[netip.Addr, binding]
+
+	macs  sights[evpn.MAC, place]
+	ips   sights[netip.Addr, address]
+	fixed map[evpn.MAC]holder     // MACs that no wish may take
+	still map[netip.Addr]struct{} // addresses of operators' static neighbors, which no wish may take
+	vlans map[evpn.MAC]struct{}   // MACs left out because they have a VLAN
+
+	hosts    map[netip.Addr]*host
+	macIPs   map[evpn.MAC][]netip.Addr // addresses that were heard of a MAC
+	portIPs  map[int]int               // and how many at a port
+	asked    int                       // hosts that the engine waits for
+	listen   bool                      // its ports are to be heard
+	noProbe  bool
+	interval time.Duration // of silence after which a host is asked, 0: never
+	gap      time.Duration // between two questions
+	slot     time.Time     // of the next one
+	bound    string        // the bound that claims broke last
+	boundAt  time.Time
+}
+
+// target is what an FDB wish says of a MAC.
+type target struct {
+	dest   evpn.Dest
+	sticky bool
+}
+
+// binding is what a neighbor entry says of an address.
+type binding struct {
+	mac    evpn.MAC
+	router bool
+}
+
+// place is where a local MAC is.
+type place struct {
+	port   int
+	static bool
+}
+
+// holder says who has entries that a wish must not take: there can be one
+// in the bridge and one in the VXLAN device.
+type holder uint8
+
+const (
+	ownAddress    holder = 1 << iota // a bridge port's own address
+	staticPort                       // an operator's static entry on a bridge port
+	foreignDevice                    // an entry in the VXLAN device's table without our mark
+)
+
+func newDomain(vni evpn.VNI) *domain {
+	d := &domain{
+		vni:   vni,
+		flood: newTracker[evpn.Dest, struct{}](),
+		fdb:   newTracker[evpn.MAC, target](),
+		neigh: newTracker[netip.Addr, binding](),
+		macs:  newSights[evpn.MAC, place](),
+		ips:   newSights[netip.Addr, address](),
+	}
+	d.forgetHosts()
+	d.forgetForeign()
+	return d
+}
+
+func (d *domain) forgetForeign() {
+	d.fixed = make(map[evpn.MAC]holder)
+	d.still = make(map[netip.Addr]struct{})
+	d.vlans = make(map[evpn.MAC]struct{})
+}
+
+// empty tells whether nothing would be lost with d.
+func (d *domain) empty() bool {
+	return d.dev == 0 && !d.up && !d.upDirty && !d.toldUp &&
+		len(d.flood.slots)+len(d.fdb.slots)+len(d.neigh.slots) == 0
+}
+
+// neighDev is the device whose neighbor entries are those of the VNI: the
+// bridge. With VLAN filtering it would be the VLAN's device on top of it.
+func (d *domain) neighDev() int { return d.bridge }
+
+func (d *domain) busy() bool { return d.flood.busy() || d.fdb.busy() || d.neigh.busy() }
+
+// requeue queues all that differs between wish and kernel.
+func (d *domain) requeue() int {
+	return d.flood.requeue(d.sweep, sortDests) + d.fdb.requeue(d.sweep, sortMACs) + d.neigh.requeue(d.sweep, sortAddrs)
+}
+
+func sortMACs(k []evpn.MAC)    { slices.SortFunc(k, evpn.MAC.Compare) }
+func sortAddrs(k []netip.Addr) { slices.SortFunc(k, netip.Addr.Compare) }
+func sortDests(k []evpn.Dest)  { slices.SortFunc(k, compareDest) }
+
+func compareDest(a, b evpn.Dest) int {
+	return cmp.Or(a.VTEP.Compare(b.VTEP), cmp.Compare(a.VNI, b.VNI))
+}
+
+// setVTEP records whether the VNI can forward, and with which address.
+func (d *domain) setVTEP(up bool, vtep netip.Addr) bool {
+	if !up {
+		vtep = netip.Addr{}
+	}
+	if d.up == up && d.vtep == vtep {
+		return false
+	}
+	d.up, d.vtep, d.upDirty = up, vtep, true
+	return true
+}
+
+func (d *domain) forgetHosts() {
+	d.hosts = make(map[netip.Addr]*host)
+	d.macIPs = make(map[evpn.MAC][]netip.Addr)
+	d.portIPs = make(map[int]int)
+	d.asked = 0
+}
+
+// forgetLocal records that nothing is local, as when the device is gone or
+// before it is read anew.
+func (p *Plane) forgetLocal(d *domain) {
+	for _, h := range d.hosts {
+		p.unwatch(h)
+	}
+	d.forgetHosts()
+	for _, k := range d.localMACs() {
+		d.macs.clear(k)
+	}
+	for _, k := range d.localIPs() {
+		d.ips.clear(k)
+	}
+}
+
+func (d *domain) localMACs() []evpn.MAC {
+	keys := make([]evpn.MAC, 0, len(d.macs.m))
+	for k, x := range d.macs.m {
+		if x.here {
+			keys = append(keys, k)
+		}
+	}
+	sortMACs(keys)
+	return keys
+}
+
+func (d *domain) localIPs() []netip.Addr {
+	keys := make([]netip.Addr, 0, len(d.ips.m))
+	for k, x := range d.ips.m {
+		if x.here {
+			keys = append(keys, k)
+		}
+	}
+	sortAddrs(keys)
+	return keys
+}

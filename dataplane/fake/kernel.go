@@ -1,0 +1,429 @@
+package fake
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Kernel is the system. Any goroutine may call its methods.
+type Kernel struct {
+	mu      sync.Mutex
+	links   map[int]*link
+	next    int
+	addrs   []dataplane.Addr
+	neighs  map[neighKey]dataplane.Entry
+	handles []*Handle
+	asked   []dataplane.Question
+	answers func(dataplane.Question) bool
+}
+
+type neighKey struct {
+	ifindex int
+	ip      netip.Addr
+}
+
+// link is a device with its tables.
+type link struct {
+	dataplane.Link
+	bridge map[evpn.MAC]brEntry  // a bridge's
+	device map[evpn.MAC]devEntry // a VXLAN device's
+	flood  []dataplane.Entry     // a VXLAN device's zero-MAC destinations
+}
+
+// brEntry is an entry of a bridge (struct net_bridge_fdb_entry).
+type brEntry struct {
+	port                       int
+	local, static, sticky, ext bool
+}
+
+// devEntry is a unicast entry of a VXLAN device (struct vxlan_fdb).
+type devEntry struct {
+	state dataplane.State
+	flags dataplane.Flags
+	dest  evpn.Dest
+}
+
+// New returns a kernel with a loopback.
+func New() *Kernel {
+	k := &Kernel{links: make(map[int]*link), neighs: make(map[neighKey]dataplane.Entry)}
+	k.add(dataplane.Link{Name: "lo", MTU: 65536, Up: true})
+	return k
+}
+
+func (k *Kernel) add(l dataplane.Link) *link {
+	k.next++
+	l.Index = k.next
+	l.MAC = evpn.MAC{0x0e, 0xff, 0, 0, byte(l.Index >> 8), byte(l.Index)}
+	if l.MTU == 0 {
+		l.MTU = 1500
+	}
+	n := &link{Link: l}
+	switch l.Kind {
+	case "bridge":
+		n.bridge = make(map[evpn.MAC]brEntry)
+	case "vxlan":
+		n.device = make(map[evpn.MAC]devEntry)
+		v := *l.VXLAN
+		n.VXLAN = &v
+	}
+	n.Master, n.Port = 0, nil
+	k.links[l.Index] = n
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+	return n
+}
+
+// named returns a device; a test that names none is broken.
+func (k *Kernel) named(name string) *link {
+	if l := k.find(name); l != nil {
+		return l
+	}
+	panic("fake: no device " + name)
+}
+
+func (k *Kernel) find(name string) *link {
+	for _, l := range k.links {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+func (k *Kernel) ordered() []*link {
+	out := make([]*link, 0, len(k.links))
+	for i := 1; i <= k.next; i++ {
+		if l := k.links[i]; l != nil {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Add makes a device (`ip link add`), down, and returns its index.
+func (k *Kernel) Add(l dataplane.Link) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.add(l).Index
+}
+
+// SetUp is `ip link set up` and `down`.
+func (k *Kernel) SetUp(name string, up bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.setUp(k.named(name), up)
+}
+
+func (k *Kernel) setUp(l *link, up bool) {
+	if l.Up == up {
+		return
+	}
+	l.Up = up
+	if !up {
+		if br := k.links[l.Master]; br != nil {
+			k.flushPort(br, l.Index, false)
+		}
+		k.flushDevice(l, false)
+		k.flushNeighbors(l.Index)
+	}
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+}
+
+// SetMaster makes a device a port of a bridge, or of none when bridge is
+// empty.
+func (k *Kernel) SetMaster(name, bridge string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	br := 0
+	if bridge != "" {
+		br = k.named(bridge).Index
+	}
+	k.setMaster(k.named(name), br)
+}
+
+func (k *Kernel) setMaster(l *link, bridge int) {
+	if l.Master == bridge {
+		return
+	}
+	if br := k.links[l.Master]; br != nil {
+		k.flushPort(br, l.Index, true)
+	}
+	l.Master, l.Port = bridge, nil
+	if br := k.links[bridge]; br != nil {
+		l.Port = &dataplane.Port{Learning: true}
+		br.bridge[l.MAC] = brEntry{port: l.Index, local: true, static: true}
+		k.notifyBridge(br, l.MAC)
+	}
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+}
+
+// Rename is `ip link set name`.
+func (k *Kernel) Rename(name, to string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.named(name)
+	l.Name = to
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+}
+
+// Del is `ip link del`.
+func (k *Kernel) Del(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.del(k.named(name))
+}
+
+func (k *Kernel) del(l *link) {
+	for _, o := range k.ordered() {
+		if o.Master == l.Index {
+			k.setMaster(o, 0)
+		}
+	}
+	k.setMaster(l, 0)
+	k.flushDevice(l, true)
+	k.flushNeighbors(l.Index)
+	delete(k.links, l.Index)
+	k.addrs = slices.DeleteFunc(k.addrs, func(a dataplane.Addr) bool { return a.Ifindex == l.Index })
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLinkGone, Ifindex: l.Index})
+}
+
+// AddAddr is `ip addr add`.
+func (k *Kernel) AddAddr(name string, ip netip.Addr) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.named(name)
+	k.addrs = append(k.addrs, dataplane.Addr{Ifindex: l.Index, IP: ip})
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+}
+
+// SetPortFlags is `bridge link set learning neigh_suppress`.
+func (k *Kernel) SetPortFlags(name string, learning, suppress bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.named(name)
+	l.Port.Learning, l.Port.NeighSuppress = learning, suppress
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
+}
+
+// Frame lets a frame with the source address src come in at a bridge port
+// (br_fdb_update).
+func (k *Kernel) Frame(port string, src evpn.MAC) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.frame(k.named(port), src)
+}
+
+func (k *Kernel) frame(l *link, src evpn.MAC) {
+	br := k.links[l.Master]
+	if br == nil || !l.Up || !br.Up || !l.Port.Learning {
+		return
+	}
+	e, ok := br.bridge[src]
+	switch {
+	case !ok:
+		br.bridge[src] = brEntry{port: l.Index}
+	case e.local || e.sticky || e.port == l.Index:
+		return
+	default:
+		e.port, e.ext = l.Index, false
+		br.bridge[src] = e
+	}
+	k.notifyBridge(br, src)
+}
+
+// flushPort removes a port's entries: all, or those that a port that goes
+// down loses.
+func (k *Kernel) flushPort(br *link, port int, all bool) {
+	for _, mac := range br.macs() {
+		e := br.bridge[mac]
+		if e.port != port || !all && (e.static || e.ext) {
+			continue
+		}
+		n := br.bridgeEntry(mac)
+		delete(br.bridge, mac)
+		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
+	}
+}
+
+// flushDevice removes a VXLAN device's entries: all, or those that neither
+// are permanent nor static.
+func (k *Kernel) flushDevice(l *link, all bool) {
+	for _, mac := range l.deviceMACs() {
+		if !all && l.device[mac].state&(dataplane.Permanent|dataplane.NoARP) != 0 {
+			continue
+		}
+		n := l.deviceEntry(mac)
+		delete(l.device, mac)
+		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
+	}
+	if all {
+		for _, e := range l.flood {
+			k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: e})
+		}
+		l.flood = nil
+	}
+}
+
+func (k *Kernel) flushNeighbors(ifindex int) {
+	for _, key := range k.neighKeys() {
+		if key.ifindex == ifindex {
+			_ = k.delNeighbor(key)
+		}
+	}
+}
+
+func (k *Kernel) neighKeys() []neighKey {
+	keys := make([]neighKey, 0, len(k.neighs))
+	for key := range k.neighs {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b neighKey) int {
+		if a.ifindex != b.ifindex {
+			return a.ifindex - b.ifindex
+		}
+		return a.ip.Compare(b.ip)
+	})
+	return keys
+}
+
+// delNeighbor deletes an entry the way neigh_delete does: first it fails and
+// loses its flags, then it goes.
+func (k *Kernel) delNeighbor(key neighKey) error {
+	e, ok := k.neighs[key]
+	if !ok {
+		return syscall.ENOENT
+	}
+	delete(k.neighs, key)
+	e.State, e.Flags = dataplane.Failed, 0
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: e})
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: e})
+	return nil
+}
+
+func sortedMACs[V any](m map[evpn.MAC]V) []evpn.MAC {
+	out := make([]evpn.MAC, 0, len(m))
+	for mac := range m {
+		out = append(out, mac)
+	}
+	slices.SortFunc(out, evpn.MAC.Compare)
+	return out
+}
+
+func (l *link) macs() []evpn.MAC       { return sortedMACs(l.bridge) }
+func (l *link) deviceMACs() []evpn.MAC { return sortedMACs(l.device) }
+
+// bridgeEntry describes an entry as br_fdb_fill_info does.
+func (l *link) bridgeEntry(mac evpn.MAC) dataplane.Entry {
+	b := l.bridge[mac]
+	e := dataplane.Entry{Family: dataplane.Bridge, Ifindex: b.port, Bridge: l.Index, MAC: mac, State: dataplane.Reachable}
+	switch {
+	case b.local:
+		e.State = dataplane.Permanent
+	case b.static:
+		e.State = dataplane.NoARP
+	}
+	if b.ext {
+		e.Flags |= dataplane.ExtLearned
+	}
+	if b.sticky {
+		e.Flags |= dataplane.Sticky
+	}
+	return e
+}
+
+func (l *link) deviceEntry(mac evpn.MAC) dataplane.Entry {
+	d := l.device[mac]
+	return dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: l.Index, MAC: mac,
+		State: d.state, Flags: d.flags | dataplane.Self, IP: d.dest.VTEP, VNI: d.dest.VNI,
+	}
+}
+
+func (k *Kernel) notifyBridge(br *link, mac evpn.MAC) {
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: br.bridgeEntry(mac)})
+}
+
+// String renders the tables as `bridge fdb show` and `ip neigh show` do.
+func (k *Kernel) String() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var b strings.Builder
+	for _, l := range k.ordered() {
+		for _, mac := range l.macs() {
+			k.line(&b, l.bridgeEntry(mac))
+		}
+		for _, e := range l.flood {
+			k.line(&b, e)
+		}
+		for _, mac := range l.deviceMACs() {
+			k.line(&b, l.deviceEntry(mac))
+		}
+	}
+	for _, key := range k.neighKeys() {
+		e := k.neighs[key]
+		fmt.Fprintf(&b, "%s dev %s lladdr %s", e.IP, k.links[e.Ifindex].Name, e.MAC)
+		if e.Flags&dataplane.ExtLearned != 0 {
+			b.WriteString(" extern_learn")
+		}
+		if e.Flags&dataplane.Router != 0 {
+			b.WriteString(" router")
+		}
+		fmt.Fprintf(&b, " %s\n", stateName(e.State))
+	}
+	return b.String()
+}
+
+func (k *Kernel) line(b *strings.Builder, e dataplane.Entry) {
+	fmt.Fprintf(b, "%s dev %s", e.MAC, k.links[e.Ifindex].Name)
+	if e.IP.IsValid() {
+		fmt.Fprintf(b, " dst %s", e.IP)
+	}
+	if e.VNI != 0 {
+		fmt.Fprintf(b, " vni %d", e.VNI)
+	}
+	if e.Bridge == 0 {
+		b.WriteString(" self")
+	}
+	if e.Flags&dataplane.ExtLearned != 0 {
+		b.WriteString(" extern_learn")
+	}
+	if e.Flags&dataplane.Sticky != 0 {
+		b.WriteString(" sticky")
+	}
+	if e.Bridge != 0 {
+		fmt.Fprintf(b, " master %s", k.links[e.Bridge].Name)
+	}
+	switch {
+	case e.State&dataplane.Permanent != 0:
+		b.WriteString(" permanent")
+	case e.State&dataplane.NoARP != 0:
+		b.WriteString(" static")
+	}
+	b.WriteString("\n")
+}
+
+func stateName(s dataplane.State) string {
+	for _, n := range []struct {
+		state dataplane.State
+		name  string
+	}{
+		{dataplane.Permanent, "PERMANENT"},
+		{dataplane.NoARP, "NOARP"},
+		{dataplane.Reachable, "REACHABLE"},
+		{dataplane.Stale, "STALE"},
+		{dataplane.Delay, "DELAY"},
+		{dataplane.Probe, "PROBE"},
+		{dataplane.Failed, "FAILED"},
+	} {
+		if s&n.state != 0 {
+			return n.name
+		}
+	}
+	return "NONE"
+}

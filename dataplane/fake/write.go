@@ -1,0 +1,157 @@
+package fake
+
+import (
+	"slices"
+	"syscall"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// write carries out one op as rtnl_fdb_add, rtnl_fdb_del, neigh_add and
+// neigh_delete do: the bridge's part before the device's own, and not the
+// second when the first fails.
+func (k *Kernel) write(op dataplane.Op) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := k.links[op.Ifindex]
+	if l == nil {
+		return syscall.ENODEV
+	}
+	if op.Family != dataplane.Bridge {
+		return k.writeNeighbor(op)
+	}
+	err := error(syscall.EOPNOTSUPP)
+	if br := k.links[l.Master]; br != nil && (op.Flags&dataplane.Master != 0 || op.Flags&dataplane.Self == 0) {
+		if err = k.writeBridge(br, l, op); err != nil {
+			return err
+		}
+	}
+	if op.Flags&dataplane.Self != 0 {
+		if l.device == nil {
+			return syscall.EOPNOTSUPP
+		}
+		err = k.writeDevice(l, op)
+	}
+	return err
+}
+
+func (k *Kernel) writeNeighbor(op dataplane.Op) error {
+	key := neighKey{op.Ifindex, op.IP}
+	if op.Verb == dataplane.Delete {
+		return k.delNeighbor(key)
+	}
+	e := op.Entry
+	old, ok := k.neighs[key]
+	if ok && old == e {
+		return nil
+	}
+	k.neighs[key] = e
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: e})
+	return nil
+}
+
+// writeBridge is br_fdb_add and br_fdb_delete.
+func (k *Kernel) writeBridge(br, port *link, op dataplane.Op) error {
+	e, ok := br.bridge[op.MAC]
+	old := e
+	if op.Verb == dataplane.Delete {
+		if !ok || e.port != port.Index {
+			return syscall.ENOENT
+		}
+		n := br.bridgeEntry(op.MAC)
+		delete(br.bridge, op.MAC)
+		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
+		return nil
+	}
+	const states = dataplane.Permanent | dataplane.NoARP | dataplane.Reachable
+	if op.State&states == 0 || !op.MAC.IsHost() {
+		return syscall.EINVAL
+	}
+	if op.Flags&dataplane.ExtLearned != 0 {
+		// br_fdb_external_learn_add touches neither static nor sticky.
+		e.port, e.ext = port.Index, true
+	} else {
+		dynamic := op.State&(dataplane.Permanent|dataplane.NoARP) == 0
+		if dynamic && !(port.Up && br.Up) {
+			return syscall.EPERM // the port cannot learn in its state
+		}
+		if op.Flags&dataplane.Sticky != 0 && op.State&dataplane.Permanent != 0 {
+			return syscall.EINVAL
+		}
+		e.port = port.Index
+		e.local = op.State&dataplane.Permanent != 0
+		e.static = !dynamic
+		e.sticky = op.Flags&dataplane.Sticky != 0
+	}
+	if ok && old == e {
+		return nil
+	}
+	br.bridge[op.MAC] = e
+	k.notifyBridge(br, op.MAC)
+	return nil
+}
+
+// writeDevice is vxlan_fdb_add and vxlan_fdb_delete.
+func (k *Kernel) writeDevice(l *link, op dataplane.Op) error {
+	if op.MAC.IsZero() {
+		return k.writeFlood(l, op)
+	}
+	old, ok := l.device[op.MAC]
+	if op.Verb == dataplane.Delete {
+		if !ok {
+			return syscall.ENOENT
+		}
+		n := l.deviceEntry(op.MAC)
+		delete(l.device, op.MAC)
+		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
+		return nil
+	}
+	if err := l.checkDevice(op); err != nil {
+		return err
+	}
+	e := devEntry{state: op.State, flags: op.Flags & dataplane.ExtLearned, dest: evpn.Dest{VTEP: op.IP, VNI: op.VNI}}
+	if ok && old == e {
+		return nil
+	}
+	l.device[op.MAC] = e
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: l.deviceEntry(op.MAC)})
+	return nil
+}
+
+func (l *link) checkDevice(op dataplane.Op) error {
+	switch {
+	case op.State&(dataplane.Permanent|dataplane.Reachable) == 0, !op.IP.IsValid():
+		return syscall.EINVAL
+	case op.IP.Is4() != !l.VXLAN.Local.Is6():
+		return syscall.EAFNOSUPPORT
+	}
+	return nil
+}
+
+func (k *Kernel) writeFlood(l *link, op dataplane.Op) error {
+	at := slices.IndexFunc(l.flood, func(e dataplane.Entry) bool { return e.IP == op.IP && e.VNI == op.VNI })
+	if op.Verb == dataplane.Delete {
+		if at < 0 {
+			return syscall.ENOENT
+		}
+		e := l.flood[at]
+		l.flood = slices.Delete(l.flood, at, at+1)
+		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: e})
+		return nil
+	}
+	if err := l.checkDevice(op); err != nil {
+		return err
+	}
+	if op.Verb == dataplane.Replace {
+		return syscall.EOPNOTSUPP // only the destination of a unicast entry is replaced
+	}
+	if at >= 0 {
+		return nil
+	}
+	e := op.Entry
+	e.Flags = dataplane.Self
+	l.flood = append(l.flood, e)
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: e})
+	return nil
+}

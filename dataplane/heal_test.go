@@ -1,0 +1,52 @@
+package dataplane
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// TestReleaseWritesAtOnce has a wish fail for long because others hold its
+// key, so that its next try is far away: when they let go it is written
+// without waiting for that.
+func TestReleaseWritesAtOnce(t *testing.T) {
+	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
+	d := newDomain(200)
+	mac, now := evpn.MAC{2, 0, 0, 0, 0, 1}, time.Now()
+	d.fixed[mac] = foreignDevice
+	d.fdb.wish(mac, target{})
+	for range 10 {
+		d.fdb.nextAdd(now)
+		d.fdb.fail(mac, heldError{foreignDevice}, now)
+	}
+	p.release(d, mac, foreignDevice)
+	if k, _, ok := d.fdb.nextAdd(now); !ok || k != mac {
+		t.Error("the entry waits for its next try, though nobody holds its key any more")
+	}
+}
+
+// TestTwoHolders has two foreign entries in the way of one MAC: the wish
+// waits until both are gone.
+func TestTwoHolders(t *testing.T) {
+	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
+	d := newDomain(200)
+	d.dev, d.bridge = 3, 2
+	p.byDev[3], p.byBr[2] = d, []*domain{d}
+	mac := evpn.MAC{2, 0, 0, 0, 0, 1}
+	atPort := Entry{Family: Bridge, Ifindex: 4, Bridge: 2, MAC: mac, State: NoARP}
+	inDevice := Entry{Family: Bridge, Ifindex: 3, MAC: mac, State: NoARP, Flags: Self}
+	for _, order := range [][2]Entry{{atPort, inDevice}, {inDevice, atPort}} {
+		p.entry(&order[0], false)
+		p.entry(&order[1], false)
+		p.entry(&order[1], true)
+		if d.fixed[mac] == 0 {
+			t.Errorf("nobody holds the MAC, though %+v is there", order[0])
+		}
+		p.entry(&order[0], true)
+		if d.fixed[mac] != 0 {
+			t.Errorf("%v holds the MAC, though both are gone", d.fixed[mac])
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package dataplane
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// leave removes all of ours from a device that is selected no more. The
+// wishes stay, for the day that it is again.
+func (p *Plane) leave(d *domain) {
+	flood, fdb, neigh := d.flood.renounce(), d.fdb.renounce(), d.neigh.renounce()
+	sweep := d.sweep
+	d.sweep = true
+	d.requeue()
+	for d.busy() && p.holdTill.IsZero() && p.writeDomain(d) {
+	}
+	d.sweep = sweep
+	// What could not be removed is removed when the kernel lets us.
+	for ip, s := range d.neigh.slots {
+		if s.mark.has(present) {
+			p.left = append(p.left, neighOp(d, ip, s.val, Delete))
+		}
+	}
+	for mac, s := range d.fdb.slots {
+		if s.mark.has(present) {
+			// Each part by itself: a deletion of both stops after one that
+			// is not there.
+			for _, part := range []Flags{Master, Self} {
+				p.left = append(p.left, Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: part, MAC: mac}})
+			}
+		}
+	}
+	for dest, s := range d.flood.slots {
+		if s.mark.has(present) {
+			p.left = append(p.left, floodOp(d, dest, Delete))
+		}
+	}
+	for k, v := range flood {
+		d.flood.wish(k, v)
+	}
+	for k, v := range fdb {
+		d.fdb.wish(k, v)
+	}
+	for k, v := range neigh {
+		d.neigh.wish(k, v)
+	}
+}
+
+// leaveBridge removes our neighbors from a bridge that d's device is no port
+// of any more: the kernel removed its MACs, but not those.
+func (p *Plane) leaveBridge(d *domain) {
+	for ip, s := range d.neigh.slots {
+		if s.mark.has(present) {
+			p.left = append(p.left, neighOp(d, ip, s.val, Delete))
+		}
+	}
+}
+
+// forgetLeft drops what need not be removed any more.
+func (p *Plane) forgetLeft() { p.left = slices.DeleteFunc(p.left, p.needless) }
+
+// needless tells whether a deletion must not be made any more: its device is
+// gone, and its number may be another's; it serves a VNI, and is read before
+// anything is written; or a VNI of the same bridge wishes the neighbor.
+func (p *Plane) needless(op Op) bool {
+	return p.gone[op.Ifindex] || p.links[op.Ifindex] == nil || p.byDev[op.Ifindex] != nil ||
+		slices.ContainsFunc(p.byBr[op.Ifindex], func(d *domain) bool { return d.neigh.slots[op.IP].mark.has(wanted) })
+}
+
+// clean removes the next of what was left in devices that are served no
+// more.
+func (p *Plane) clean(now time.Time) {
+	n := min(len(p.left), writeBatch)
+	if wished := slices.DeleteFunc(p.left[:n:n], p.needless); len(wished) < n {
+		p.left = slices.Delete(p.left, len(wished), n)
+		return
+	}
+	ops, errs := p.left[:n], make([]error, n)
+	p.mu.Unlock()
+	err := p.k.Write(ops, errs)
+	p.mu.Lock()
+	p.stats.Writes += uint64(n)
+	if err == nil && refused(errs) {
+		err = p.probe()
+	}
+	if err != nil {
+		p.refusedWrites(err, now)
+		return
+	}
+	p.hold = 0
+	p.clearTrouble(ProblemWrite, 0, "")
+	for i, err := range errs {
+		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
+			p.log.Warn("cannot remove an entry from a device that is served no more", "mac", ops[i].MAC, "ip", ops[i].IP, "err", err)
+		}
+	}
+	if p.left = p.left[n:]; len(p.left) == 0 {
+		p.left = nil
+	}
+}

@@ -1,0 +1,19 @@
+// Package linux is the dataplane.Kernel of a Linux network namespace, over
+// raw netlink sockets.
+//
+// Three sockets, opened in the namespace of the thread that calls Open: one
+// for reads and for single requests, one for batches of writes, one that is
+// subscribed to changes. A batch is many messages in one sendto with an
+// acknowledgement asked for on the last alone: the kernel handles them
+// before sendto returns, goes on after one that fails, and reports each
+// failure with its sequence number. So a batch costs two system calls, and
+// the last acknowledgement is the barrier behind it.
+//
+// Hosts are heard over one packet socket a bridge port (hear.go), with a
+// filter that passes ARP and ND alone, and a small buffer. One thread reads
+// them all in turn, some frames of each, so that a port that floods takes
+// nothing from the others.
+//
+// Everything the kernel sends is read through attrs, which checks each
+// length once.
+package linux

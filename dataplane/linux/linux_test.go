@@ -1,0 +1,273 @@
+package linux
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netns"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+func netnsName() string { return fmt.Sprintf("evpnd-nl-%d", os.Getpid()) }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// inNetns opens a new network namespace with br0, vx0 (VNI 200) and p0.
+func inNetns(t testing.TB) (*Kernel, func(string, ...string) string) {
+	t.Helper()
+	name := netnsName()
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Skipf("SKIP: needs the right to make network namespaces (root, iproute2): %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	run := func(cmd string, args ...string) string {
+		t.Helper()
+		out, err := exec.Command(cmd, append([]string{"-n", name}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %v: %v: %s", cmd, args, err, out)
+		}
+		return string(out)
+	}
+	run("ip", "link", "add", "br0", "type", "bridge")
+	run("ip", "link", "add", "vx0", "type", "vxlan", "id", "200", "local", "172.30.0.1", "dstport", "4789")
+	run("ip", "link", "add", "p0", "type", "veth", "peer", "name", "p0h")
+	for _, dev := range []string{"vx0", "p0"} {
+		run("ip", "link", "set", dev, "master", "br0", "up")
+	}
+	run("ip", "link", "set", "br0", "up")
+	var k *Kernel
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		ns, err := netns.GetFromName(name)
+		if err == nil {
+			defer ns.Close()
+			err = netns.Set(ns)
+		}
+		if err == nil {
+			k, err = Open()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { k.Close() })
+	return k, run
+}
+
+func linkOf(t testing.TB, k *Kernel, name string) dataplane.Link {
+	t.Helper()
+	links, err := k.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if l.Name == name {
+			return l
+		}
+	}
+	t.Fatalf("no device %s in %+v", name, links)
+	return dataplane.Link{}
+}
+
+func remote(vx, i int) dataplane.Op {
+	return dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
+		Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned,
+		MAC:   evpn.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, IP: netip.AddrFrom4([4]byte{172, 30, 0, 2}),
+	}}
+}
+
+// TestWriteErrors has some messages of a batch fail, the first and the last
+// among them: each error is at its op, and the others are done.
+func TestWriteErrors(t *testing.T) {
+	k, _ := inNetns(t)
+	vx := linkOf(t, k, "vx0").Index
+	const n = 300 // more than two batches
+	ops, errs := make([]dataplane.Op, n), make([]error, n)
+	want := make([]error, n)
+	for i := range ops {
+		ops[i] = remote(vx, i)
+	}
+	for _, i := range []int{0, 127, 128, 200, n - 1} {
+		ops[i].Ifindex, want[i] = 9999, syscall.ENODEV
+	}
+	ops[5].IP, want[5] = netip.MustParseAddr("2001:db8::1"), syscall.EAFNOSUPPORT
+	ops[6].State, want[6] = dataplane.Stale, syscall.EINVAL
+	ops[7].Verb, want[7] = dataplane.Delete, syscall.ENOENT
+	// With the privilege, a write to no device is not refused for want of it.
+	ops[8].Verb, ops[8].Ifindex, want[8] = dataplane.Delete, 0, syscall.EINVAL
+	if err := k.Write(ops, errs); err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for i := range errs {
+		if !errors.Is(errs[i], want[i]) {
+			t.Errorf("op %d: %v, want %v", i, errs[i], want[i])
+		}
+		bad += map[bool]int{true: 1}[want[i] != nil]
+	}
+	held := 0
+	if err := k.FDB(linkOf(t, k, "br0").Index, func(e *dataplane.Entry) {
+		if e.Bridge == 0 && e.Flags&dataplane.ExtLearned != 0 {
+			held++
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if held != n-bad {
+		t.Errorf("kernel holds %d entries, want %d", held, n-bad)
+	}
+}
+
+func TestWriteAllocatesNothing(t *testing.T) {
+	k, _ := inNetns(t)
+	vx := linkOf(t, k, "vx0").Index
+	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	for i := range ops {
+		ops[i] = remote(vx, i)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		if err := k.Write(ops, errs); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a batch", n)
+	}
+}
+
+func TestLookup(t *testing.T) {
+	k, _ := inNetns(t)
+	vx, br, p0 := linkOf(t, k, "vx0").Index, linkOf(t, k, "br0").Index, linkOf(t, k, "p0").Index
+	op := remote(vx, 1)
+	op.VNI = 777
+	local := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: p0, State: dataplane.NoARP, Flags: dataplane.Master, MAC: evpn.MAC{2, 1},
+	}}
+	neigh := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+		Family: dataplane.IPv6, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned | dataplane.Router,
+		MAC: evpn.MAC{2, 1}, IP: netip.MustParseAddr("2001:db8::1"),
+	}}
+	errs := make([]error, 3)
+	if err := k.Write([]dataplane.Op{op, local, neigh}, errs); err != nil || errors.Join(errs...) != nil {
+		t.Fatal(err, errs)
+	}
+	for _, c := range []struct{ ask, want dataplane.Entry }{
+		{
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC},
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC, IP: op.IP, VNI: 777, State: op.State, Flags: dataplane.Self | dataplane.ExtLearned},
+		},
+		{
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: br, MAC: op.MAC},
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC, Bridge: br, State: dataplane.Reachable, Flags: dataplane.ExtLearned},
+		},
+		{
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: br, MAC: local.MAC},
+			dataplane.Entry{Family: dataplane.Bridge, Ifindex: p0, MAC: local.MAC, Bridge: br, State: dataplane.NoARP},
+		},
+		{dataplane.Entry{Family: dataplane.IPv6, Ifindex: br, IP: neigh.IP}, neigh.Entry},
+	} {
+		got, err := k.Lookup(c.ask)
+		if err != nil {
+			t.Errorf("look up %+v: %v", c.ask, err)
+		}
+		if d := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.Addr{})); d != "" {
+			t.Errorf("look up %+v (-want +got):\n%s", c.ask, d)
+		}
+	}
+	for _, e := range []dataplane.Entry{
+		{Family: dataplane.Bridge, Ifindex: vx, MAC: evpn.MAC{2, 9}},
+		{Family: dataplane.Bridge, Ifindex: br, MAC: evpn.MAC{2, 9}},
+		{Family: dataplane.IPv4, Ifindex: br, IP: netip.MustParseAddr("192.0.2.1")},
+	} {
+		if _, err := k.Lookup(e); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("look up %+v, which is not there: %v", e, err)
+		}
+	}
+}
+
+// TestLinks reads devices as iproute2 made them.
+func TestLinks(t *testing.T) {
+	k, run := inNetns(t)
+	run("ip", "link", "set", "vx0", "alias", "a name", "mtu", "1400")
+	run("bridge", "link", "set", "dev", "vx0", "learning", "off", "neigh_suppress", "on")
+	run("ip", "link", "add", "vx6", "type", "vxlan", "id", "16777215", "local", "2001:db8::1", "remote", "2001:db8::2", "dstport", "1234", "nolearning")
+	run("ip", "link", "add", "vxe", "type", "vxlan", "external", "vnifilter", "dstport", "5000")
+	br := linkOf(t, k, "br0")
+	if br.Kind != "bridge" || !br.Up || br.VLANFiltering || br.Port != nil {
+		t.Errorf("bridge %+v", br)
+	}
+	vx := linkOf(t, k, "vx0")
+	if vx.Alias != "a name" || vx.MTU != 1400 || vx.Master != br.Index || !vx.Up || vx.Port == nil || *vx.Port != (dataplane.Port{NeighSuppress: true}) {
+		t.Errorf("VXLAN device %+v, port %+v", vx, vx.Port)
+	}
+	if want := (dataplane.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789, Learning: true}); *vx.VXLAN != want {
+		t.Errorf("VXLAN %+v, want %+v", *vx.VXLAN, want)
+	}
+	want := dataplane.VXLAN{VNI: evpn.MaxVNI, Local: netip.MustParseAddr("2001:db8::1"), Remote: netip.MustParseAddr("2001:db8::2"), Port: 1234}
+	if got := linkOf(t, k, "vx6"); *got.VXLAN != want || got.Up || got.Master != 0 {
+		t.Errorf("VXLAN %+v, want %+v", *got.VXLAN, want)
+	}
+	if got := linkOf(t, k, "vxe"); !got.VXLAN.External || !got.VXLAN.VNIFilter {
+		t.Errorf("external VXLAN device %+v", *got.VXLAN)
+	}
+	if p := linkOf(t, k, "p0"); p.Kind != "veth" || p.Port == nil || !p.Port.Learning || p.Master != br.Index {
+		t.Errorf("port %+v", p)
+	}
+	if err := k.MakeVXLAN(dataplane.Link{Name: "vx9", Kind: "vxlan", VXLAN: &dataplane.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789}}); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("a second device with the VNI: %v", err)
+	}
+}
+
+// FuzzDecode gives the decoders anything: they must neither panic nor read
+// past the end.
+func FuzzDecode(f *testing.F) {
+	op := remote(3, 1)
+	op.VNI = 7
+	f.Add(encodeOp(nil, &op, 1))
+	f.Add(linkMsg(unix.RTM_NEWLINK, unix.AF_UNSPEC, 3, 1, 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		decodeNotice(nil, b)
+		var e dataplane.Entry
+		if len(b) > hdrLen && decodeEntry(b[hdrLen:], &e) && len(b)-hdrLen < unix.SizeofNdMsg {
+			t.Errorf("an entry of %d bytes", len(b)-hdrLen)
+		}
+		if _, ok := decodeLink(b); ok && len(b) < unix.SizeofIfInfomsg {
+			t.Errorf("a link of %d bytes", len(b))
+		}
+		if m, rest, err := nextMessage(b); err == nil && len(rest) > len(b)-hdrLen {
+			t.Errorf("message of %d bytes leaves %d of %d", len(m.body), len(rest), len(b))
+		} else if err == nil && replyErr(m) != nil && len(m.body) < 4 {
+			t.Error("an error out of nothing")
+		}
+	})
+}
+
+// TestEncodeDecode writes an entry and reads it back.
+func TestEncodeDecode(t *testing.T) {
+	for _, op := range []dataplane.Op{remote(3, 1), {Verb: dataplane.Append, Entry: dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: 3, State: dataplane.Permanent, Flags: dataplane.Self, IP: netip.MustParseAddr("2001:db8::1"), VNI: 7,
+	}}} {
+		m, rest, err := nextMessage(encodeOp(nil, &op, 42))
+		if err != nil || len(rest) != 0 || m.seq != 42 || m.kind != unix.RTM_NEWNEIGH {
+			t.Fatalf("message %+v, %d bytes left, %v", m, len(rest), err)
+		}
+		var e dataplane.Entry
+		if !decodeEntry(m.body, &e) || e != op.Entry {
+			t.Errorf("read back %+v, wrote %+v", e, op.Entry)
+		}
+	}
+}

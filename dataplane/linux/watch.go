@@ -1,0 +1,177 @@
+package linux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/dataplane"
+)
+
+const (
+	// watchBatch is how many notices are handed over together at most, and
+	// watchQueue how many such batches wait for the Plane. What is more
+	// waits in the socket, and when that is full the kernel tells.
+	watchBatch = 512
+	watchQueue = 8
+
+	// After a read that had stormSize notices or more, the next waits for
+	// gather, so that they come many at once.
+	stormSize = 16
+	gather    = time.Millisecond
+)
+
+// echoFilter drops RTM_NEWNEIGH with NTF_EXT_LEARNED: the echo of what the
+// Plane itself adds. A deletion passes, by whomever, for a foreign one must
+// be seen. A multicast datagram holds one message, so offsets are fixed.
+func echoFilter() ([]bpf.RawInstruction, error) {
+	newNeigh := uint32(unix.RTM_NEWNEIGH)
+	if native.Uint16([]byte{1, 0}) == 1 { // little endian, and BPF loads big endian
+		newNeigh = uint32(bits.ReverseBytes16(unix.RTM_NEWNEIGH))
+	}
+	return bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 4, Size: 2}, // nlmsg_type
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: newNeigh, SkipFalse: 2},
+		bpf.LoadAbsolute{Off: hdrLen + 10, Size: 1}, // ndm_flags
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(dataplane.ExtLearned), SkipTrue: 1},
+		bpf.RetConstant{Val: 1 << 20},
+		bpf.RetConstant{Val: 0},
+	})
+}
+
+// Watch implements dataplane.Kernel. It may be called once.
+//
+// The reader waits in poll(2) on a thread of its own, not in Go's poller:
+// that would be woken by each notice, also while nobody is to read.
+func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
+	s := k.watcher
+	if s == nil {
+		return nil, errors.New("watch the kernel's tables: they are watched already")
+	}
+	k.watcher = nil
+	if err := s.subscribe(); err != nil {
+		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
+	}
+	end, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
+	}
+	out := make(chan []dataplane.Notice, watchQueue)
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		_, _ = unix.Write(end, native.AppendUint64(nil, 1))
+	})
+	go func() {
+		defer close(out)
+		watch(ctx, s, end, out)
+		if !stop() {
+			<-told // end must not be closed before it is written to
+		}
+		unix.Close(end)
+		s.close()
+	}()
+	return out, nil
+}
+
+// watch reads notices until ctx is done, which makes end readable.
+func watch(ctx context.Context, s *socket, end int, out chan<- []dataplane.Notice) {
+	r := newReceiver()
+	pause := time.NewTimer(gather)
+	defer pause.Stop()
+	for {
+		fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(end), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		batch := r.read(s.fd)
+		if len(batch) == 0 {
+			continue
+		}
+		select {
+		case out <- batch:
+		case <-ctx.Done():
+			return
+		}
+		if len(batch) < stormSize {
+			continue
+		}
+		// One notice a wake-up would cost more than the notices do, and
+		// their sender too.
+		pause.Reset(gather)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *socket) subscribe() error {
+	raw, err := echoFilter()
+	if err != nil {
+		return err
+	}
+	prog := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	err = unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
+	if err != nil {
+		return err
+	}
+	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR} {
+		if err := unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeNotice appends what the datagram b tells, if anything. A multicast
+// datagram holds one message, and a device's is cut off behind its head.
+func decodeNotice(batch []dataplane.Notice, b []byte) []dataplane.Notice {
+	if len(b) < hdrLen {
+		return append(batch, dataplane.Notice{Kind: dataplane.NoticeLost})
+	}
+	kind, body := native.Uint16(b[4:]), b[hdrLen:]
+	var n dataplane.Notice
+	switch kind {
+	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
+		n.Kind = dataplane.NoticeEntry
+		if kind == unix.RTM_DELNEIGH {
+			n.Kind = dataplane.NoticeEntryGone
+		}
+		if int(native.Uint32(b)) > len(b) || !decodeEntry(body, &n.Entry) {
+			n = dataplane.Notice{Kind: dataplane.NoticeLost}
+		}
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if len(body) < unix.SizeofIfInfomsg {
+			return batch
+		}
+		n.Ifindex = int(int32(native.Uint32(body[4:])))
+		n.Kind = dataplane.NoticeLink
+		// The bridge tells with family AF_BRIDGE that a device is no port
+		// of it any more; the device is still there.
+		if kind == unix.RTM_DELLINK && body[0] != unix.AF_BRIDGE {
+			n.Kind = dataplane.NoticeLinkGone
+		}
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		if len(body) < unix.SizeofIfAddrmsg {
+			return batch
+		}
+		n.Kind, n.Ifindex = dataplane.NoticeLink, int(native.Uint32(body[4:]))
+	default:
+		return batch
+	}
+	return append(batch, n)
+}

@@ -1,0 +1,101 @@
+package linux
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/dataplane"
+)
+
+// batchSize is how many messages go into one sendto: from 64 on the cost of
+// the system call is spread thin enough, and the replies of a batch that
+// fails in every message still fit the smallest receive buffer.
+const batchSize = 128
+
+// Write implements dataplane.Kernel. It makes no allocation unless an entry
+// fails.
+func (k *Kernel) Write(ops []dataplane.Op, errs []error) error {
+	clear(errs)
+	for len(ops) > 0 {
+		n := min(len(ops), batchSize)
+		if err := k.batch(ops[:n], errs[:n]); err != nil {
+			return err
+		}
+		ops, errs = ops[n:], errs[n:]
+	}
+	return nil
+}
+
+func (k *Kernel) batch(ops []dataplane.Op, errs []error) error {
+	s := k.writer
+	// Sequence numbers of a batch are consecutive, so that a reply finds
+	// its op by subtraction; a batch must not wrap round.
+	if s.seq > 1<<31 {
+		s.seq = 0
+	}
+	first := s.seq + 1
+	s.seq += uint32(len(ops))
+	b := k.out[:0]
+	for i := range ops {
+		at := len(b)
+		b = encodeOp(b, &ops[i], first+uint32(i))
+		if i == len(ops)-1 {
+			native.PutUint16(b[at+6:], native.Uint16(b[at+6:])|unix.NLM_F_ACK)
+		}
+	}
+	k.out = b
+	if err := s.send(b); err != nil {
+		return os.NewSyscallError("write netlink", err)
+	}
+	for {
+		data, err := s.recv()
+		if err != nil {
+			return os.NewSyscallError("read netlink", err)
+		}
+		for len(data) > 0 {
+			var m message
+			if m, data, err = nextMessage(data); err != nil {
+				return err
+			}
+			i := m.seq - first
+			if m.kind != unix.NLMSG_ERROR || i >= uint32(len(ops)) {
+				continue
+			}
+			if len(m.body) >= 4 && native.Uint32(m.body) != 0 {
+				errs[i] = replyErr(m)
+			}
+			if int(i) == len(ops)-1 {
+				return nil
+			}
+		}
+	}
+}
+
+// Lookup implements dataplane.Kernel (RTM_GETNEIGH of one key).
+func (k *Kernel) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
+	q := dataplane.Entry{Family: e.Family, Ifindex: e.Ifindex}
+	if e.Family == dataplane.Bridge {
+		// A bridge too is asked as the owner of its own table: that finds
+		// an entry behind whatever port it is.
+		q.Flags = dataplane.Self
+	}
+	b := putNdMsg(k.req[:0], unix.RTM_GETNEIGH, &q)
+	if e.Family == dataplane.Bridge {
+		b = append(putAttrHdr(b, unix.NDA_LLADDR, 6), e.MAC[:]...)
+		b = append(b, 0, 0)
+	} else {
+		b = putAddr(b, unix.NDA_DST, e.IP)
+	}
+	k.req = b
+	var out dataplane.Entry
+	ok := false
+	if err := k.reader.get(b, func(body []byte) { ok = decodeEntry(body, &out) }); err != nil {
+		return out, err
+	}
+	if !ok {
+		return out, syscall.EBADMSG
+	}
+	return out, nil
+}

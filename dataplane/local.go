@@ -1,0 +1,337 @@
+package dataplane
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// notices takes over what the kernel told.
+func (p *Plane) notices(batch []Notice) {
+	for i := range batch {
+		n := &batch[i]
+		switch n.Kind {
+		case NoticeEntry, NoticeEntryGone:
+			p.entry(&n.Entry, n.Kind == NoticeEntryGone)
+		case NoticeLinkGone:
+			// The index may come back on another device before the devices
+			// are read: what was known of it must not pass to that one.
+			p.gone[n.Ifindex] = true
+			p.syncSoon(linkPause)
+		case NoticeLink:
+			p.syncSoon(linkPause)
+		case NoticeLost:
+			p.stats.Resyncs++
+			p.reread = true
+			// A read of all that loses notices itself must not be all we do.
+			p.syncSoon(max(lostPause, p.lastSync))
+		}
+	}
+}
+
+// entry takes over one entry that is new, changed or gone.
+func (p *Plane) entry(e *Entry, gone bool) {
+	if e.Family != Bridge {
+		for _, d := range p.byBr[e.Ifindex] {
+			p.neighbor(d, e, gone)
+		}
+		return
+	}
+	if e.Bridge == 0 {
+		if d := p.byDev[e.Ifindex]; d != nil {
+			p.deviceEntry(d, e, gone)
+		}
+		return
+	}
+	for _, d := range p.byBr[e.Bridge] {
+		if p.vxlans[e.Ifindex] {
+			p.remoteEntry(d, e, gone)
+		} else {
+			p.portEntry(d, e, gone)
+		}
+	}
+}
+
+// portEntry takes over a bridge entry behind a port that is no VXLAN device.
+func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
+	switch {
+	case !e.MAC.IsHost():
+		return
+	case e.VLAN != 0:
+		// Bridges with VLAN filtering are not served, but a VLAN's entries
+		// may be left in one that has it switched off.
+		if gone {
+			delete(d.vlans, e.MAC)
+		} else if e.State&Permanent == 0 {
+			d.vlans[e.MAC] = struct{}{}
+		}
+		return
+	case gone:
+		p.clearMAC(d, e.MAC)
+		p.release(d, e.MAC, ownAddress|staticPort)
+		// It may have taken our entry from the VXLAN port and be gone before
+		// we looked.
+		p.missing(d, e.MAC)
+		return
+	case e.State&Permanent != 0 || e.Ifindex == e.Bridge:
+		// A port's own address is no host, and no peer may take it.
+		p.clearMAC(d, e.MAC)
+		d.fixed[e.MAC] |= ownAddress
+		return
+	case e.Flags&(ExtLearned|Locked) != 0:
+		// Another control plane's entry, or a host that is not let in yet
+		// (MAC authentication bypass): neither is for us to announce.
+		return
+	}
+	s, ours := d.fdb.slots[e.MAC]
+	if ours && !p.stillAt(d, e) {
+		return
+	}
+	if e.State&NoARP != 0 {
+		d.fixed[e.MAC] |= staticPort
+	} else {
+		p.release(d, e.MAC, ownAddress|staticPort)
+	}
+	p.setMAC(d, e.MAC, place{e.Ifindex, e.State&NoARP != 0})
+	if ours && s.mark.has(wanted) {
+		// The host spoke here: the bridge moved its entry to the port. The
+		// engine answers with another wish; if it does not, the wish that
+		// stands is written again after a pause, which begins when the
+		// engine has been told.
+		s.mark &^= synced
+		d.fdb.put(e.MAC, s)
+		d.fdb.hold(e.MAC, errTaken, time.Now())
+		if x := d.macs.m[e.MAC]; !x.dirty && !p.onItsWay(d, e.MAC) {
+			p.resume(d, e.MAC)
+		}
+	}
+}
+
+// stillAt asks the kernel whether an entry is where a notice had it. The
+// notice may have been on its way while we wrote the same MAC as remote.
+func (p *Plane) stillAt(d *domain, e *Entry) bool {
+	now, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: e.MAC})
+	if err != nil {
+		return !errors.Is(err, syscall.ENOENT)
+	}
+	return now.Ifindex == e.Ifindex
+}
+
+// remoteEntry takes over a bridge entry behind a VXLAN device.
+func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
+	if e.VLAN != 0 {
+		return // the bridge makes one for the port's VLAN beside each of ours
+	}
+	if e.State&Permanent != 0 {
+		if gone {
+			p.release(d, e.MAC, ownAddress)
+		} else if e.MAC.IsHost() {
+			d.fixed[e.MAC] |= ownAddress
+		}
+		return
+	}
+	// It was behind the VXLAN device, if only until now: no host is local.
+	// The notice of the addition, which said so before, is filtered out when
+	// it was ours.
+	p.clearMAC(d, e.MAC)
+	if gone && e.Ifindex == d.dev {
+		p.missing(d, e.MAC)
+	}
+}
+
+// deviceEntry takes over an entry of a VXLAN device's own table.
+func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
+	if e.MAC.IsZero() {
+		dest := evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+		s, ok := d.flood.slots[dest]
+		switch {
+		case gone && ok && s.mark.has(wanted|synced):
+			p.repair()
+			d.flood.lost(dest)
+			p.enqueue(d)
+		case gone && ok:
+			d.flood.lost(dest)
+		case !gone:
+			p.foundFlood(d, e)
+		}
+		return
+	}
+	if gone {
+		if d.fixed[e.MAC]&foreignDevice != 0 {
+			p.release(d, e.MAC, foreignDevice)
+			return
+		}
+		p.missing(d, e.MAC)
+		return
+	}
+	// Our own additions carry the mark and are filtered out, so this one is
+	// somebody else's, or one of ours that somebody changed.
+	if e.Flags&ExtLearned == 0 && e.MAC.IsHost() {
+		p.foreign(d, e.MAC)
+	}
+}
+
+// foreign records that somebody made an entry without our mark in the
+// VXLAN device's table.
+func (p *Plane) foreign(d *domain, mac evpn.MAC) {
+	d.fixed[mac] |= foreignDevice
+	if s, ok := d.fdb.slots[mac]; ok {
+		s.mark &^= present | synced
+		d.fdb.queue(mac, s)
+		p.enqueue(d)
+	}
+}
+
+// missing follows the deletion of an entry that may be ours. Our own
+// deletions are told as well, possibly after we wrote the MAC again.
+func (p *Plane) missing(d *domain, mac evpn.MAC) {
+	s, ok := d.fdb.slots[mac]
+	if !ok || !s.mark.has(wanted|synced) {
+		return
+	}
+	_, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.dev, MAC: mac})
+	if err == nil {
+		_, err = p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
+	}
+	if err == nil {
+		return
+	}
+	p.repair()
+	d.fdb.lost(mac)
+	p.enqueue(d)
+}
+
+// repair counts an entry of ours that somebody removed.
+func (p *Plane) repair() { p.stats.Repaired++ }
+
+// release records that some hold mac no more. When nobody does, the wish
+// that failed for it is tried at once.
+func (p *Plane) release(d *domain, mac evpn.MAC, by holder) {
+	h, ok := d.fixed[mac]
+	if !ok {
+		return
+	}
+	if h &^= by; h != 0 {
+		d.fixed[mac] = h
+		return
+	}
+	delete(d.fixed, mac)
+	d.fdb.again(mac)
+	p.enqueue(d)
+}
+
+func (p *Plane) setMAC(d *domain, mac evpn.MAC, at place) {
+	if d.macs.set(mac, at) {
+		p.noisy[d] = struct{}{}
+		p.learned(d, mac, at.port)
+	}
+}
+
+func (p *Plane) clearMAC(d *domain, mac evpn.MAC) {
+	if d.macs.clear(mac) {
+		p.noisy[d] = struct{}{}
+		p.forgotten(d, mac)
+		p.resume(d, mac)
+	}
+}
+
+// resume begins the pause of a wish whose MAC a local host took, because the
+// engine knows, or will not be told.
+func (p *Plane) resume(d *domain, mac evpn.MAC) {
+	if d.fdb.resume(mac, time.Now()) {
+		p.retrySoon()
+	}
+}
+
+// received follows the handing over of events.
+func (p *Plane) received() {
+	for _, ev := range p.pending {
+		if ev, ok := ev.(*evpn.LocalMAC); ok {
+			if d := p.domains[ev.VNI]; d != nil {
+				p.resume(d, ev.MAC)
+			}
+		}
+	}
+	p.pending = nil
+}
+
+// onItsWay tells whether the engine is about to be told that mac is local.
+func (p *Plane) onItsWay(d *domain, mac evpn.MAC) bool {
+	return slices.ContainsFunc(p.pending, func(ev evpn.Event) bool {
+		x, ok := ev.(*evpn.LocalMAC)
+		return ok && x.VNI == d.vni && x.MAC == mac
+	})
+}
+
+// neighbor takes over a neighbor entry of a bridge.
+func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
+	if !hostAddr(e.IP) || p.own[e.IP] {
+		return
+	}
+	const (
+		static = Permanent | NoARP
+		valid  = Reachable | Stale | Delay | Probe | static
+	)
+	s, ours := d.neigh.slots[e.IP]
+	switch {
+	case !gone && e.Flags&ExtLearned != 0:
+		p.clearIP(d, e.IP)
+		return
+	case gone || e.State&valid == 0 || !e.MAC.IsHost():
+		p.clearIP(d, e.IP)
+		if _, ok := d.still[e.IP]; ok {
+			delete(d.still, e.IP)
+			d.neigh.again(e.IP)
+			p.enqueue(d)
+		}
+		// The kernel takes the mark off an entry before it deletes it.
+		if ours && s.mark.has(wanted|synced) && !p.neighborThere(d, e.IP, s.val) {
+			p.repair()
+			d.neigh.lost(e.IP)
+			p.enqueue(d)
+		}
+		return
+	}
+	if ours && s.mark.has(present) {
+		if p.neighborThere(d, e.IP, s.val) {
+			return // told before we wrote ours
+		}
+		// Somebody made it his own; it is wished as it was.
+		s.mark &^= present | synced
+		d.neigh.queue(e.IP, s)
+		p.enqueue(d)
+	}
+	if e.State&static != 0 {
+		d.still[e.IP] = struct{}{}
+	} else {
+		delete(d.still, e.IP)
+	}
+	p.setIP(d, e.IP, address{mac: e.MAC, router: e.Flags&Router != 0, immutable: e.State&Permanent != 0})
+}
+
+// neighborThere asks the kernel whether a neighbor entry is as we wrote it.
+func (p *Plane) neighborThere(d *domain, ip netip.Addr, want binding) bool {
+	e, err := p.k.Lookup(Entry{Family: family(ip), Ifindex: d.neighDev(), IP: ip})
+	return err == nil && e.Flags&ExtLearned != 0 && e.MAC == want.mac
+}
+
+func family(ip netip.Addr) Family {
+	if ip.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// hostAddr tells whether ip can be a host's. IPv4 link-local addresses are
+// made up by hosts without a network; IPv6 ones every host has, and others
+// announce them too.
+func hostAddr(ip netip.Addr) bool {
+	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() {
+		return false
+	}
+	return !ip.Is4() || !ip.IsLinkLocalUnicast() && ip != netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}

@@ -1,0 +1,102 @@
+package dataplane_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// testBridgeStays takes the VXLAN device away, for good or into another
+// bridge: its neighbors must not stay on the bridge that it left.
+func testBridgeStays(t *testing.T, w world) {
+	plain(w)
+	w.addBridge("br1")
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	wish := evpn.Delta{Neigh: []evpn.Neigh{
+		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
+		{VNI: 200, IP: addr("2001:db8::11"), MAC: mac(1), Want: true},
+	}}
+	lines := func(br string) []string {
+		return []string{
+			"172.18.0.11 dev " + br + " lladdr 02:42:ac:00:00:01 extern_learn NOARP",
+			"2001:db8::11 dev " + br + " lladdr 02:42:ac:00:00:01 extern_learn NOARP",
+		}
+	}
+	r.wish(wish)
+	r.holds("br0", lines("br0")...)
+	w.setMaster("vx0", "br1")
+	r.holds("br1", lines("br1")...)
+	r.holds("br0")
+	w.del("vx0")
+	r.serves(200, netip.Addr{})
+	r.holds("br1")
+	w.addVXLAN("vx0", 200, local, "br1")
+	r.holds("br1", lines("br1")...)
+}
+
+// testForeignHalves has entries that look like ours by half: without the
+// mark on the VXLAN device's own entry a MAC is not ours, however the
+// bridge's part looks, and without the mark a neighbor is not either.
+func testForeignHalves(t *testing.T, w world) {
+	plain(w)
+	look := w.open(t)
+	vx, br := 0, 0
+	links, err := look.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		switch l.Name {
+		case "vx0":
+			vx = l.Index
+		case "br0":
+			br = l.Index
+		}
+	}
+	neigh := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, IP: addr("172.18.0.30"), MAC: mac(9)}
+	ops := []dataplane.Op{
+		{Verb: dataplane.Replace, Entry: dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1), IP: addr("172.30.0.8"),
+		}},
+		{Verb: dataplane.Replace, Entry: dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master | dataplane.Sticky, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1),
+		}},
+		{Verb: dataplane.Replace, Entry: neigh},
+	}
+	errs := make([]error, len(ops))
+	if err := look.Write(ops, errs); err != nil || errs[0] != nil || errs[1] != nil || errs[2] != nil {
+		t.Fatal(err, errs)
+	}
+	theirs := dump(t, look, "br0")
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: neigh.IP, MAC: mac(7), Want: true}}})
+	r.p.Sweep()
+	r.untilTrue("the neighbor is left alone", func() bool {
+		st, _ := r.p.NeighEntry(200, neigh.IP)
+		return st == dataplane.FailedNow
+	})
+	r.wishMAC(200, mac(3), vtep(2)) // written after the sweep
+	r.until("theirs stays, ours comes", func() string {
+		got := r.dump("br0")
+		for _, line := range append(remoteLines(mac(3), "172.30.0.2"), strings.Split(theirs, "\n")...) {
+			if !strings.Contains(got, line) {
+				return "kernel has\n" + got + "\nand not " + line
+			}
+		}
+		if got, _ := look.Lookup(neigh); got.MAC != mac(9) {
+			return fmt.Sprintf("the neighbor is %+v", got)
+		}
+		return ""
+	})
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: neigh})
+	r.untilTrue("the neighbor is ours once theirs is gone", func() bool {
+		st, _ := r.p.NeighEntry(200, neigh.IP)
+		return st == dataplane.Installed
+	})
+}

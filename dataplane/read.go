@@ -1,0 +1,253 @@
+package dataplane
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// read reads the entries of all domains that are marked unread, and brings
+// wishes, local hosts and foreign entries in step with them. A dump of one
+// big VXLAN device takes long, so this is for the start, for new devices and
+// for when notices were lost.
+func (p *Plane) read() error {
+	bridges := make(map[int]bool)
+	for _, d := range p.domains {
+		if d.unread && d.dev != 0 {
+			bridges[d.bridge] = true
+		}
+	}
+	if len(bridges) == 0 {
+		return nil
+	}
+	found := make(map[*domain]*reading)
+	of := func(d *domain) *reading {
+		r := found[d]
+		if r == nil {
+			r = newReading()
+			found[d] = r
+		}
+		return r
+	}
+	// Nothing below but this goroutine changes what is read here, and a dump
+	// takes long: others may look meanwhile.
+	p.mu.Unlock()
+	err := p.collect(bridges, of)
+	p.mu.Lock()
+	if err != nil {
+		return err
+	}
+	for _, d := range p.sorted() {
+		if r := found[d]; r != nil {
+			r.settle(p, d)
+			d.unread = false
+		}
+	}
+	return nil
+}
+
+// collect reads the entries of bridges and their ports, and all neighbors.
+func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
+	// A bridge's entries concern all its VNIs: a read of one reads all.
+	for _, br := range slices.Sorted(maps.Keys(bridges)) {
+		for _, d := range p.byBr[br] {
+			d.unread = true
+			of(d)
+		}
+		err := p.k.FDB(br, func(e *Entry) {
+			if e.Bridge != 0 && e.Bridge != br {
+				return
+			}
+			if e.Bridge == 0 {
+				if d := p.byDev[e.Ifindex]; d != nil {
+					of(d).device(p, d, e)
+				}
+				return
+			}
+			for _, d := range p.byBr[br] {
+				of(d).bridge(p, d, e)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.k.Neighbors(func(e *Entry) {
+		for _, d := range p.byBr[e.Ifindex] {
+			if d.unread {
+				of(d).neighbor(p, e)
+			}
+		}
+	})
+}
+
+// reading is what a read found of one VNI.
+type reading struct {
+	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
+	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
+	ours  map[evpn.MAC]remote
+	flood map[evpn.Dest]bool
+	other map[evpn.MAC]bool     // device entries without our mark
+	vlans map[evpn.MAC]struct{} // bridge entries with a VLAN, beside those in macs
+	ips   []Entry
+}
+
+// remote is the two parts of a remote MAC. The device's has our mark; the
+// bridge's may also be without it, when it is the sticky one of an operator.
+type remote struct {
+	target
+	device, bridge, marked bool
+}
+
+// isOurs tells whether the parts found are ours: the device's with the mark,
+// or the bridge's with it where the device has none, left by a write that
+// went half way.
+func (r *reading) isOurs(mac evpn.MAC, m remote) bool { return m.device || m.marked && !r.other[mac] }
+
+func newReading() *reading {
+	return &reading{
+		macs: make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
+		flood: make(map[evpn.Dest]bool), other: make(map[evpn.MAC]bool),
+		vlans: make(map[evpn.MAC]struct{}),
+	}
+}
+
+func (r *reading) device(p *Plane, d *domain, e *Entry) {
+	switch {
+	case e.MAC.IsZero():
+		if e.IP.IsValid() && e.IP != d.remote {
+			r.flood[evpn.Dest{VTEP: e.IP, VNI: e.VNI}] = true
+		}
+	case !e.MAC.IsHost():
+	case e.Flags&ExtLearned == 0:
+		r.other[e.MAC] = true
+	default:
+		m := r.ours[e.MAC]
+		m.device, m.dest = true, evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+		r.ours[e.MAC] = m
+	}
+}
+
+func (r *reading) bridge(p *Plane, d *domain, e *Entry) {
+	switch {
+	case e.State&Permanent != 0:
+		if e.VLAN == 0 {
+			r.own[e.MAC] = true
+		}
+	case e.Ifindex == d.dev && e.VLAN == 0:
+		if e.Flags&(ExtLearned|Sticky) != 0 {
+			m := r.ours[e.MAC]
+			m.bridge, m.sticky, m.marked = true, e.Flags&Sticky != 0, e.Flags&ExtLearned != 0
+			r.ours[e.MAC] = m
+		}
+	case e.VLAN != 0:
+		if !p.vxlans[e.Ifindex] {
+			r.vlans[e.MAC] = struct{}{}
+		}
+	case !p.vxlans[e.Ifindex]:
+		c := *e
+		r.macs[e.MAC] = &c
+	}
+}
+
+func (r *reading) neighbor(p *Plane, e *Entry) {
+	if hostAddr(e.IP) && !p.own[e.IP] {
+		r.ips = append(r.ips, *e)
+	}
+}
+
+// settle makes d what was found.
+func (r *reading) settle(p *Plane, d *domain) {
+	before := d.flood.holds + d.fdb.holds + d.neigh.holds
+	d.flood.forget()
+	d.fdb.forget()
+	d.neigh.forget()
+	d.forgetForeign()
+	for mac := range r.own {
+		d.fixed[mac] |= ownAddress
+	}
+	d.vlans = r.vlans
+	for mac := range r.other {
+		d.fixed[mac] |= foreignDevice
+	}
+	for dest := range r.flood {
+		d.flood.found(dest, struct{}{}, false)
+	}
+	for mac, m := range r.ours {
+		if !r.isOurs(mac, m) {
+			continue
+		}
+		if m.device && !m.bridge {
+			// The bridge's part is missing, or is a host's here by now: it
+			// is ours, and it is not as it must be.
+			m.dest = evpn.Dest{}
+		}
+		d.fdb.found(mac, m.target, m.sticky)
+	}
+	r.settleLocal(p, d)
+	missing := d.requeue()
+	if before > 0 {
+		p.stats.Repaired += uint64(max(0, min(missing, before)))
+	}
+	p.enqueue(d)
+	p.noisy[d] = struct{}{}
+}
+
+func (r *reading) settleLocal(p *Plane, d *domain) {
+	for _, mac := range d.localMACs() {
+		if r.macs[mac] == nil {
+			p.clearMAC(d, mac)
+		}
+	}
+	for _, mac := range slices.SortedFunc(maps.Keys(r.macs), evpn.MAC.Compare) {
+		p.portEntry(d, r.macs[mac], false)
+	}
+	seen := make(map[netip.Addr]bool, len(r.ips))
+	for i := range r.ips {
+		e := &r.ips[i]
+		if e.Flags&ExtLearned != 0 && e.State&NoARP != 0 {
+			d.neigh.found(e.IP, binding{e.MAC, e.Flags&Router != 0}, false)
+			continue
+		}
+		seen[e.IP] = true
+		p.neighbor(d, e, false)
+	}
+	for _, ip := range d.localIPs() {
+		if !seen[ip] {
+			p.clearIP(d, ip)
+		}
+	}
+}
+
+// foundFlood takes over a flood entry that somebody added, if only us at the
+// last run.
+func (p *Plane) foundFlood(d *domain, e *Entry) {
+	if !e.IP.IsValid() || e.IP == d.remote {
+		return
+	}
+	dest := evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+	s := d.flood.slots[dest]
+	if s.mark.has(present) {
+		return
+	}
+	d.flood.found(dest, struct{}{}, false)
+	if d.sweep {
+		d.flood.queue(dest, d.flood.slots[dest])
+		p.enqueue(d)
+	}
+}
+
+func (h holder) String() string {
+	switch {
+	case h&ownAddress != 0:
+		return "it is the address of a device of the bridge"
+	case h&staticPort != 0:
+		return "a static entry of the bridge holds it behind a local port"
+	case h&foreignDevice != 0:
+		return "an entry that evpnd did not make holds it in the VXLAN device"
+	}
+	return fmt.Sprintf("holder(%d)", uint8(h))
+}

@@ -1,0 +1,307 @@
+package dataplane
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// ProblemKind names a kind of problem; it is stable and shown to users.
+type ProblemKind string
+
+// The kinds of Problem. The first group says why a device is not served, the
+// second what is unusual about one that is, the third what does not work.
+const (
+	ProblemNotSelected ProblemKind = "not-selected"
+	ProblemNoBridge    ProblemKind = "no-bridge"
+	ProblemExternal    ProblemKind = "external"
+	ProblemVLAN        ProblemKind = "vlan"
+	ProblemDuplicate   ProblemKind = "duplicate-vni"
+	ProblemDown        ProblemKind = "down"
+	ProblemNoLocal     ProblemKind = "no-local-address"
+
+	ProblemDefaultDest ProblemKind = "default-destination"
+	ProblemPort        ProblemKind = "port" // for information
+	ProblemMTU         ProblemKind = "mtu"
+
+	ProblemHosts   ProblemKind = "hosts"
+	ProblemFlags   ProblemKind = "flags"
+	ProblemEntry   ProblemKind = "entry"
+	ProblemWrite   ProblemKind = "write"
+	ProblemRead    ProblemKind = "read"
+	ProblemDeclare ProblemKind = "declare"
+)
+
+// Problem is a trouble that stands until its cause is gone.
+type Problem struct {
+	Kind   ProblemKind
+	VNI    evpn.VNI // 0: none in particular
+	Device string   // empty: none in particular
+	Text   string   // what happened and what to do
+}
+
+type troubleKey struct {
+	kind   ProblemKind
+	vni    evpn.VNI
+	device string
+}
+
+// setTrouble records a problem and returns whether it is new.
+func (p *Plane) setTrouble(t Problem) bool {
+	k := troubleKey{t.Kind, t.VNI, t.Device}
+	old, ok := p.trouble[k]
+	p.trouble[k] = t
+	if (!ok || old.Text != t.Text) && t.Kind != ProblemRead && t.Kind != ProblemWrite {
+		p.log.Warn(t.Text, "vni", t.VNI, "device", t.Device)
+	}
+	return !ok
+}
+
+func (p *Plane) clearTrouble(kind ProblemKind, vni evpn.VNI, device string) {
+	delete(p.trouble, troubleKey{kind, vni, device})
+}
+
+// VNIStatus is one VXLAN device that was seen.
+type VNIStatus struct {
+	VNI     evpn.VNI
+	Device  string
+	Ifindex int
+	Bridge  string
+	Local   netip.Addr // the device's, else the configured one
+	Port    uint16
+	MTU     int
+	// Served tells whether the VNI can forward here: the engine was, or is
+	// about to be, told VNIUp.
+	Served   bool
+	Problems []Problem // why not, and what is unusual
+	Wanted   int       // entries wished
+	Held     int       // of them in the kernel
+	Foreign  int       // entries that evpnd did not make and leaves alone
+}
+
+// VNIs returns the VXLAN devices that were seen, by VNI and index. Any
+// goroutine may call it.
+func (p *Plane) VNIs() []VNIStatus {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]VNIStatus, len(p.seen))
+	for i, st := range p.seen {
+		st.Problems = slices.Clone(st.Problems)
+		if d := p.byDev[st.Ifindex]; d != nil {
+			st.Wanted, st.Held = d.counts()
+			st.Foreign = len(d.still)
+			for _, h := range d.fixed {
+				st.Foreign += count(h&foreignDevice != 0)
+			}
+			if len(d.vlans) > 0 {
+				st.Problems = append(st.Problems, Problem{
+					Kind: ProblemVLAN, VNI: d.vni, Device: st.Device,
+					Text: fmt.Sprintf("bridge %s has %d entries with a VLAN, which are left out", st.Bridge, len(d.vlans)),
+				})
+			}
+		}
+		out[i] = st
+	}
+	slices.SortStableFunc(out, func(a, b VNIStatus) int {
+		return cmp.Or(cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Ifindex, b.Ifindex))
+	})
+	return out
+}
+
+func (d *domain) counts() (want, held int) {
+	return d.flood.wants + d.fdb.wants + d.neigh.wants, d.flood.holds + d.fdb.holds + d.neigh.holds
+}
+
+// maxEntryProblems bounds how many failed entries of one VNI Problems lists;
+// the rest are counted in one line.
+const maxEntryProblems = 100
+
+// boundShown is how long a broken bound of claims is a problem after the
+// last claim that broke it.
+const boundShown = time.Minute
+
+// Problems returns the troubles that stand, in a stable order. Any goroutine
+// may call it.
+func (p *Plane) Problems() []Problem {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []Problem
+	for _, t := range p.trouble {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Device, b.Device))
+	})
+	for _, d := range p.sorted() {
+		if d.bound != "" && time.Since(d.boundAt) < boundShown {
+			out = append(out, Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: d.bound + "; the rest is not announced"})
+		}
+		var texts []string
+		for k, f := range d.flood.fails {
+			texts = append(texts, fmt.Sprintf("flood entry to %s: %s", k.VTEP, advice(f.err)))
+		}
+		for k, f := range d.fdb.fails {
+			if errors.Is(f.err, errTaken) && f.tries < 2 {
+				continue // the engine is about to answer
+			}
+			texts = append(texts, fmt.Sprintf("MAC %s: %s", k, advice(f.err)))
+		}
+		for k, f := range d.neigh.fails {
+			texts = append(texts, fmt.Sprintf("neighbor %s: %s", k, advice(f.err)))
+		}
+		slices.Sort(texts)
+		for i, t := range texts {
+			if i == maxEntryProblems {
+				t = fmt.Sprintf("and %d entries more", len(texts)-i)
+			}
+			out = append(out, Problem{Kind: ProblemEntry, VNI: d.vni, Device: d.name, Text: t})
+			if i == maxEntryProblems {
+				break
+			}
+		}
+	}
+	return out
+}
+
+// heldError says that an entry is not ours to change.
+type heldError struct{ by holder }
+
+func (e heldError) Error() string { return e.by.String() }
+
+var errStill = errors.New("a static neighbor entry that evpnd did not make holds it")
+
+// advice says what an error means and what to do.
+func advice(err error) string {
+	var held heldError
+	switch {
+	case errors.As(err, &held) && held.by&ownAddress != 0:
+		return fmt.Sprintf("%v: another node announces it as well; give one of the two another address", err)
+	case errors.As(err, &held):
+		return fmt.Sprintf("%v: remove that one (bridge fdb del) or have it announced nowhere else", err)
+	case errors.Is(err, errStill):
+		return fmt.Sprintf("%v: remove that one (ip neigh del)", err)
+	case errors.Is(err, syscall.EPERM):
+		return fmt.Sprintf("%v: evpnd needs CAP_NET_ADMIN in this network namespace", err)
+	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOSPC):
+		return fmt.Sprintf("%v: the kernel is short of memory, or a table is full (net.ipv4.neigh.default.gc_thresh3, bridge fdb_max_learned)", err)
+	case errors.Is(err, syscall.ENODEV):
+		return fmt.Sprintf("%v: the device went away; it is written when it is back", err)
+	case errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EINVAL):
+		return fmt.Sprintf("%v: the device may be of the other IP version than the remote address", err)
+	case errors.Is(err, syscall.EEXIST):
+		return fmt.Sprintf("%v: something else holds this entry; see bridge fdb show", err)
+	}
+	return err.Error()
+}
+
+// EntryState is where a wished entry stands.
+type EntryState string
+
+// The states of an entry.
+const (
+	Absent    EntryState = "absent"    // not wished
+	Adopted   EntryState = "adopted"   // not wished, found in the kernel, kept until Sweep
+	Pending   EntryState = "pending"   // wished, not yet written
+	Installed EntryState = "installed" // in the kernel as wished
+	FailedNow EntryState = "failed"    // could not be written; tried again
+)
+
+func stateOf[K, V comparable](t *tracker[K, V], k K) (EntryState, error) {
+	s, ok := t.slots[k]
+	switch {
+	case !ok:
+		return Absent, nil
+	case s.mark.has(failing):
+		return FailedNow, t.fails[k].err
+	case s.mark.has(wanted | synced):
+		return Installed, nil
+	case s.mark.has(wanted):
+		return Pending, nil
+	case s.mark.has(synced):
+		return Adopted, nil
+	}
+	return Absent, nil
+}
+
+// Entry returns how the FDB wish for a MAC stands, with the error when it
+// failed. Any goroutine may call it.
+func (p *Plane) Entry(vni evpn.VNI, mac evpn.MAC) (EntryState, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.domains[vni]; d != nil {
+		return stateOf(&d.fdb, mac)
+	}
+	return Absent, nil
+}
+
+// NeighEntry is Entry for a neighbor.
+func (p *Plane) NeighEntry(vni evpn.VNI, ip netip.Addr) (EntryState, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.domains[vni]; d != nil {
+		return stateOf(&d.neigh, ip)
+	}
+	return Absent, nil
+}
+
+// FloodEntry is Entry for a destination of a flood list.
+func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Dest) (EntryState, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.domains[vni]; d != nil {
+		return stateOf(&d.flood, dest)
+	}
+	return Absent, nil
+}
+
+// PortName returns the name of a device, as last read, or its number when it
+// is gone. Any goroutine may call it.
+func (p *Plane) PortName(ifindex int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.links[ifindex]; l != nil {
+		return l.Name
+	}
+	return fmt.Sprintf("if%d", ifindex)
+}
+
+// Stats are counts since the start, but for the first three and Hosts.
+type Stats struct {
+	Wanted    int // entries wished
+	Installed int // of them in the kernel
+	Failed    int // of them failed, waiting for another try
+
+	Writes   uint64 // messages written
+	Failures uint64 // of them refused, with those that were not even tried
+	Resyncs  uint64 // times that notices were lost and all was read again
+	Repaired uint64 // entries of ours that somebody removed and that were written again
+	Mended   uint64 // times that flags of a device were put right
+
+	Hosts   int    // local IP addresses that are known, or asked for
+	Claims  uint64 // ARP and ND messages of hosts that were heard
+	Ignored uint64 // and that were malformed or contradicted themselves
+	Dropped uint64 // claims beyond the bounds of a MAC, a port or a VNI
+	Probes  uint64 // questions put to hosts
+	Silent  uint64 // hosts that did not answer
+}
+
+// Stats returns counts. Any goroutine may call it.
+func (p *Plane) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	st := p.stats
+	for _, d := range p.domains {
+		w, h := d.counts()
+		st.Wanted += w
+		st.Installed += h
+		st.Hosts += len(d.hosts)
+		st.Failed += len(d.flood.fails) + len(d.fdb.fails) + len(d.neigh.fails)
+	}
+	return st
+}

@@ -1,0 +1,658 @@
+package dataplane_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+const local = "172.30.0.1"
+
+// suite is what must hold in every world.
+func suite(t *testing.T, fresh func(*testing.T) world) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, world)
+	}{
+		{"write", testWrite},
+		{"local", testLocal},
+		{"local to remote and back", testMoves},
+		{"sticky", testSticky},
+		{"device made again", testRemade},
+		{"device goes, bridge stays", testBridgeStays},
+		{"device states", testStates},
+		{"down and up", testFlap},
+		{"adopt and sweep", testAdopt},
+		{"foreign", testForeign},
+		{"foreign halves", testForeignHalves},
+		{"drift", testDrift},
+		{"flags", testFlags},
+		{"neighbors", testNeighbors},
+		{"declared", testDeclared},
+		{"select", testSelect},
+		{"IPv6", testIPv6},
+		{"two VNIs in one bridge", testTwoInOne},
+		{"heard", testHeard},
+		{"two sources", testTwoSources},
+		{"no hosts", testNotHosts},
+		{"silence", testSilence},
+		{"moved here", testMovedHere},
+		{"bounds", testBounds},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
+	}
+}
+
+// plain makes br0 with VNI 200 on vx0 and the ports p0 and p1.
+func plain(w world) {
+	w.addBridge("br0")
+	w.addVXLAN("vx0", 200, local, "br0")
+	w.addPort("p0", "br0")
+	w.addPort("p1", "br0")
+}
+
+func remoteLines(m evpn.MAC, dst string) []string {
+	return []string{
+		fmt.Sprintf("%s dev vx0 dst %s self extern_learn static", m, dst),
+		fmt.Sprintf("%s dev vx0 extern_learn master br0", m),
+	}
+}
+
+func testWrite(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}, {VNI: 200, Dest: vtep(3), Want: true}},
+		FDB: []evpn.FDB{
+			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Dest: evpn.Dest{VTEP: vtep(3).VTEP, VNI: 777}, Want: true},
+		},
+		Neigh: []evpn.Neigh{
+			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
+			{VNI: 200, IP: addr("2001:db8::11"), MAC: mac(1), Router: true, Want: true},
+		},
+	})
+	all := []string{
+		"00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent",
+		"00:00:00:00:00:00 dev vx0 dst 172.30.0.3 self permanent",
+		"02:42:ac:00:00:01 dev vx0 dst 172.30.0.2 self extern_learn static",
+		"02:42:ac:00:00:01 dev vx0 extern_learn master br0",
+		"02:42:ac:00:00:02 dev vx0 dst 172.30.0.3 vni 777 self extern_learn static",
+		"02:42:ac:00:00:02 dev vx0 extern_learn master br0",
+		"172.18.0.11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn NOARP",
+		"2001:db8::11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn router NOARP",
+	}
+	r.holds("br0", all...)
+	r.untilTrue("the entry is installed", func() bool {
+		st, err := r.p.Entry(200, mac(1))
+		return st == dataplane.Installed && err == nil
+	})
+	r.untilTrue("stats", func() bool {
+		st := r.p.Stats()
+		return st.Wanted == 6 && st.Installed == 6 && st.Failures == 0
+	})
+	// A VTEP leaves; a MAC moves, back to the device's own VNI.
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(3)}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true}},
+	})
+	r.holds("br0",
+		all[0], all[2], all[3],
+		"02:42:ac:00:00:02 dev vx0 dst 172.30.0.2 self extern_learn static", all[5], all[6], all[7])
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2)}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}, {VNI: 200, MAC: mac(2)}},
+		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11")}, {VNI: 200, IP: addr("2001:db8::11")}},
+	})
+	r.holds("br0")
+	r.untilTrue("stats", func() bool {
+		st := r.p.Stats()
+		return st.Wanted == 0 && st.Installed == 0 && st.Repaired == 0
+	})
+}
+
+func testLocal(t *testing.T, w world) {
+	plain(w)
+	w.frame("p0", mac(1))
+	r := start(t, w, nil, dataplane.Config{})
+	r.knows(200, mac(1))
+	w.frame("p0", mac(2))
+	r.knows(200, mac(1), mac(2))
+	// A host moves between ports, a port goes down, a static entry is set.
+	w.frame("p1", mac(2))
+	r.untilTrue("the port of a MAC that moved", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.p.PortName(r.macs[evpn.MACKey{VNI: 200, MAC: mac(2)}].Port) == "p1"
+	})
+	w.setUp("p0", false)
+	r.knows(200, mac(2))
+	static := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: r.index("p1"), Flags: dataplane.Master,
+		State: dataplane.NoARP | dataplane.Reachable, MAC: mac(3),
+	}
+	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: static})
+	r.knows(200, mac(2), mac(3))
+	r.untilTrue("a static entry is sticky", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.macs[evpn.MACKey{VNI: 200, MAC: mac(3)}].Static && !r.macs[evpn.MACKey{VNI: 200, MAC: mac(2)}].Static
+	})
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: static})
+	r.knows(200, mac(2))
+	w.del("p1")
+	r.knows(200)
+}
+
+func testMoves(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wishMAC(200, mac(1), vtep(2))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
+	// The host speaks here: told at once; the device's own entry stays
+	// until the engine takes its wish back.
+	w.frame("p0", mac(1))
+	r.knows(200, mac(1))
+	r.unwishMAC(200, mac(1))
+	r.holds("br0", mac(1).String()+" dev p0 master br0")
+	r.knows(200, mac(1))
+	// And goes again: one replace, and it is not local any more.
+	r.wishMAC(200, mac(1), vtep(3))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.3")...)
+	r.knows(200)
+	// The engine insists on its remote place.
+	w.frame("p1", mac(1))
+	r.knows(200, mac(1))
+	r.wishMAC(200, mac(1), vtep(3))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.3")...)
+	r.knows(200)
+	// The engine says nothing: after a pause the wish is made true again.
+	w.frame("p1", mac(1))
+	r.knows(200, mac(1))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.3")...)
+	r.knows(200)
+}
+
+func testSticky(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	wish := func(d evpn.Dest, sticky bool) {
+		r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: d, Sticky: sticky, Want: true}}})
+	}
+	stuck := func(dst string) []string {
+		return []string{
+			"02:42:ac:00:00:01 dev vx0 dst " + dst + " self extern_learn static",
+			"02:42:ac:00:00:01 dev vx0 extern_learn sticky master br0 static",
+		}
+	}
+	wish(vtep(2), true)
+	r.holds("br0", stuck("172.30.0.2")...)
+	w.frame("p0", mac(1))
+	w.frame("p0", mac(9)) // told after the other frame was seen
+	r.knows(200, mac(9))
+	more := mac(9).String() + " dev p0 master br0"
+	r.holds("br0", append(stuck("172.30.0.2"), more)...)
+	wish(vtep(3), true)
+	r.holds("br0", append(stuck("172.30.0.3"), more)...)
+	wish(vtep(3), false)
+	r.holds("br0", append(remoteLines(mac(1), "172.30.0.3"), more)...)
+	w.frame("p0", mac(1)) // and is moved by a frame again
+	r.knows(200, mac(1), mac(9))
+	wish(vtep(2), true)
+	r.holds("br0", append(stuck("172.30.0.2"), more)...)
+	r.knows(200, mac(9))
+	r.unwishMAC(200, mac(1))
+	r.holds("br0", more)
+}
+
+func testRemade(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	var d evpn.Delta
+	lines := []string{"00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent"}
+	d.Flood = []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}}
+	for i := 1; i <= 300; i++ {
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
+	}
+	r.wish(d)
+	r.holds("br0", lines...)
+	w.frame("p0", mac(1000))
+	r.knows(200, mac(1000))
+	w.del("vx0")
+	r.serves(200, netip.Addr{})
+	r.knows(200)
+	host := mac(1000).String() + " dev p0 master br0"
+	r.holds("br0", host)
+	// Wishes change while there is no device.
+	r.unwishMAC(200, mac(300))
+	w.addVXLAN("vx0", 200, "172.30.0.9", "br0")
+	r.serves(200, addr("172.30.0.9"))
+	r.holds("br0", append(lines[:len(lines)-2:len(lines)-2], host)...)
+	r.knows(200, mac(1000))
+	// Out of the bridge and in again; another name; another VNI and back.
+	w.setMaster("vx0", "")
+	r.serves(200, netip.Addr{})
+	w.setMaster("vx0", "br0")
+	r.serves(200, addr("172.30.0.9"))
+	r.holds("br0", append(lines[:len(lines)-2:len(lines)-2], host)...)
+	w.del("vx0")
+	w.addVXLAN("vx0", 300, local, "br0")
+	r.serves(300, addr(local))
+	r.serves(200, netip.Addr{})
+	r.holds("br0", host)
+	w.del("br0")
+	r.serves(300, netip.Addr{})
+}
+
+func testStates(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	w.setUp("vx0", false)
+	r.serves(200, netip.Addr{})
+	w.setUp("vx0", true)
+	r.serves(200, addr(local))
+	w.setUp("br0", false)
+	r.serves(200, netip.Addr{})
+	w.setUp("br0", true)
+	r.serves(200, addr(local))
+	w.setUp("vx0", false)
+	w.rename("vx0", "other0")
+	w.setUp("other0", true)
+	r.serves(200, addr(local))
+	r.untilTrue("the new name", func() bool { s := r.p.VNIs(); return len(s) == 1 && s[0].Device == "other0" && s[0].Served })
+	// A second device with the VNI cannot be had on one kernel, another VNI
+	// without local address can.
+	w.addVXLAN("vx1", 201, "", "br0")
+	w.addVXLAN("vx2", 202, local, "")
+	r.untilTrue("reasons", func() bool {
+		kinds := map[evpn.VNI]dataplane.ProblemKind{}
+		for _, s := range r.p.VNIs() {
+			if !s.Served && len(s.Problems) > 0 {
+				kinds[s.VNI] = s.Problems[0].Kind
+			}
+		}
+		return kinds[201] == dataplane.ProblemNoLocal && kinds[202] == dataplane.ProblemNoBridge
+	})
+}
+
+// testFlap takes each device down and up: the kernel loses some entries by
+// itself, and all are there afterwards.
+func testFlap(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+		FDB: []evpn.FDB{
+			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true},
+		},
+		Neigh: []evpn.Neigh{
+			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
+			{VNI: 200, IP: addr("2001:db8::11"), MAC: mac(1), Want: true},
+		},
+	})
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 5 })
+	before := r.dump("br0")
+	for _, dev := range []string{"vx0", "br0"} {
+		w.setUp(dev, false)
+		r.serves(200, netip.Addr{})
+		w.setUp(dev, true)
+		r.serves(200, addr(local))
+		r.until(dev+" was down", func() string {
+			if got := r.dump("br0"); got != before {
+				return "kernel has\n" + got + "\nwant\n" + before
+			}
+			return ""
+		})
+	}
+	r.untilTrue("nothing fails", func() bool { return len(r.p.Problems()) == 0 && r.p.Stats().Installed == 5 })
+}
+
+func testAdopt(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	delta := evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}, {VNI: 200, Dest: vtep(3), Want: true}},
+		FDB: []evpn.FDB{
+			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(3), Dest: vtep(2), Sticky: true, Want: true},
+			{VNI: 200, MAC: mac(4), Dest: vtep(2), Sticky: true, Want: true},
+		},
+		Neigh: []evpn.Neigh{
+			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
+			{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(2), Want: true},
+		},
+	}
+	r.wish(delta)
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 8 })
+	before := r.dump("br0")
+	r.stop()
+	if got := r.dump("br0"); got != before {
+		t.Fatalf("stopping changed the kernel from\n%s\nto\n%s", before, got)
+	}
+
+	r = start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	if st, _ := r.p.Entry(200, mac(1)); st != dataplane.Adopted {
+		t.Errorf("MAC found at the start is %v, want adopted", st)
+	}
+	// Half of it is wished again, as it was: nothing is written.
+	r.wish(evpn.Delta{Flood: delta.Flood[:1], FDB: []evpn.FDB{delta.FDB[0], delta.FDB[2]}, Neigh: delta.Neigh[:1]})
+	r.untilTrue("adopted entries count as installed", func() bool { return r.p.Stats().Installed == 4 })
+	if st := r.p.Stats(); st.Writes != 0 {
+		t.Errorf("%d writes for what was there already", st.Writes)
+	}
+	if got := r.dump("br0"); got != before {
+		t.Fatalf("a restart changed the kernel from\n%s\nto\n%s", before, got)
+	}
+	r.p.Sweep()
+	r.p.Sweep()
+	r.holds("br0",
+		"00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent",
+		"02:42:ac:00:00:01 dev vx0 dst 172.30.0.2 self extern_learn static",
+		"02:42:ac:00:00:01 dev vx0 extern_learn master br0",
+		"02:42:ac:00:00:03 dev vx0 dst 172.30.0.2 self extern_learn static",
+		"02:42:ac:00:00:03 dev vx0 extern_learn sticky master br0 static",
+		"172.18.0.11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn NOARP")
+}
+
+func testForeign(t *testing.T, w world) {
+	plain(w)
+	look := w.open(t)
+	vx, p0 := 0, 0
+	links, err := look.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own evpn.MAC
+	for _, l := range links {
+		switch l.Name {
+		case "vx0":
+			vx = l.Index
+		case "p0":
+			p0, own = l.Index, l.MAC
+		}
+	}
+	inDevice := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable,
+		MAC: mac(1), IP: addr("172.30.0.8"),
+	}
+	atPort := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: p0, Flags: dataplane.Master, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(2),
+	}
+	errs := make([]error, 2)
+	if err := look.Write([]dataplane.Op{{Verb: dataplane.Replace, Entry: inDevice}, {Verb: dataplane.Replace, Entry: atPort}}, errs); err != nil || errs[0] != nil || errs[1] != nil {
+		t.Fatal(err, errs)
+	}
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.p.Sweep()
+	for _, m := range []evpn.MAC{mac(1), mac(2), own, mac(3)} {
+		r.wishMAC(200, m, vtep(2))
+	}
+	theirs := []string{
+		"02:42:ac:00:00:01 dev vx0 dst 172.30.0.8 self static",
+		"02:42:ac:00:00:02 dev p0 master br0 static",
+	}
+	r.holds("br0", append(remoteLines(mac(3), "172.30.0.2"), theirs...)...)
+	for _, m := range []evpn.MAC{mac(1), mac(2), own} {
+		if st, err := r.p.Entry(200, m); st != dataplane.FailedNow || err == nil {
+			t.Errorf("MAC %s that others hold is %v, %v", m, st, err)
+		}
+	}
+	if n := len(r.p.Problems()); n != 3 {
+		t.Errorf("%d problems, want 3: %v", n, r.p.Problems())
+	}
+	if s := r.p.VNIs(); len(s) != 1 || s[0].Foreign != 1 {
+		t.Errorf("foreign entries are not shown: %+v", s)
+	}
+	// They go: the wishes are made true.
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: inDevice}, dataplane.Op{Verb: dataplane.Delete, Entry: atPort})
+	lines := remoteLines(mac(3), "172.30.0.2")
+	lines = append(lines, remoteLines(mac(1), "172.30.0.2")...)
+	r.holds("br0", append(lines, remoteLines(mac(2), "172.30.0.2")...)...)
+	r.unwishMAC(200, own)
+	r.untilTrue("no problem is left", func() bool { return len(r.p.Problems()) == 0 })
+}
+
+func testDrift(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true}},
+		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
+	})
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 4 })
+	before := r.dump("br0")
+	vx, br := r.index("vx0"), r.index("br0")
+	del := func(e dataplane.Entry) {
+		t.Helper()
+		n := r.p.Stats().Repaired
+		r.write(dataplane.Op{Verb: dataplane.Delete, Entry: e})
+		r.untilTrue("repair is counted", func() bool { return r.p.Stats().Repaired > n })
+		r.until("repair", func() string {
+			if got := r.dump("br0"); got != before {
+				return "kernel has\n" + got + "\nwant\n" + before
+			}
+			return ""
+		})
+	}
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(1)})
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master, MAC: mac(1)})
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, IP: vtep(2).VTEP})
+	del(dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr("172.18.0.11")})
+	if n := r.p.Stats().Repaired; n != 4 {
+		t.Errorf("%d repairs, want 4", n)
+	}
+}
+
+func testFlags(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	good := func() bool {
+		links, err := r.k.Links()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range links {
+			if l.Name == "vx0" {
+				return !l.VXLAN.Learning && !l.Port.Learning && l.Port.NeighSuppress
+			}
+		}
+		return false
+	}
+	r.untilTrue("flags are set", good)
+	w.portFlags("vx0", true, false)
+	r.untilTrue("flags are mended", func() bool { return r.p.Stats().Mended >= 2 && good() })
+}
+
+func testNeighbors(t *testing.T, w world) {
+	plain(w)
+	w.addAddr("br0", "172.18.0.1/16")
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	br := r.index("br0")
+	set := func(ip string, m evpn.MAC, st dataplane.State, fl dataplane.Flags) {
+		e := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr(ip), MAC: m, State: st, Flags: fl}
+		if e.IP.Is6() {
+			e.Family = dataplane.IPv6
+		}
+		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
+	}
+	set("172.18.0.10", mac(1), dataplane.Stale, 0)
+	set("2001:db8::10", mac(1), dataplane.Stale, dataplane.Router)
+	set("169.254.1.1", mac(1), dataplane.Stale, 0)
+	has := func(want map[string]evpn.LocalIP) {
+		t.Helper()
+		r.until("local addresses", func() string {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for ip, w := range want {
+				if got := r.ips[evpn.IPKey{VNI: 200, IP: addr(ip)}]; got.MAC != w.MAC || got.Router != w.Router {
+					return fmt.Sprintf("%s is %+v, want %+v", ip, got, w)
+				}
+			}
+			if len(r.ips) != len(want) {
+				return fmt.Sprintf("%v, want %v", r.ips, want)
+			}
+			return ""
+		})
+	}
+	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(1)}, "2001:db8::10": {MAC: mac(1), Router: true}})
+	set("172.18.0.10", mac(2), dataplane.Reachable, 0)
+	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(2)}, "2001:db8::10": {MAC: mac(1), Router: true}})
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv6, Ifindex: br, IP: addr("2001:db8::10")}})
+	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(2)}})
+	// The address turns out to be remote: ours takes its place.
+	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.10"), MAC: mac(7), Want: true}}})
+	has(map[string]evpn.LocalIP{})
+	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.10")}}})
+	r.holds("br0", "169.254.1.1 dev br0 lladdr 02:42:ac:00:00:01")
+	// A permanent one is an operator's.
+	set("172.18.0.20", mac(3), dataplane.Permanent, 0)
+	has(map[string]evpn.LocalIP{"172.18.0.20": {MAC: mac(3)}})
+	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.20"), MAC: mac(7), Want: true}}})
+	r.untilTrue("a permanent neighbor is left alone", func() bool {
+		st, err := r.p.NeighEntry(200, addr("172.18.0.20"))
+		return st == dataplane.FailedNow && err != nil
+	})
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr("172.18.0.20")}})
+	r.holds("br0", "169.254.1.1 dev br0 lladdr 02:42:ac:00:00:01",
+		"172.18.0.20 dev br0 lladdr 02:42:ac:00:00:07 extern_learn NOARP")
+}
+
+func testDeclared(t *testing.T, w world) {
+	w.addBridge("br0")
+	w.addPort("p0", "br0")
+	w.setMaster("p0", "")
+	cfg := dataplane.Config{VTEP: addr(local), Declared: []dataplane.Declared{
+		{VNI: 200, Ports: []string{"p0"}},
+		{VNI: 201, Bridge: "br0", Device: "vx201", MTU: 1400},
+	}}
+	r := start(t, w, nil, cfg)
+	r.serves(200, addr(local))
+	r.serves(201, addr(local))
+	w.frame("p0", mac(1))
+	r.knows(200, mac(1))
+	first := r.index("vxlan200")
+	// A restart finds its own.
+	r.stop()
+	r = start(t, w, nil, cfg)
+	r.serves(200, addr(local))
+	if got := r.index("vxlan200"); got != first || first == 0 {
+		t.Errorf("a restart made vxlan200 anew: index %d, was %d", got, first)
+	}
+	// One is declared no more; its bridge has a port, and stays until then.
+	cfg.Declared = cfg.Declared[1:]
+	if err := r.p.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.untilTrue("what was made is removed", func() bool { return r.index("vxlan200") == 0 })
+	r.serves(200, netip.Addr{})
+	if r.index("br200") == 0 {
+		t.Error("a bridge with a host's port was removed")
+	}
+	w.setMaster("p0", "")
+	r.untilTrue("the bridge goes with its last port", func() bool { return r.index("br200") == 0 })
+	// The other has a bridge that was there before.
+	cfg.Declared = nil
+	if err := r.p.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.untilTrue("the second device is removed", func() bool { return r.index("vx201") == 0 })
+	if r.index("br0") == 0 {
+		t.Error("a bridge that evpnd did not make was removed")
+	}
+}
+
+func testSelect(t *testing.T, w world) {
+	plain(w)
+	w.addBridge("br1")
+	w.addVXLAN("vx1", 300, local, "br1")
+	cfg := dataplane.Config{Select: dataplane.Select{Ranges: []dataplane.Range{{First: 100, Last: 200}}}}
+	r := start(t, w, nil, cfg)
+	r.serves(200, addr(local))
+	r.serves(300, netip.Addr{})
+	r.wishMAC(200, mac(1), vtep(2))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
+	events := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.events }
+	n := events()
+	cfg.Select.Devices = []string{"vx[1-9]"}
+	if err := r.p.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.serves(300, addr(local))
+	if got := events(); got != n+1 {
+		t.Errorf("%d events for one more VNI", got-n)
+	}
+	// 200 is selected no more: ours leaves the kernel, and comes back with it.
+	cfg.Select.Ranges = nil
+	if err := r.p.Configure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	r.serves(200, netip.Addr{})
+	r.holds("br0")
+	if err := r.p.Configure(dataplane.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	r.serves(200, addr(local))
+	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
+}
+
+func testIPv6(t *testing.T, w world) {
+	w.addBridge("br0")
+	w.addVXLAN("vx0", 200, "2001:db8:30::1", "br0")
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr("2001:db8:30::1"))
+	d := evpn.Dest{VTEP: addr("2001:db8:30::2")}
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: d, Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: d, Want: true}},
+	})
+	r.holds("br0",
+		"00:00:00:00:00:00 dev vx0 dst 2001:db8:30::2 self permanent",
+		"02:42:ac:00:00:01 dev vx0 dst 2001:db8:30::2 self extern_learn static",
+		"02:42:ac:00:00:01 dev vx0 extern_learn master br0")
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: d}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}},
+	})
+	r.holds("br0")
+}
+
+func testTwoInOne(t *testing.T, w world) {
+	plain(w)
+	w.addVXLAN("vx1", 201, local, "br0")
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.serves(201, addr(local))
+	r.wishMAC(200, mac(1), vtep(2))
+	r.wishMAC(201, mac(2), vtep(2))
+	w.frame("p0", mac(3))
+	r.knows(200, mac(3))
+	r.knows(201, mac(3))
+	r.holds("br0",
+		"02:42:ac:00:00:01 dev vx0 dst 172.30.0.2 self extern_learn static",
+		"02:42:ac:00:00:01 dev vx0 extern_learn master br0",
+		"02:42:ac:00:00:02 dev vx1 dst 172.30.0.2 self extern_learn static",
+		"02:42:ac:00:00:02 dev vx1 extern_learn master br0",
+		"02:42:ac:00:00:03 dev p0 master br0")
+	r.stop()
+	r = start(t, w, nil, dataplane.Config{})
+	r.knows(200, mac(3))
+	r.knows(201, mac(3))
+}
