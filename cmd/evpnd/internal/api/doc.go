@@ -1,0 +1,26 @@
+// Package api is the server of the gRPC admin API evpnd/v1.
+//
+//	                  +--------------------- Server ---------------------+
+//	evpnctl --unix--> | check the request -> keys -> chunks -> pages     |
+//	        --mTLS--> |                       |        |         ^       |
+//	                  +-----------------------|--------|---------|-------+
+//	                                       Core.Do  Core.Do   Sessions, Kernel
+//	                                          v        v
+//	                                     the engine's goroutine
+//
+// The engine belongs to one goroutine, and forwarding waits while somebody
+// else is served there. So a list is made in two parts: its keys in one step,
+// which costs about 0.1 us each, then about a thousand objects a step. What
+// can be done elsewhere (text, what the kernel and the sessions say, the
+// sending) is done elsewhere, and a client that reads slowly holds up nobody
+// but itself. A list is therefore not of one instant: see the comment of
+// proto/evpnd/v1/admin.proto for what it promises.
+//
+// The server depends on three interfaces: Core (the engine), Sessions (BGP)
+// and Kernel (the dataplane), in the words of this package. What stands
+// behind the latter two is joined to them in bgp.go and dataplane.go.
+//
+// Whoever reaches the socket may see everything, reset sessions and let frozen
+// addresses go. So it is a unix socket for root and one group, or TCP with
+// certificates on both sides; nothing else is offered.
+package api

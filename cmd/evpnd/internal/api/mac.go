@@ -1,0 +1,267 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/evpnd/evpnd/evpn"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
+)
+
+// filter is what lists of MACs and of host addresses can be narrowed by.
+type filter struct {
+	vni    evpn.VNI
+	vtep   netip.Addr
+	origin evpndv1.Origin
+}
+
+func filterOf(vni uint32, vtep string, origin evpndv1.Origin) (f filter, err error) {
+	if f.vni, err = vniOr0(vni); err != nil {
+		return f, err
+	}
+	if f.vtep, err = addrOrNone("VTEP", vtep); err != nil {
+		return f, err
+	}
+	if err := originOf(origin); err != nil {
+		return f, err
+	}
+	if f.vtep.IsValid() && origin == evpndv1.Origin_ORIGIN_LOCAL {
+		return f, invalid("nothing local is behind the remote VTEP %s: leave out one of the two", f.vtep)
+	}
+	f.origin = origin
+	return f, nil
+}
+
+// passes tells whether something local, or behind vtep, is wanted.
+func (f *filter) passes(local bool, vtep netip.Addr) bool {
+	switch f.origin {
+	case evpndv1.Origin_ORIGIN_LOCAL:
+		if !local {
+			return false
+		}
+	case evpndv1.Origin_ORIGIN_REMOTE:
+		if local {
+			return false
+		}
+	}
+	return !f.vtep.IsValid() || (!local && vtep == f.vtep)
+}
+
+// ListMACs implements evpnd.v1.AdminService.
+func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreamingServer[evpndv1.ListMACsResponse]) error {
+	f, err := filterOf(req.GetVni(), req.GetVtep(), req.GetOrigin())
+	if err != nil {
+		return err
+	}
+	ctx := out.Context()
+	keys, err := keysOf(ctx, s, f.vni, view.MACKeys)
+	if err != nil {
+		return err
+	}
+	pages := pager[*evpndv1.MAC]{send: func(page []*evpndv1.MAC) error {
+		return out.Send(&evpndv1.ListMACsResponse{Macs: page})
+	}}
+	get := func(v view, dst []evpn.MACStatus, k evpn.MACKey) []evpn.MACStatus {
+		if m, ok := v.MAC(k.VNI, k.MAC); ok && f.passes(m.Local, m.Dest.VTEP) {
+			dst = append(dst, m)
+		}
+		return dst
+	}
+	err = inSteps(ctx, s, keys, get, func(macs []evpn.MACStatus) error {
+		for i := range macs {
+			if err := pages.add(s.mac(&macs[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return pages.flush()
+}
+
+// knownMAC is all that the engine knows of a MAC.
+type knownMAC struct {
+	mac        evpn.MACStatus
+	found      bool // it is somewhere
+	served     bool // the VNI is
+	received   []evpn.RouteStatus
+	advertised []evpn.Advert
+	neighs     []evpn.NeighStatus
+	history    []evpn.Move
+	alarms     []evpn.Alarm
+}
+
+func (k *knownMAC) read(v view, vni evpn.VNI, mac evpn.MAC) {
+	_, k.served = v.VNI(vni)
+	k.mac, k.found = v.MAC(vni, mac)
+	k.mac.MACKey = evpn.MACKey{VNI: vni, MAC: mac}
+	k.received, k.advertised, k.history = v.Routes(vni, mac), v.Advertised(vni, mac), v.History(vni, mac)
+	for _, ip := range k.mac.IPs {
+		if n, ok := v.Neigh(vni, ip); ok {
+			k.neighs = append(k.neighs, n)
+		}
+	}
+	for _, a := range v.Alarms() {
+		if a.VNI == vni && (a.MAC == mac || a.MAC.IsZero() && slices.Contains(k.mac.IPs, a.Addr)) {
+			k.alarms = append(k.alarms, a)
+		}
+	}
+}
+
+// GetMAC implements evpnd.v1.AdminService.
+func (s *Server) GetMAC(ctx context.Context, req *evpndv1.GetMACRequest) (*evpndv1.GetMACResponse, error) {
+	vni, err := vniOf(req.GetVni())
+	if err != nil {
+		return nil, err
+	}
+	mac, err := macOf(req.GetMac())
+	if err != nil {
+		return nil, err
+	}
+	var k knownMAC
+	if err := s.look(ctx, func(v view) { k.read(v, vni, mac) }); err != nil {
+		return nil, lookErr(err)
+	}
+	out := &evpndv1.GetMACResponse{}
+	switch {
+	case !k.served:
+		return nil, notServed(vni)
+	case k.found:
+		out.Mac = s.mac(&k.mac)
+		out.Kernel = s.kernelEntries(&k)
+	case len(k.received) > 0:
+		// Each of them says why it is not used.
+		out.Mac = &evpndv1.MAC{Vni: uint32(vni), Mac: mac.String(), Reason: "no route for it is usable"}
+	case len(k.history) > 0:
+		out.Mac = &evpndv1.MAC{Vni: uint32(vni), Mac: mac.String(), Reason: "it is gone: on no local port, and nobody announces it"}
+	default:
+		return nil, noMAC(vni, mac)
+	}
+	for i := range k.received {
+		out.Received = append(out.Received, receivedRoute(&k.received[i]))
+	}
+	for i := range k.advertised {
+		out.Advertised = append(out.Advertised, advertisedRoute(vni, &k.advertised[i]))
+	}
+	for i := range k.neighs {
+		out.Neighbors = append(out.Neighbors, s.neighbor(&k.neighs[i]))
+	}
+	for i := range k.alarms {
+		out.Alarms = append(out.Alarms, s.alarmsOf(k.alarms[i]))
+	}
+	out.History = s.moves(k.history)
+	if n := len(out.History); n > 0 {
+		out.Mac.LastMove = out.History[n-1]
+	}
+	return out, nil
+}
+
+func notServed(vni evpn.VNI) error {
+	return notFound("VNI %d is not served here: evpnctl vni list says why", vni)
+}
+
+func noMAC(vni evpn.VNI, mac evpn.MAC) error {
+	return notFound("MAC %s is not known in VNI %d", mac, vni)
+}
+
+// kernelEntries says what the kernel should hold for a MAC that is somewhere
+// and for its addresses. Those of a local host the kernel knows by itself.
+func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
+	m := &k.mac
+	device, bridge := s.devicesOf(m.VNI)
+	if m.Local {
+		return []*evpndv1.KernelEntry{{
+			Wanted: fmt.Sprintf("%s dev %s master %s", m.MAC, s.kernel.PortName(m.Port), bridge),
+			State:  evpndv1.EntryState_ENTRY_STATE_LOCAL,
+		}}
+	}
+	wanted := fmt.Sprintf("%s dev %s dst %s", m.MAC, device, m.Dest.VTEP)
+	if m.Dest.VNI != 0 {
+		wanted += fmt.Sprintf(" vni %d", m.Dest.VNI)
+	}
+	wanted += " extern_learn"
+	if m.Sticky {
+		wanted += " sticky"
+	}
+	out := []*evpndv1.KernelEntry{kernelEntry(wanted, s.kernel.MAC(m.MACKey))}
+	for i := range k.neighs {
+		n := &k.neighs[i]
+		if n.Local {
+			continue
+		}
+		wanted := fmt.Sprintf("%s dev %s lladdr %s", n.IP, bridge, n.MAC)
+		if n.Router {
+			wanted += " router"
+		}
+		out = append(out, kernelEntry(wanted+" extern_learn", s.kernel.Neighbor(n.IPKey)))
+	}
+	return out
+}
+
+func kernelEntry(wanted string, e Entry) *evpndv1.KernelEntry {
+	state, err := remoteState(false, e)
+	return &evpndv1.KernelEntry{Wanted: wanted, State: state, Error: err}
+}
+
+// devicesOf returns the names of the VXLAN device and the bridge of a VNI.
+func (s *Server) devicesOf(vni evpn.VNI) (device, bridge string) {
+	for _, d := range s.kernel.Devices() {
+		if d.VNI == vni && d.Served {
+			return d.Name, d.Bridge
+		}
+	}
+	return "vxlan?", "bridge?"
+}
+
+func (s *Server) alarmsOf(a evpn.Alarm) *evpndv1.Alarm {
+	return problem(Problem{Kind: string(a.Kind), Text: a.Text, VNI: a.VNI, MAC: a.MAC, Addr: a.Addr})
+}
+
+func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
+	out := &evpndv1.MAC{
+		Vni:      uint32(m.VNI),
+		Mac:      m.MAC.String(),
+		Ips:      texts(m.IPs),
+		Sequence: m.Seq,
+		Sticky:   m.Sticky,
+		Paths:    uint32(m.Paths),
+		Reason:   m.Reason,
+		Frozen:   m.Frozen,
+		Moves:    uint32(m.Moves),
+	}
+	if m.Frozen {
+		out.FrozenSince = timestamppb.New(m.FrozenSince)
+	}
+	if m.Local {
+		out.Origin, out.State = evpndv1.Origin_ORIGIN_LOCAL, evpndv1.EntryState_ENTRY_STATE_LOCAL
+		out.InterfaceIndex = uint32(m.Port)
+		out.Interface = s.kernel.PortName(m.Port)
+		return out
+	}
+	out.Origin = evpndv1.Origin_ORIGIN_REMOTE
+	out.Vtep, out.RemoteVni = text(m.Dest.VTEP), uint32(m.Dest.VNI)
+	out.State, out.Error = remoteState(m.Stale, s.kernel.MAC(m.MACKey))
+	return out
+}
+
+// remoteState says how a remote entry stands. A refused write is what the
+// operator must see first; that its session is down comes before whether it
+// is written, since it was.
+func remoteState(stale bool, e Entry) (evpndv1.EntryState, string) {
+	switch {
+	case e.State == Failed:
+		return evpndv1.EntryState_ENTRY_STATE_FAILED, e.Err
+	case stale:
+		return evpndv1.EntryState_ENTRY_STATE_STALE, ""
+	case e.State == Installed:
+		return evpndv1.EntryState_ENTRY_STATE_INSTALLED, ""
+	}
+	return evpndv1.EntryState_ENTRY_STATE_PENDING, ""
+}

@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// pageSize is how many objects go in a message, and stepSize how many the
+// engine looks up in one go: about a millisecond of its time, and a message
+// far below gRPC's limit of 4 MB.
+const (
+	pageSize = 1000
+	stepSize = 1000
+)
+
+// pager sends objects in pages.
+type pager[T any] struct {
+	page []T
+	send func([]T) error
+}
+
+func (p *pager[T]) add(objects ...T) error {
+	for _, o := range objects {
+		p.page = append(p.page, o)
+		if len(p.page) == pageSize {
+			if err := p.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush sends what is there. The page is a new one each time: gRPC may still
+// hold the last.
+func (p *pager[T]) flush() error {
+	if len(p.page) == 0 {
+		return nil
+	}
+	page := p.page
+	p.page = nil
+	return p.send(page)
+}
+
+// inSteps looks up the objects of keys on the engine's goroutine, a step at a
+// time, and hands each step's objects to use outside of it. A step ends at
+// stepSize keys, or when one key brought so many objects that it has more.
+func inSteps[K, T any](ctx context.Context, s *Server, keys []K, get func(view, []T, K) []T, use func([]T) error) error {
+	for len(keys) > 0 {
+		var objects []T
+		var done int
+		err := s.look(ctx, func(v view) {
+			for done < min(stepSize, len(keys)) && len(objects) < stepSize {
+				objects = get(v, objects, keys[done])
+				done++
+			}
+		})
+		if err != nil {
+			return lookErr(err)
+		}
+		keys = keys[done:]
+		if err := use(objects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keysOf takes the keys of a VNI, or of all when vni is 0, by take: one VNI a
+// step, since a million keys in one would hold the engine for half a second.
+func keysOf[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view, evpn.VNI) []K) ([]K, error) {
+	vnis := []evpn.VNI{vni}
+	if vni == 0 {
+		vnis = nil
+		err := s.look(ctx, func(v view) {
+			for _, n := range v.VNIs() {
+				vnis = append(vnis, n.VNI)
+			}
+		})
+		if err != nil {
+			return nil, lookErr(err)
+		}
+	}
+	var keys []K
+	for _, n := range vnis {
+		if err := s.look(ctx, func(v view) { keys = append(keys, take(v, n)...) }); err != nil {
+			return nil, lookErr(err)
+		}
+	}
+	return keys, nil
+}
+
+// since returns the time from t to now, 0 when t is not set.
+func since(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t).Round(time.Millisecond)
+}

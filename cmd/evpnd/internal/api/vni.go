@@ -1,0 +1,135 @@
+package api
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/evpnd/evpnd/evpn"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
+)
+
+// ListVNIs implements evpnd.v1.AdminService.
+func (s *Server) ListVNIs(_ *evpndv1.ListVNIsRequest, out grpc.ServerStreamingServer[evpndv1.ListVNIsResponse]) error {
+	vnis, err := s.vnis(out.Context())
+	if err != nil {
+		return err
+	}
+	pages := pager[*evpndv1.VNI]{send: func(page []*evpndv1.VNI) error {
+		return out.Send(&evpndv1.ListVNIsResponse{Vnis: page})
+	}}
+	if err := pages.add(vnis...); err != nil {
+		return err
+	}
+	return pages.flush()
+}
+
+// GetVNI implements evpnd.v1.AdminService.
+func (s *Server) GetVNI(ctx context.Context, req *evpndv1.GetVNIRequest) (*evpndv1.GetVNIResponse, error) {
+	vni, err := vniOf(req.GetVni())
+	if err != nil {
+		return nil, err
+	}
+	vnis, err := s.vnis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range vnis {
+		if v.GetVni() == uint32(vni) {
+			return &evpndv1.GetVNIResponse{Vni: v}, nil
+		}
+	}
+	return nil, notFound("there is no VNI %d: no VXLAN device here has it", vni)
+}
+
+// vnis returns what the engine serves and what devices there are, put
+// together: ascending, a VNI's served device before others of the same number.
+func (s *Server) vnis(ctx context.Context) ([]*evpndv1.VNI, error) {
+	var served []evpn.VNIStatus
+	if err := s.look(ctx, func(v view) { served = v.VNIs() }); err != nil {
+		return nil, lookErr(err)
+	}
+	out := make([]*evpndv1.VNI, 0, len(served))
+	byNumber := make(map[evpn.VNI]*evpndv1.VNI, len(served))
+	for i := range served {
+		v := vniText(&served[i])
+		byNumber[served[i].VNI] = v
+		out = append(out, v)
+	}
+	for _, d := range s.kernel.Devices() {
+		v := byNumber[d.VNI]
+		if !d.Served || v == nil || v.Device != "" {
+			v = &evpndv1.VNI{Vni: uint32(d.VNI)}
+			out = append(out, v)
+		}
+		addDevice(v, d)
+	}
+	slices.SortStableFunc(out, func(a, b *evpndv1.VNI) int {
+		return int(a.GetVni()) - int(b.GetVni())
+	})
+	return out, nil
+}
+
+func vniText(v *evpn.VNIStatus) *evpndv1.VNI {
+	return &evpndv1.VNI{
+		Vni:             uint32(v.VNI),
+		Served:          true,
+		Vtep:            text(v.VTEP),
+		Rd:              v.RD.String(),
+		ExportTargets:   texts(v.Export),
+		ImportTargets:   texts(v.Import),
+		LocalMacs:       uint64(v.LocalMACs),
+		RemoteMacs:      uint64(v.RemoteMACs),
+		LocalNeighbors:  uint64(v.LocalIPs),
+		RemoteNeighbors: uint64(v.RemoteIPs),
+		Vteps:           uint32(v.VTEPs),
+	}
+}
+
+func addDevice(v *evpndv1.VNI, d Device) {
+	v.Device, v.Bridge, v.Notes = d.Name, d.Bridge, d.Notes
+	v.Managed, v.Mtu, v.Port = d.Managed, uint32(d.MTU), uint32(d.Port)
+	if v.Vtep == "" {
+		v.Vtep = text(d.VTEP)
+	}
+	if v.Served {
+		return
+	}
+	v.Reason = d.Reason
+	if d.Served && v.Reason == "" {
+		v.Reason = "it is about to be served"
+	}
+}
+
+// ListVTEPs implements evpnd.v1.AdminService.
+func (s *Server) ListVTEPs(req *evpndv1.ListVTEPsRequest, out grpc.ServerStreamingServer[evpndv1.ListVTEPsResponse]) error {
+	vni, err := vniOr0(req.GetVni())
+	if err != nil {
+		return err
+	}
+	var vteps []evpn.VTEPStatus
+	if err := s.look(out.Context(), func(v view) { vteps = v.VTEPs() }); err != nil {
+		return lookErr(err)
+	}
+	pages := pager[*evpndv1.VTEP]{send: func(page []*evpndv1.VTEP) error {
+		return out.Send(&evpndv1.ListVTEPsResponse{Vteps: page})
+	}}
+	for i := range vteps {
+		if vni != 0 && !slices.Contains(vteps[i].VNIs, vni) {
+			continue
+		}
+		if err := pages.add(vtep(&vteps[i])); err != nil {
+			return err
+		}
+	}
+	return pages.flush()
+}
+
+func vtep(v *evpn.VTEPStatus) *evpndv1.VTEP {
+	out := &evpndv1.VTEP{Address: v.Addr.String(), Macs: uint64(v.MACs), Vnis: make([]uint32, len(v.VNIs))}
+	for i, n := range v.VNIs {
+		out.Vnis[i] = uint32(n)
+	}
+	return out
+}

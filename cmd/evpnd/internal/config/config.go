@@ -1,0 +1,250 @@
+// Package config reads the file that an operator writes for evpnd.
+//
+// # The idea
+//
+// A file is read once, checked as a whole, and becomes a value that nobody
+// changes any more; a reload makes another one. Everything that can be wrong
+// with a file is found before anything acts on it, and all of it is told at
+// once, each with its line, so that an operator needs one round and not ten.
+//
+//	file ---> YAML nodes --->+
+//	                         | viper ---> Config, by the tags ---> validate ---> *Config
+//	EVPND_* in the           |            of its fields                  or Errors
+//	environment ------------>+
+//
+// # Known keys
+//
+// The fields of [Config] and their tags are the only place where keys are
+// written down. Decoding, defaults, ranges, the search for the nearest key
+// and the tests of the reference file and of the user's page all read them:
+//
+//	key:"hold-time"     the name in the file
+//	default:"90s"       the value, as YAML, when the key is absent
+//	auto:"..."          for people: where the value comes from when absent
+//	range:"3s..65535s"  bounds of a number or duration, both included
+//	whole:"second"      a duration that goes to the wire in seconds
+//	none:"ok"           the word none means an empty list
+//	required:"yes"      must be there
+//
+// # Layers
+//
+// Every key that is not part of a list can be overridden from the
+// environment: bgp.router-id by EVPND_BGP_ROUTER_ID. Viper holds these two
+// layers. It would also turn 0660 into 432 and forget where a value stood, so
+// it is given the YAML nodes themselves as values (see layers).
+//
+// # Invariants
+//
+//   - Load never returns a Config together with an error, and a Config that it
+//     returns needs no further check.
+//   - A secret is in no error, log or JSON (see [Secret]).
+package config
+
+import (
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Config is a whole, valid configuration. It must not be changed, and so any
+// goroutine may read it.
+type Config struct {
+	BGP   BGP   `key:"bgp"`
+	VTEP  VTEP  `key:"vtep"`
+	VNIs  VNIs  `key:"vnis"`
+	API   API   `key:"api"`
+	State State `key:"state"`
+	Log   Log   `key:"log"`
+}
+
+// BGP is who we are and with whom we speak.
+type BGP struct {
+	ASN uint32 `key:"asn" range:"1..4294967295" required:"yes"`
+	// RouterID is an IPv4 address, or invalid: then it is to be found from
+	// the VTEP address of a device or from the loopback interface.
+	RouterID netip.Addr       `key:"router-id" auto:"vtep.address when that is IPv4, else found from the VXLAN devices or the loopback interface"`
+	Listen   []netip.AddrPort `key:"listen" default:"['0.0.0.0:179', '[::]:179']" none:"ok"` // empty: do not listen
+	// Retain is how long routes of a peer that is gone are used (RFC 4724 §4.2).
+	Retain time.Duration `key:"retain" default:"5m" range:"1s..24h"`
+	// RestartTime is what peers are told to wait for us (RFC 4724 §3: 12 bits).
+	RestartTime  time.Duration `key:"restart-time" default:"120s" range:"1s..4095s" whole:"second"`
+	EndOfRIBWait time.Duration `key:"end-of-rib-wait" default:"2m" range:"1s..1h"`
+	// StaleHold is how long routes are used that a peer, back again, did not
+	// repeat: other VTEPs may not be back with it yet.
+	StaleHold time.Duration `key:"stale-hold" default:"1m" range:"1s..1h"`
+	Peers     []Peer        `key:"peers"`         // in the file's order, each address once
+	Dynamic   []DynamicPeer `key:"dynamic-peers"` // in the file's order, each range once
+}
+
+// Peer is a neighbor with an address.
+type Peer struct {
+	Address      netip.Addr    `key:"address" required:"yes"` // unicast; with a zone when link-local
+	ASN          uint32        `key:"asn" range:"1..4294967295" required:"yes"`
+	Port         uint16        `key:"port" default:"179" range:"1..65535"`
+	Passive      bool          `key:"passive" default:"false"`
+	ConnectRetry time.Duration `key:"connect-retry" default:"1s" range:"100ms..1h"`
+	Session
+}
+
+// DynamicPeer is a range of addresses that may connect to us. Where ranges
+// overlap the longest prefix counts.
+type DynamicPeer struct {
+	Range netip.Prefix `key:"range" required:"yes"`                 // masked
+	ASN   uint32       `key:"asn" range:"1..4294967295" auto:"any"` // 0: any
+	Limit int          `key:"limit" default:"100" range:"1..65535"`
+	Session
+}
+
+// Session is what peers and ranges of them have in common.
+type Session struct {
+	LocalASN     uint32 `key:"local-asn" range:"1..4294967295" auto:"bgp.asn"` // never 0 in a loaded Config
+	Description  string `key:"description"`
+	Password     Secret `key:"password"`                                   // RFC 2385; from PasswordFile when that is set
+	PasswordFile string `key:"password-file"`                              // absolute or relative to the config file
+	Interface    string `key:"interface" auto:"by the routes of the host"` // empty: unset
+	// LocalAddress is invalid when the kernel is to choose.
+	LocalAddress netip.Addr `key:"local-address" auto:"chosen by the kernel"`
+	// Multihop is the TTL to send to an external peer with, 0 when unset.
+	Multihop int `key:"multihop" range:"2..255"`
+	// TTLSecurity is the largest number of hops to accept packets from
+	// (RFC 5082), 0 when unset.
+	TTLSecurity int           `key:"ttl-security" range:"1..254"`
+	HoldTime    time.Duration `key:"hold-time" default:"90s" range:"3s..65535s" whole:"second"`               // RFC 4271 §4.2, without its 0
+	Keepalive   time.Duration `key:"keepalive" auto:"a third of hold-time" range:"1s..65535s" whole:"second"` // RFC 4271 §4.4; set in a loaded Config
+}
+
+// VTEP is the local end of every tunnel.
+type VTEP struct {
+	// Address is invalid when each VNI is to use the local address of its
+	// VXLAN device, or the loopback interface's where it has none.
+	Address netip.Addr `key:"address" auto:"the local address of each VXLAN device, else found from the loopback interface"`
+}
+
+// VNIs is which VNIs are served, and how.
+type VNIs struct {
+	Select  []Selector `key:"select" auto:"all"` // what any of them names is served; empty: everything
+	Targets Targets    `key:"targets" default:"auto"`
+	Rules
+	Settings []VNI `key:"settings"` // in the file's order, each VNI once
+}
+
+// Rules is what can be set for all VNIs and for one. In a VNI of a loaded
+// Config what was not set is as it is for all.
+type Rules struct {
+	Duplicates Duplicates `key:"duplicates"`
+	Limits     Limits     `key:"limits"`
+	Hosts      Hosts      `key:"hosts"`
+}
+
+// Duplicates is when a MAC or IP address counts as used by two hosts, and
+// for how long it is then frozen (RFC 7432 §15.1, RFC 9161 §3.7).
+type Duplicates struct {
+	Detect bool          `key:"detect" default:"true"`
+	Moves  int           `key:"moves" default:"5" range:"2..1000"`
+	Window time.Duration `key:"window" default:"180s" range:"1s..24h"`
+	// Recover is after which time a frozen address is let go; 0: by an
+	// operator only.
+	Recover time.Duration `key:"recover" default:"0" range:"0s..24h" whole:"second"`
+}
+
+// Limits bounds what the hosts behind this VTEP can put on all the others;
+// 0 is no limit.
+type Limits struct {
+	LocalMACs int `key:"local-macs" default:"0" range:"0..1000000"` // of each VNI
+	IPsPerMAC int `key:"ips-per-mac" default:"0" range:"0..1000000"`
+}
+
+// Hosts is how the addresses of local hosts are learned and kept.
+type Hosts struct {
+	// Listen is whether ARP and ND on the local ports are evidence of who has
+	// which address; without it only the neighbor table of the bridge is.
+	Listen bool `key:"listen" default:"true"`
+	// Probe is whether hosts are asked before they are given up (RFC 5227,
+	// RFC 4861 §7.2.2).
+	Probe bool `key:"probe" default:"true"`
+	// ProbeInterval is how long a host may be silent before it is asked; 0:
+	// a third of the ageing time of the bridge.
+	ProbeInterval time.Duration `key:"probe-interval" range:"1s..24h" auto:"a third of the ageing time of the bridge"`
+	ProbeRate     int           `key:"probe-rate" default:"100" range:"1..100000"` // a second, at most
+}
+
+// VNI is what is set for one VNI.
+type VNI struct {
+	VNI    evpn.VNI      `key:"vni" required:"yes"`
+	RD     evpn.RD       `key:"rd" auto:"router-id:index"` // zero: automatic
+	Import []evpn.Target `key:"import" auto:"by vnis.targets"`
+	Export []evpn.RT     `key:"export" auto:"by vnis.targets"`
+	Rules
+	Sticky   []evpn.MAC   `key:"sticky"`   // announced as sticky when they are local (RFC 7432 §15.2)
+	Gateways []netip.Addr `key:"gateways"` // addresses that every VTEP has
+	Create   *Create      `key:"create"`   // nil: use what is there
+}
+
+// Create asks for a bridge and VXLAN device that evpnd makes and removes.
+type Create struct {
+	Bridge string     `key:"bridge" auto:"br and the VNI, as in br200"`                       // set in a loaded Config
+	Device string     `key:"device" auto:"vxlan and the VNI, as in vxlan200"`                 // set in a loaded Config
+	Local  netip.Addr `key:"local" auto:"vtep.address"`                                       // invalid only when that is
+	Port   uint16     `key:"port" default:"4789" range:"1..65535"`                            // UDP
+	Ports  []string   `key:"ports"`                                                           // devices to put into the bridge as they appear
+	MTU    int        `key:"mtu" range:"576..65535" auto:"what the underlay leaves room for"` // 0: automatic
+}
+
+// Targets is how route targets are made for VNIs that have none set.
+type Targets struct {
+	Form  evpn.TargetForm
+	Fixed uint16 `key:"fixed" range:"1..65535" required:"yes"` // the N of N:VNI with TargetFixed
+}
+
+// API is where evpnctl and other programs reach the daemon.
+type API struct {
+	Listen []Endpoint  `key:"listen" default:"unix:///run/evpnd/evpnd.sock" none:"ok"` // empty: no API
+	Mode   fs.FileMode `key:"mode" default:"0660"`                                     // of unix sockets
+	Group  string      `key:"group" auto:"that of the process"`                        // name or number
+	TLS    TLS         `key:"tls"`                                                     // complete when a TCP endpoint is there
+}
+
+// TLS names PEM files, absolute or relative to the config file as it was
+// given; they are not opened here.
+type TLS struct {
+	Cert     string `key:"cert"`
+	Key      string `key:"key"`
+	ClientCA string `key:"client-ca"`
+}
+
+// State is what outlives the process.
+type State struct {
+	Directory string `key:"directory" default:"/var/lib/evpnd"` // absolute
+}
+
+// Log is what is written to stderr.
+type Log struct {
+	Level  slog.Level `key:"level" default:"info"`
+	Format Format     `key:"format" default:"text"`
+}
+
+// Format is a way to write log records.
+type Format string
+
+// The formats of the log.
+const (
+	FormatText Format = "text"
+	FormatJSON Format = "json"
+)
+
+// Selector names VNIs by number or by their VXLAN devices.
+type Selector struct {
+	First, Last evpn.VNI // both included; 0 with Device
+	Device      string   // the name of a device, or a pattern of path.Match
+}
+
+// Endpoint is an address of the API in the words of package net.
+type Endpoint struct {
+	Network string // "unix" or "tcp"
+	Address string // an absolute path, or address:port
+}
+
+func (e Endpoint) String() string { return e.Network + "://" + e.Address }

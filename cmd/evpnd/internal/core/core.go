@@ -1,0 +1,197 @@
+// Package core runs the engine: one goroutine owns it, feeds it what the
+// kernel, the peers and the clock say, and hands on what follows.
+//
+//	plane.Events --+                    +--> plane.Deltas
+//	sessions.Events+--> Run: e.Step --> +--> sessions.Adverts
+//	Do ------------+     (one goroutine)+--> publish (watchers)
+//
+// Nothing queues up here. What a slow consumer has not taken yet is marked
+// in the engine, each object once, and worked out when the consumer is ready
+// for it; only the one batch on offer may be a little behind, and what
+// changed meanwhile follows in the next.
+package core
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Plane is the kernel's side: dataplane.Plane.
+type Plane interface {
+	Events() <-chan []evpn.Event
+	Deltas() chan<- evpn.Delta
+	Sweep()
+}
+
+// Sessions is the peers' side: bgp.Speaker.
+type Sessions interface {
+	Events() <-chan evpn.Event
+	Adverts() chan<- []evpn.Advert
+	Refresh()
+	// Begin says that what was known when the sessions were attached has
+	// been announced, so that End-of-RIB may follow it.
+	Begin()
+}
+
+// batch is how many objects are handed on at once: enough to keep a writer
+// busy while the next are worked out, little enough to stay up to date.
+const batch = 4096
+
+// tickEvery is how exact the engine's clock is while events come.
+const tickEvery = 10 * time.Millisecond
+
+// Core owns the engine.
+type Core struct {
+	engine   *evpn.Engine
+	plane    Plane
+	sessions chan Sessions
+	calls    chan func(*evpn.Engine)
+	publish  func([]evpn.Change)
+	stopped  chan struct{}
+}
+
+// ErrStopped is what Do returns when the engine does not run any more.
+var ErrStopped = errors.New("evpnd is shutting down")
+
+// New returns a core round engine. publish takes the changes for watchers;
+// it is called on the engine's goroutine and must not block.
+func New(engine *evpn.Engine, plane Plane, publish func([]evpn.Change)) *Core {
+	return &Core{
+		engine: engine, plane: plane, publish: publish,
+		sessions: make(chan Sessions), calls: make(chan func(*evpn.Engine)), stopped: make(chan struct{}),
+	}
+}
+
+// Attach brings the sessions in, which may come later than the kernel: their
+// identity can depend on what it holds. Any goroutine may call it, once.
+func (c *Core) Attach(ctx context.Context, s Sessions) error {
+	select {
+	case c.sessions <- s:
+		return nil
+	case <-c.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Do runs f on the engine's goroutine and waits for it. f must be short: all
+// else waits meanwhile. Any goroutine but the engine's may call it.
+func (c *Core) Do(ctx context.Context, f func(*evpn.Engine)) error {
+	done := make(chan struct{})
+	select {
+	case c.calls <- func(e *evpn.Engine) { defer close(done); f(e) }:
+		<-done
+		return nil
+	case <-c.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// loop is the state of Run between two events.
+type loop struct {
+	delta    evpn.Delta
+	adverts  []evpn.Advert
+	sessions Sessions
+	ticked   time.Time
+	swept    bool
+	begun    bool
+	timer    *time.Timer
+}
+
+// Run owns the engine until ctx ends.
+func (c *Core) Run(ctx context.Context) error {
+	defer close(c.stopped)
+	l := loop{timer: time.NewTimer(0)}
+	defer l.timer.Stop()
+	c.tick(&l)
+	for {
+		c.handOn(&l)
+		var (
+			deltas  chan<- evpn.Delta
+			adverts chan<- []evpn.Advert
+			routes  <-chan evpn.Event
+		)
+		if !l.delta.Empty() {
+			deltas = c.plane.Deltas()
+		}
+		if l.sessions != nil {
+			routes = l.sessions.Events()
+			if len(l.adverts) > 0 {
+				adverts = l.sessions.Adverts()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case evs := <-c.plane.Events():
+			c.tick(&l)
+			for _, ev := range evs {
+				c.engine.Step(ev)
+			}
+		case ev := <-routes:
+			c.tick(&l)
+			c.engine.Step(ev)
+		case f := <-c.calls:
+			c.tick(&l)
+			f(c.engine)
+		case deltas <- l.delta:
+			l.delta = evpn.Delta{}
+		case adverts <- l.adverts:
+			l.adverts = nil
+		case s := <-c.sessions:
+			l.sessions = s
+		case <-l.timer.C:
+			l.ticked = time.Time{}
+			c.tick(&l)
+		}
+	}
+}
+
+// handOn fetches what the consumers can take next.
+func (c *Core) handOn(l *loop) {
+	e := c.engine
+	if l.delta.Empty() {
+		l.delta = e.Kernel(batch)
+	}
+	if l.delta.Empty() && e.Synced() && !l.swept {
+		// All that is wanted has been handed over: what is left is not.
+		l.swept = true
+		c.plane.Sweep()
+	}
+	if l.sessions != nil {
+		if len(l.adverts) == 0 {
+			l.adverts = e.Adverts(batch)
+		}
+		if len(l.adverts) == 0 && !l.begun {
+			l.begun = true
+			l.sessions.Begin()
+		}
+		if e.Refresh() {
+			l.sessions.Refresh()
+		}
+	}
+	for ch := e.Changes(batch); len(ch) > 0; ch = e.Changes(batch) {
+		c.publish(ch)
+	}
+	if at, ok := e.Deadline(); ok {
+		l.timer.Reset(max(time.Millisecond, time.Until(at)))
+	} else {
+		l.timer.Stop()
+	}
+}
+
+// tick tells the engine the time, unless it was told just now.
+func (c *Core) tick(l *loop) {
+	now := time.Now()
+	if now.Sub(l.ticked) < tickEvery {
+		return
+	}
+	l.ticked = now
+	c.engine.Step(&evpn.Tick{Now: now})
+}

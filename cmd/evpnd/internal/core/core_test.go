@@ -1,0 +1,181 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// plane is a dataplane whose every step the test takes itself.
+type plane struct {
+	events chan []evpn.Event
+	deltas chan evpn.Delta
+	swept  chan struct{}
+}
+
+func (p *plane) Events() <-chan []evpn.Event { return p.events }
+func (p *plane) Deltas() chan<- evpn.Delta   { return p.deltas }
+func (p *plane) Sweep()                      { p.swept <- struct{}{} }
+
+type peers struct {
+	events  chan evpn.Event
+	adverts chan []evpn.Advert
+	begun   chan struct{}
+	refresh chan struct{}
+}
+
+func (p *peers) Events() <-chan evpn.Event     { return p.events }
+func (p *peers) Adverts() chan<- []evpn.Advert { return p.adverts }
+func (p *peers) Refresh()                      { p.refresh <- struct{}{} }
+func (p *peers) Begin()                        { close(p.begun) }
+
+var (
+	here  = netip.MustParseAddr("10.0.0.1")
+	there = netip.MustParseAddr("10.0.0.2")
+	peer  = netip.MustParseAddr("10.9.9.9")
+)
+
+// bench is a running core between a test's hands.
+type bench struct {
+	*Core
+	t     *testing.T
+	plane *plane
+	peers *peers
+	end   func()
+}
+
+func newBench(t *testing.T) *bench {
+	b := &bench{
+		t:     t,
+		plane: &plane{make(chan []evpn.Event), make(chan evpn.Delta), make(chan struct{}, 1)},
+		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8)},
+	}
+	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
+	b.Core = New(e, b.plane, func([]evpn.Change) {})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	b.end = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	t.Cleanup(b.end)
+	return b
+}
+
+func take[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(5 * time.Second):
+		t.Fatalf("no %s", what)
+	}
+	return v
+}
+
+func route(seq uint32) evpn.Event {
+	return &evpn.Routes{Peer: peer, Updates: []evpn.Update{{
+		Reach: []evpn.Reach{{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(there, 1), MAC: evpn.MAC{2, 0, 0, 0, 0, 1}}, Label: 200}},
+		Attrs: &evpn.Attrs{NextHop: there, Targets: []evpn.RT{evpn.NewRT(65000, 200)}, Mobility: evpn.Mobility{Seq: seq}},
+	}}}
+}
+
+func TestOrderOfStart(t *testing.T) {
+	b := newBench(t)
+	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}, &evpn.LocalMAC{VNI: 200, MAC: evpn.MAC{2, 0, 0, 0, 0, 9}, Port: 3}}
+	if err := b.Attach(t.Context(), b.peers); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-b.peers.begun:
+		t.Fatal("the sessions began before the local routes were announced")
+	case as := <-b.peers.adverts:
+		if len(as) != 2 || as[0].Type != evpn.InclusiveMulticast || as[1].Type != evpn.MACIP {
+			t.Fatalf("announced %v", as)
+		}
+	}
+	take(t, "begin", b.peers.begun)
+
+	// Nothing is swept before End-of-RIB, nor before all that is wanted has
+	// been handed over.
+	b.peers.events <- &evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true}
+	b.peers.events <- route(0)
+	b.peers.events <- &evpn.EndOfRIB{Peer: peer}
+	if err := b.Do(t.Context(), func(e *evpn.Engine) {
+		if !e.Synced() {
+			t.Error("not in sync after End-of-RIB")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-b.plane.swept:
+		t.Fatal("swept before the wishes were taken")
+	default:
+	}
+	if d := take(t, "delta", b.plane.deltas); len(d.FDB) != 1 || !d.FDB[0].Want {
+		t.Fatalf("wishes %+v", d)
+	}
+	take(t, "sweep", b.plane.swept)
+}
+
+func TestSlowKernelCoalesces(t *testing.T) {
+	b := newBench(t)
+	if err := b.Attach(t.Context(), b.peers); err != nil {
+		t.Fatal(err)
+	}
+	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}}
+	take(t, "advert", b.peers.adverts)
+	b.peers.events <- &evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true}
+	for seq := range uint32(1000) {
+		b.peers.events <- route(seq)
+	}
+	// The first wish was on offer all the time; the 999 others became one,
+	// or none, since the place did not change.
+	n := 0
+	for {
+		select {
+		case d := <-b.plane.deltas:
+			n += len(d.FDB)
+			continue
+		default:
+		}
+		idle := false
+		if err := b.Do(t.Context(), func(*evpn.Engine) { idle = true }); err != nil || !idle {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			break
+		}
+	}
+	if n > 2 {
+		t.Errorf("1000 updates of one MAC became %d wishes", n)
+	}
+}
+
+func TestDoAfterTheEnd(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b2 := New(evpn.New(evpn.Config{}), b.plane, nil)
+	if err := b2.Do(ctx, func(*evpn.Engine) {}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Do with a dead context: %v", err)
+	}
+	close(b2.stopped)
+	if err := b2.Do(t.Context(), func(*evpn.Engine) {}); !errors.Is(err, ErrStopped) {
+		t.Errorf("Do after the end: %v", err)
+	}
+	if err := b2.Attach(t.Context(), b.peers); !errors.Is(err, ErrStopped) {
+		t.Errorf("Attach after the end: %v", err)
+	}
+}
