@@ -1,0 +1,98 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+// Requirement is something that a suite needs of the machine.
+type Requirement struct {
+	Name string
+	// Missing returns why it is not there and what to do, or "" when it is.
+	Missing func() string
+}
+
+// What suites need.
+var (
+	// Namespaces are network namespaces with bridges, veth pairs and VXLAN
+	// devices, and the ip and bridge commands.
+	Namespaces = Requirement{"network namespaces", sync.OnceValue(missingNamespaces)}
+	// Ping is the ping command.
+	Ping = Requirement{"ping", func() string { return missingCommand("ping", "iputils-ping") }}
+	// Setpriv is the setpriv command, which takes privileges away.
+	Setpriv = Requirement{"setpriv", func() string { return missingCommand("setpriv", "util-linux") }}
+	// FRRouting is FRR's zebra, bgpd and vtysh.
+	FRRouting = Requirement{"FRR", sync.OnceValue(missingFRR)}
+)
+
+// Need skips the test when one of the requirements is not met, and says why,
+// which make test repeats at its end. It is the only way in which a suite
+// skips. Where nothing may be skipped, with CI=true or EVPND_REQUIRE_ALL=1,
+// the test fails instead.
+func Need(t T, reqs ...Requirement) {
+	t.Helper()
+	for _, r := range reqs {
+		why := r.Missing()
+		if why == "" {
+			continue
+		}
+		if os.Getenv("CI") == "true" || os.Getenv("EVPND_REQUIRE_ALL") == "1" {
+			t.Fatalf("needs %s: %s (and nothing may be skipped here)", r.Name, why)
+			return
+		}
+		t.Skipf("SKIPPED, needs %s: %s", r.Name, why)
+		return
+	}
+}
+
+func missingCommand(name, pkg string) string {
+	if _, err := exec.LookPath(name); err != nil {
+		return fmt.Sprintf("no %s command: install the package %s", name, pkg)
+	}
+	return ""
+}
+
+func missingNamespaces() string {
+	for _, c := range []string{"ip", "bridge"} {
+		if why := missingCommand(c, "iproute2"); why != "" {
+			return why
+		}
+	}
+	if why := rootless(); why != "" {
+		return why
+	}
+	name := fmt.Sprintf("evpnd-probe-%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		return "ip netns add: " + strings.TrimSpace(string(out)) + " (run as root)"
+	}
+	defer func() { _ = exec.Command("ip", "netns", "del", name).Run() }()
+	for _, kind := range []string{"bridge", "veth", "vxlan id 1 dstport 4789"} {
+		args := append([]string{"-n", name, "link", "add", "probe0", "type"}, strings.Fields(kind)...)
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Sprintf("the kernel makes no %s device: %s", strings.Fields(kind)[0], strings.TrimSpace(string(out)))
+		}
+		if out, err := exec.Command("ip", "-n", name, "link", "del", "probe0").CombinedOutput(); err != nil {
+			return fmt.Sprintf("ip link del: %s", strings.TrimSpace(string(out)))
+		}
+	}
+	return ""
+}
+
+func missingFRR() string {
+	for _, p := range []string{frrDir + "/zebra", frrDir + "/bgpd"} {
+		if _, err := os.Stat(p); err != nil {
+			return fmt.Sprintf("no %s: install the package frr", p)
+		}
+	}
+	if why := missingCommand("vtysh", "frr"); why != "" {
+		return why
+	}
+	// zebra and bgpd give up root's groups when they start.
+	if b, err := os.ReadFile("/proc/self/setgroups"); err == nil && strings.TrimSpace(string(b)) == "deny" {
+		return "FRR's daemons must be started by the real root: a user namespace does not let them change their groups"
+	}
+	return ""
+}
