@@ -15,7 +15,8 @@ import (
 // relay says itself, with the peer's real address. Nothing ends the process.
 type logger struct {
 	log     *slog.Logger
-	unsaved atomic.Bool // the key of the loopback legs could not be set
+	unsaved atomic.Bool       // the key of the loopback legs could not be set
+	freed   func(addr string) // a deleted neighbor is gone, its goroutines too
 }
 
 func (l *logger) put(level string, msg string, fields gobgplog.Fields) {
@@ -39,8 +40,15 @@ func (l *logger) Error(msg string, f gobgplog.Fields) { l.put("error", msg, f) }
 func (l *logger) Warn(msg string, f gobgplog.Fields)  { l.put("warn", msg, f) }
 func (l *logger) Info(msg string, f gobgplog.Fields)  { l.put("info", msg, f) }
 
-// Debug drops the message: GoBGP writes one for each route.
-func (l *logger) Debug(string, gobgplog.Fields) {}
+// Debug drops the message: GoBGP writes one for each route. One of them is
+// the only sign that GoBGP gives of when the goroutines of a neighbor have
+// ended.
+func (l *logger) Debug(msg string, f gobgplog.Fields) {
+	if msg == "freed fsm.h" {
+		addr, _ := f["Key"].(string)
+		l.freed(addr)
+	}
+}
 
 func (l *logger) SetLevel(gobgplog.LogLevel) {}
 

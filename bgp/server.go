@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,12 +37,13 @@ type server struct {
 	grouped bool
 
 	mu   sync.Mutex
-	used map[uint16]bool // host part of the legs in use
+	used map[netip.Addr]chan struct{} // legs in use; closed when GoBGP has freed the neighbor
 }
 
 func newServer(log *slog.Logger) *server {
 	l := &logger{log: log}
-	s := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(l)), log: l, key: rand.Text(), used: make(map[uint16]bool)}
+	s := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(l)), log: l, key: rand.Text(), used: make(map[netip.Addr]chan struct{})}
+	l.freed = s.release
 	go s.bgp.Serve() // never returns; GoBGP has no way to end it
 	return s
 }
@@ -108,8 +111,27 @@ func withoutMPTCP(f func() error) error {
 	return f()
 }
 
+// stop ends what start began, when all legs have been hung up.
 func (s *server) stop() {
+	s.awaitFreed()
 	_ = s.bgp.StopBgp(context.Background(), &api.StopBgpRequest{}) // fails for a nil request only
+}
+
+// awaitFreed waits for the goroutines of the deleted neighbors. StopBgp does
+// not, and clears what they read.
+func (s *server) awaitFreed() {
+	s.mu.Lock()
+	legs := slices.Collect(maps.Values(s.used))
+	s.mu.Unlock()
+	late := time.After(freeTimeout)
+	for _, freed := range legs {
+		select {
+		case <-freed:
+		case <-late:
+			s.log.log.Warn("GoBGP has not ended all of its sessions", "waited", freeTimeout)
+			return
+		}
+	}
 }
 
 // freePort returns a TCP port that nobody listens on at 127.0.0.1 just now.
@@ -166,7 +188,7 @@ func (s *server) dial(ctx context.Context, peerAS, localAS uint32, hold, keepali
 		}},
 	}})
 	if err != nil {
-		s.release(addr)
+		s.release(addr.String())
 		return nil, fmt.Errorf("add the session to GoBGP: %w", err)
 	}
 	// A new neighbor is idle for a moment, and closes what comes in then.
@@ -226,33 +248,43 @@ func (s *server) hangup(l *leg) {
 	s.forget(l.addr)
 }
 
+// forget has GoBGP end a neighbor. It does so in its own time; the address
+// is out of use until then.
 func (s *server) forget(addr netip.Addr) {
 	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
-		// Keep the address out of use: the neighbor is still there.
 		s.log.log.Error("GoBGP does not give up a session", "err", err)
-		return
 	}
-	s.release(addr)
 }
+
+// freeTimeout bounds how long GoBGP may take to end its sessions.
+const freeTimeout = 5 * time.Second
 
 // take returns the lowest free address for a leg.
 func (s *server) take() (netip.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n := uint16(1); n < 65535; n++ {
-		if !s.used[n] {
-			s.used[n] = true
-			return netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)}), nil
+	for n := 1; n < 65535; n++ {
+		addr := netip.AddrFrom4([4]byte{127, 1, byte(n >> 8), byte(n)})
+		if s.used[addr] == nil {
+			s.used[addr] = make(chan struct{})
+			return addr, nil
 		}
 	}
 	return netip.Addr{}, errors.New("too many sessions at a time")
 }
 
-func (s *server) release(addr netip.Addr) {
+// release makes the address of a leg free again.
+func (s *server) release(leg string) {
+	addr, err := netip.ParseAddr(leg)
+	if err != nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := addr.As4()
-	delete(s.used, uint16(a[2])<<8|uint16(a[3]))
+	if freed := s.used[addr]; freed != nil {
+		close(freed)
+		delete(s.used, addr)
+	}
 }
 
 // announce gives GoBGP a route to send. The next hop must be valid. GoBGP
