@@ -56,9 +56,10 @@ func (e *Engine) advertise(out []Advert, key MACKey) []Advert {
 	return out
 }
 
-// wantIMET returns the type 3 route that v should announce.
+// wantIMET returns the type 3 route that v should announce. It is what asks
+// others to flood to here.
 func (v *vni) wantIMET() []told {
-	if v.noRD {
+	if v.noRD || v.noFlood {
 		return nil
 	}
 	return []told{{ip: v.vtep}}

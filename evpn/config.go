@@ -19,6 +19,10 @@ type Config struct {
 
 	Duplicate DuplicateConfig
 	Limits    Limits
+	// NoFlood has frames to all, and to MACs that nobody knows, go to no
+	// VTEP: no type 3 route is announced, and those of others are not used.
+	// What hosts need to find each other is then what the routes say.
+	NoFlood bool
 
 	VNIs map[VNI]VNIConfig // VNIs that differ from the default
 
@@ -49,6 +53,7 @@ type VNIConfig struct {
 
 	Duplicate *DuplicateConfig // nil: that of Config
 	Limits    *Limits          // nil: those of Config
+	NoFlood   *bool            // nil: that of Config
 	// Sticky are MACs that are announced as sticky while they are local
 	// (RFC 7432 §15.2).
 	Sticky []MAC

@@ -44,6 +44,8 @@ func (v *vni) floodDest(x *path) (Dest, string) {
 	}
 	t := x.attrs.PMSI
 	switch {
+	case v.noFlood:
+		return Dest{}, "flooding is switched off in this VNI"
 	case !t.Present:
 		return Dest{}, "it has no PMSI tunnel attribute (RFC 7432 §11.2)"
 	case t.Type != IngressReplication:
@@ -79,6 +81,19 @@ func (e *Engine) dropFlood(v *vni, id floodID) {
 		delete(v.floodPaths, id)
 		e.countFlood(v, &x, -1)
 	}
+}
+
+// reflood makes a change on which it depends where v floods to.
+func (e *Engine) reflood(v *vni, change func()) {
+	recount := func(by int) {
+		for _, id := range v.sortedFloodIDs() {
+			x := v.floodPaths[id]
+			e.countFlood(v, &x, by)
+		}
+	}
+	recount(-1)
+	change()
+	recount(1)
 }
 
 // countFlood keeps the replication list when a type 3 route comes (by = 1)

@@ -44,12 +44,13 @@ func timeFor(n int) time.Duration {
 // stopped the engine for minutes.
 func TestManyAddressesOfOneMAC(t *testing.T) {
 	const n = 200
-	best := func(n int) time.Duration {
-		return min(timeFor(n), timeFor(n), timeFor(n))
+	least := time.Duration(1 << 62)
+	for range 10 { // other work on the machine makes the ratio larger, never the cube's smaller
+		few, many := min(timeFor(n), timeFor(n), timeFor(n)), timeFor(4*n)
+		t.Logf("%d addresses: %v, %d: %v", n, few, 4*n, many)
+		if least = min(least, many/few); least <= 32 { // the square is 16, the cube 64
+			return
+		}
 	}
-	few, many := best(n), best(4*n)
-	t.Logf("%d addresses: %v, %d: %v", n, few, 4*n, many)
-	if many > 32*few { // the square is 16, the cube 64
-		t.Errorf("4 times the addresses take %d times as long", many/few)
-	}
+	t.Errorf("4 times the addresses take %d times as long", least)
 }

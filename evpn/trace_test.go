@@ -27,7 +27,7 @@ import (
 //	10.9.9.9 withdraw macip|imet ...
 //	time 90s
 //	targets 200 IMPORT EXPORT
-//	settings 200 [macs 2] [ips 2] [sticky :0b] [gateway 172.18.0.1] [moves 3] [window 60s] [recover 60s]
+//	settings 200 [macs 2] [ips 2] [sticky :0b] [gateway 172.18.0.1] [moves 3] [window 60s] [recover 60s] [noflood]
 //	unfreeze 200 :0b|172.18.0.11
 //
 // A MAC is written by its last byte; the rest is 02:42:ac:12:00.
@@ -328,6 +328,9 @@ func parseSettings(w words) (Event, error) {
 	for len(w) > 0 {
 		var err error
 		switch word := w.next(); word {
+		case "noflood":
+			off := true
+			set.NoFlood = &off
 		case "macs":
 			set.Limits.LocalMACs = w.num()
 		case "ips":

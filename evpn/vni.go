@@ -17,6 +17,7 @@ type vni struct {
 
 	duplicate DuplicateConfig // with its defaults
 	limits    Limits
+	noFlood   bool
 	sticky    []MAC
 	gateways  []netip.Addr
 	refused   map[MAC]LocalMAC // local MACs beyond the limit
@@ -79,6 +80,7 @@ func (e *Engine) vniUp(ev *VNIUp) {
 	}
 	e.vnis[v.id] = v
 	v.set(&e.cfg)
+	v.noFlood = e.cfg.noFlood(v.id)
 	v.export, v.imports = e.cfg.targets(v.id)
 	v.rd, v.noRD = e.rdOf(v.id)
 	e.imports.add(v.id, v.imports)
@@ -92,15 +94,7 @@ func (e *Engine) vniUp(ev *VNIUp) {
 func (e *Engine) moveVTEP(v *vni, to netip.Addr) {
 	e.dropPaths(v, func(x *path) bool { return x.attrs.NextHop == to })
 	// Copies are flooded to every tunnel endpoint but the own address.
-	recount := func(by int) {
-		for _, id := range v.sortedFloodIDs() {
-			x := v.floodPaths[id]
-			e.countFlood(v, &x, by)
-		}
-	}
-	recount(-1)
-	v.vtep = to
-	recount(1)
+	e.reflood(v, func() { v.vtep = to })
 	e.readvertise(v)
 	for _, addr := range v.sortedMACs() {
 		e.choose(v, addr, v.macs[addr])
@@ -161,6 +155,14 @@ func (e *Engine) configure(ev *Configure) {
 	e.checkSynced()
 }
 
+// noFlood tells whether nothing is to be flooded in a VNI.
+func (c *Config) noFlood(v VNI) bool {
+	if own := c.VNIs[v].NoFlood; own != nil {
+		return *own
+	}
+	return c.NoFlood
+}
+
 // set takes from c what concerns the hosts of v.
 func (v *vni) set(c *Config) {
 	own := c.VNIs[v.id]
@@ -181,6 +183,10 @@ func (v *vni) set(c *Config) {
 func (e *Engine) resettle(v *vni) {
 	sticky, gateways := v.sticky, v.gateways
 	v.set(&e.cfg)
+	if off := e.cfg.noFlood(v.id); off != v.noFlood {
+		e.reflood(v, func() { v.noFlood = off })
+		e.adverts.queue.push(MACKey{VNI: v.id})
+	}
 	if !slices.Equal(sticky, v.sticky) {
 		for _, addr := range slices.Concat(sticky, v.sticky) {
 			if m := v.macs[addr]; m != nil && m.loc != nil {

@@ -109,3 +109,37 @@ func TestARPStaysLocal(t *testing.T) {
 		t.Errorf("%d requests for hosts elsewhere were answered, want all %d", answered, remote)
 	}
 }
+
+// A VNI that is told not to flood sends nothing for an unknown address, asks
+// nobody for copies, and still reaches the hosts that are known.
+func TestNoFlooding(t *testing.T) {
+	s := newSite(t, full)
+	asks, known := s.container(s.h1, full), s.container(s.h3, full)
+	asks.Announce()
+	known.Announce()
+	s.e1.KnowsMAC(full.VNI, known.MAC, s.h3.VTEP)
+	s.e1.Reload(s.config(s.h1) + fmt.Sprintf("    - vni: %d\n      flood: false\n", full.VNI))
+	s.h1.FloodsTo(full)
+	s.h2.FloodsTo(full, s.h3.VTEP, s.h4.VTEP) // FRR
+	s.h3.FloodsTo(full, s.h2.VTEP, s.h4.VTEP)
+
+	under := s.h1.Capture("eth0")
+	asks.Ask(asks.MAC, asks.IPv4, netip.MustParseAddr("172.20.9.9"))
+	if p := asks.Ping(known.IPv4, 3, 50*time.Millisecond); p.Lost() > 0 {
+		t.Errorf("%d of 3 pings to a known host were lost", p.Lost())
+	}
+	var pings, requests int
+	for _, f := range under.Stop() {
+		if !f.Tunnel || !f.Outgoing {
+			continue
+		}
+		if _, ok := f.ARPRequest(); ok {
+			requests++
+		} else {
+			pings++
+		}
+	}
+	if requests != 0 || pings < 3 {
+		t.Errorf("on the underlay are %d ARP requests and %d other frames, want none and the 3 pings", requests, pings)
+	}
+}

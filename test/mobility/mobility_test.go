@@ -104,7 +104,12 @@ func reflectorConfig(clients ...*lab.Node) string {
 
 func (s *site) evpnd(n *lab.Node) *lab.Evpnd {
 	s.Helper()
-	return n.Evpnd(fmt.Sprintf(`bgp:
+	return n.Evpnd(s.config(n))
+}
+
+// config ends in the list of VNIs with settings of their own.
+func (s *site) config(n *lab.Node) string {
+	return fmt.Sprintf(`bgp:
   asn: 65000
   router-id: %v
   peers:
@@ -116,7 +121,7 @@ vnis:
   settings:
     - vni: %d
       hosts: {listen: false}
-`, n.VTEP, reflector, n.VTEP, bare.VNI))
+`, n.VTEP, reflector, n.VTEP, bare.VNI)
 }
 
 // daemon says what runs on a node.

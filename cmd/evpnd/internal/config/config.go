@@ -137,6 +137,9 @@ type Rules struct {
 	Duplicates Duplicates `key:"duplicates"`
 	Limits     Limits     `key:"limits"`
 	Hosts      Hosts      `key:"hosts"`
+	// Flood is whether frames to all, and to MACs nobody knows, are sent to
+	// the other VTEPs (RFC 8365 §9), and theirs are asked for.
+	Flood bool `key:"flood" default:"true"`
 }
 
 // Duplicates is when a MAC or IP address counts as used by two hosts, and

@@ -47,6 +47,7 @@ vnis: {settings: [{vni: 200, create: {}}]}
 	rules := Rules{
 		Duplicates: Duplicates{Detect: true, Moves: 5, Window: 180 * time.Second}, // RFC 7432 §15.1
 		Hosts:      Hosts{Listen: true, Probe: true, ProbeRate: 100},
+		Flood:      true,
 	}
 	want := &Config{
 		BGP: BGP{
@@ -140,6 +141,7 @@ func TestEveryKey(t *testing.T) {
 					Duplicates: Duplicates{Detect: true, Moves: 2, Window: 24 * time.Hour, Recover: time.Second},
 					Limits:     Limits{IPsPerMAC: 1},
 					Hosts:      Hosts{Listen: true, Probe: true, ProbeInterval: 24 * time.Hour, ProbeRate: 1},
+					Flood:      true,
 				},
 				Sticky:   []evpn.MAC{{2, 0x42, 0xac, 0x12, 0, 0xa}, {2, 0x42, 0xac, 0x12, 0, 0xb}},
 				Gateways: []netip.Addr{addr("172.18.0.1"), addr("fe80::1")},
@@ -173,6 +175,7 @@ func TestRulesOfOneVNI(t *testing.T) {
 	c := mustParse(t, `
 bgp: {asn: 65000}
 vnis:
+  flood: false
   duplicates: {detect: false, moves: 9}
   limits: {local-macs: 500}
   settings:
@@ -181,6 +184,7 @@ vnis:
       duplicates: {detect: true, recover: 10m}
       limits: {local-macs: 0}
       hosts: {}
+      flood: true
 `)
 	all := Rules{
 		Duplicates: Duplicates{Moves: 9, Window: 180 * time.Second},
@@ -189,7 +193,7 @@ vnis:
 	}
 	own := all
 	own.Duplicates.Detect, own.Duplicates.Recover = true, 10*time.Minute
-	own.Limits.LocalMACs = 0
+	own.Limits.LocalMACs, own.Flood = 0, true
 	got := []Rules{c.VNIs.Rules, c.VNIs.Settings[0].Rules, c.VNIs.Settings[1].Rules}
 	if diff := cmp.Diff([]Rules{all, all, own}, got); diff != "" {
 		t.Errorf("rules of all, of 200 and of 201 (-want +got):\n%s", diff)

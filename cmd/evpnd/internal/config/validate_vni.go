@@ -47,6 +47,9 @@ func (d *decoder) vnis(c *Config) {
 		inherit(d, at+".duplicates", &s.Duplicates, &v.Duplicates)
 		inherit(d, at+".limits", &s.Limits, &v.Limits)
 		inherit(d, at+".hosts", &s.Hosts, &v.Hosts)
+		if !d.has(at + ".flood") {
+			s.Flood = v.Flood
+		}
 		d.hosts(at, s)
 		if s.Create != nil && s.VNI != 0 {
 			d.create(at+".create", c, s, devices)

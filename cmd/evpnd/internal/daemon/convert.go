@@ -22,7 +22,7 @@ func engineConfig(cfg *config.Config, routerID netip.Addr) evpn.Config {
 		AS: cfg.BGP.ASN, RouterID: routerID,
 		Targets: cfg.VNIs.Targets.Form, TargetAS: cfg.VNIs.Targets.Fixed,
 		VNIs:      make(map[evpn.VNI]evpn.VNIConfig),
-		Duplicate: duplicate(&cfg.VNIs.Rules), Limits: limits(&cfg.VNIs.Rules),
+		Duplicate: duplicate(&cfg.VNIs.Rules), Limits: limits(&cfg.VNIs.Rules), NoFlood: !cfg.VNIs.Flood,
 		EndOfRIBWait: cfg.BGP.EndOfRIBWait, StaleHold: cfg.BGP.StaleHold,
 	}
 	for _, v := range cfg.VNIs.Settings {
@@ -32,6 +32,9 @@ func engineConfig(cfg *config.Config, routerID netip.Addr) evpn.Config {
 		}
 		if l := limits(&v.Rules); l != c.Limits {
 			n.Limits = &l
+		}
+		if off := !v.Flood; off != c.NoFlood {
+			n.NoFlood = &off
 		}
 		c.VNIs[v.VNI] = n
 	}

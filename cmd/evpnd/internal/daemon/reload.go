@@ -83,6 +83,7 @@ func difference(a, b *config.Config) (r api.Reloaded) {
 	changed("vnis.duplicates", a.VNIs.Duplicates, b.VNIs.Duplicates)
 	changed("vnis.limits", a.VNIs.Limits, b.VNIs.Limits)
 	changed("vnis.hosts", a.VNIs.Hosts, b.VNIs.Hosts)
+	changed("vnis.flood", a.VNIs.Flood, b.VNIs.Flood)
 	changed("vnis.targets", a.VNIs.Targets, b.VNIs.Targets)
 	r.Changes = append(r.Changes, members("VNI", byKey(a.VNIs.Settings, vniKey), byKey(b.VNIs.Settings, vniKey), vniKeys(a, b))...)
 	changed("log.level", a.Log.Level, b.Log.Level)
