@@ -39,11 +39,7 @@ type moves struct {
 func (m *moves) count(now time.Time, c *DuplicateConfig) bool {
 	m.expire(now, c)
 	m.times = append(m.times, now)
-	if len(m.times) < c.Moves {
-		return false
-	}
-	m.frozen, m.since = true, now
-	return true
+	return len(m.times) >= c.Moves
 }
 
 func (m *moves) expire(now time.Time, c *DuplicateConfig) {
@@ -81,14 +77,21 @@ func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
 	if !m.moves.count(e.now, &v.duplicate) {
 		return next
 	}
+	e.freeze(v, addr, m, m.place, e.now)
+	return frozenAt(m.place)
+}
+
+// freeze has m stay at p, since when it was found to be a duplicate.
+func (e *Engine) freeze(v *vni, addr MAC, m *mac, p place, since time.Time) {
 	key := MACKey{v.id, addr}
-	e.thaws.add(e.now, v.duplicate.Recover, thaw{mac: key})
+	m.moves.frozen, m.moves.since = true, since
+	remember(e, e.memory.now.MACs, key, FrozenMAC{VTEP: whereabouts(p).VTEP, Since: since})
+	e.thaws.add(since, v.duplicate.Recover, thaw{mac: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr,
 		Text: fmt.Sprintf("MAC %v in VNI %v moved %d times within %v, as if two hosts used it, and is frozen at %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
-			addr, v.id, v.duplicate.Moves, v.duplicate.Window, whereabouts(m.place), v.id, addr),
+			addr, v.id, v.duplicate.Moves, v.duplicate.Window, whereabouts(p), v.id, addr),
 	})
-	return frozenAt(m.place)
 }
 
 // frozenAt returns p as a frozen MAC has it: behind a VTEP no local frame
@@ -122,6 +125,7 @@ func (e *Engine) hold(v *vni, addr MAC, m *mac, next place) place {
 // release ends that a MAC is frozen.
 func (e *Engine) release(v *vni, addr MAC, m *mac) {
 	m.moves = nil
+	forget(e, e.memory.now.MACs, MACKey{v.id, addr})
 	e.alarms.clear(Alarm{Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr})
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 }
@@ -138,18 +142,27 @@ func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
 	if !h.moves.count(e.now, &v.duplicate) {
 		return next
 	}
-	e.thaws.add(e.now, v.duplicate.Recover, thaw{ip: IPKey{v.id, ip}})
+	e.freezeHost(v, ip, h, h.place.mac, e.now)
+	return h.place
+}
+
+// freezeHost has h stay with a MAC, since when it was found to be a duplicate.
+func (e *Engine) freezeHost(v *vni, ip netip.Addr, h *host, mac MAC, since time.Time) {
+	key := IPKey{v.id, ip}
+	h.moves.frozen, h.moves.since = true, since
+	remember(e, e.memory.now.IPs, key, FrozenIP{MAC: mac, Since: since})
+	e.thaws.add(since, v.duplicate.Recover, thaw{ip: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip,
-		Text: fmt.Sprintf("%v in VNI %v changed its MAC %d times within %v, lately from %v to %v, as if two hosts used it, and is frozen with the first: find the second host, then evpnctl mac unfreeze --vni %v %v",
-			ip, v.id, v.duplicate.Moves, v.duplicate.Window, h.place.mac, next.mac, v.id, ip),
+		Text: fmt.Sprintf("%v in VNI %v changed its MAC %d times within %v, as if two hosts used it, and is frozen with %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
+			ip, v.id, v.duplicate.Moves, v.duplicate.Window, mac, v.id, ip),
 	})
-	return h.place
 }
 
 // releaseHost ends that an address is frozen.
 func (e *Engine) releaseHost(v *vni, ip netip.Addr, h *host) {
 	h.moves = nil
+	forget(e, e.memory.now.IPs, IPKey{v.id, ip})
 	e.alarms.clear(Alarm{Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip})
 	e.changes.push(Change{Kind: ChangeNeigh, VNI: v.id, IP: ip})
 }

@@ -27,6 +27,7 @@ type Engine struct {
 	refresh refresh
 
 	history history
+	memory  memory
 	thaws   thaws
 	probes  []Probe // to be handed out, at most maxProbes
 
@@ -47,6 +48,7 @@ func New(cfg Config) *Engine {
 		vnis:    make(map[VNI]*vni),
 		origins: make(map[RD][]origin),
 		vteps:   make(map[netip.Addr]*vtep),
+		memory:  memory{now: newMemory()},
 	}
 	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
 	e.cfg = cfg
@@ -149,7 +151,10 @@ func (e *Engine) checkSynced() {
 			p := e.peers[a]
 			return p == nil || !p.endOfRIB
 		})
-	e.synced = waited || all
+	if waited || all {
+		e.synced = true
+		e.forgetBefore()
+	}
 }
 
 func (e *Engine) endOfRIBWait() time.Duration {

@@ -124,10 +124,7 @@ func (v *vni) judge(m *mac) (place, *path) {
 	var p place
 	x := m.best(v.vtep, netip.Addr{})
 	if x != nil {
-		p = place{
-			where: there, dest: v.destOf(x), seq: x.attrs.Mobility.Seq,
-			sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
-		}
+		p = v.placeOf(x)
 	}
 	if l := m.loc; l != nil && l.present {
 		if wins, _ := l.beats(v.vtep, x); wins {
@@ -137,18 +134,28 @@ func (v *vni) judge(m *mac) (place, *path) {
 	return p, x
 }
 
+// placeOf returns where path x leads to.
+func (v *vni) placeOf(x *path) place {
+	return place{
+		where: there, dest: v.destOf(x), seq: x.attrs.Mobility.Seq,
+		sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
+	}
+}
+
 // choose works out where m is and marks what follows from a change. It tells
 // whether there was one. Without one the MAC may still look different: which
 // routes there are shows in its addresses and in the reason for its place.
 func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
-	prev := m.place
+	prev, key := m.place, MACKey{v.id, addr}
 	next, x := v.judge(m)
-	if m.frozen() {
+	if was, ok := e.memory.before.MACs[key]; ok {
+		next = e.refreeze(v, addr, m, next, was)
+	} else if m.frozen() {
 		next = e.hold(v, addr, m, next)
 	} else if moved(prev, next, x) {
 		next = e.countMove(v, addr, m, next)
 	}
-	if l := m.loc; l != nil && next.where != here {
+	if l := m.loc; l != nil && next.where == there {
 		// The remote entry takes the local one's place in the bridge. Only
 		// a new frame from the host is evidence again.
 		l.present = false
@@ -157,7 +164,7 @@ func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
 		return false
 	}
 	m.place = next
-	key := MACKey{v.id, addr}
+	e.rememberPlace(key, next)
 	e.history.record(e.now, key, prev, next, x)
 	e.countPlace(v, prev, -1)
 	e.countPlace(v, next, 1)

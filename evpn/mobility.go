@@ -89,6 +89,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 // highest of all routes known for it.
 func (e *Engine) arrive(v *vni, ev *LocalMAC, m *mac) {
 	l := m.loc
+	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.id, ev.MAC}])
 	var highest uint32
 	rivals := false
 	for i := range m.paths {

@@ -219,7 +219,10 @@ func (e *Engine) holdHost(v *vni, ip netip.Addr, h *host, next whose) whose {
 func (e *Engine) chooseHost(v *vni, ip netip.Addr, h *host) {
 	next := v.whoseIs(ip, h)
 	prev := h.place
+	was, remembered := e.memory.before.IPs[IPKey{v.id, ip}]
 	switch {
+	case remembered:
+		next = e.refreezeHost(v, ip, h, next, was)
 	case h.frozen():
 		next = e.holdHost(v, ip, h, next)
 	case prev.where != nowhere && next.where != nowhere && prev.mac != next.mac && !prev.stale && !next.stale:

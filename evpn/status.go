@@ -1,6 +1,7 @@
 package evpn
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -16,6 +17,9 @@ type IPKey struct {
 	VNI VNI
 	IP  netip.Addr
 }
+
+func (k MACKey) compare(o MACKey) int { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.MAC.Compare(o.MAC)) }
+func (k IPKey) compare(o IPKey) int   { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.IP.Compare(o.IP)) }
 
 // VNIStatus is what the engine knows of a VNI that is served.
 type VNIStatus struct {

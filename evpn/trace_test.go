@@ -29,6 +29,7 @@ import (
 //	targets 200 IMPORT EXPORT
 //	settings 200 [macs 2] [ips 2] [sticky :0b] [gateway 172.18.0.1] [moves 3] [window 60s] [recover 60s] [noflood]
 //	unfreeze 200 :0b|172.18.0.11
+//	restart                      evpnd; what the kernel and the peers hold stays
 //
 // A MAC is written by its last byte; the rest is 02:42:ac:12:00.
 func TestTraces(t *testing.T) {
@@ -93,16 +94,20 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{
-		e: New(Config{
-			AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"),
-			ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
-			StaleHold:       -1,
-		}),
-		start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), kernel: map[string]string{}, peers: map[string]string{},
-	}
-	w.e.Step(&Tick{Now: w.start})
+	w := &world{start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), kernel: map[string]string{}, peers: map[string]string{}}
+	w.begin(Memory{})
 	return w
+}
+
+// begin has a new engine take over, with what the last one remembered.
+func (w *world) begin(m Memory) {
+	w.e = New(Config{
+		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"),
+		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
+		StaleHold:       -1,
+	})
+	w.e.Recall(m)
+	w.e.Step(&Tick{Now: w.start})
 }
 
 func (w *world) play(t *testing.T, line string) []string {
@@ -112,6 +117,10 @@ func (w *world) play(t *testing.T, line string) []string {
 
 func (w *world) step(t *testing.T, line string) {
 	t.Helper()
+	if line == "restart" {
+		w.begin(w.e.Memory())
+		return
+	}
 	ev, err := parseEvent(line, w.start)
 	if err != nil {
 		t.Fatalf("%q: %v", line, err)

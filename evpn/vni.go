@@ -2,6 +2,7 @@ package evpn
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 )
@@ -235,9 +236,20 @@ func (e *Engine) checkTargets() {
 // keeps to it. The number is the VNI itself where that fits and is free, so
 // that it is the same after a restart; else the next free one.
 type rdTable struct {
-	index map[VNI]uint16
-	used  map[uint16]bool
-	set   map[RD]bool // those that the operator gave to VNIs
+	index   map[VNI]uint16
+	used    map[uint16]bool
+	set     map[RD]bool // those that the operator gave to VNIs
+	version uint64      // of index
+}
+
+// recall takes the numbers of an earlier run.
+func (t *rdTable) recall(index map[VNI]uint16) {
+	t.index, t.used = make(map[VNI]uint16), make(map[uint16]bool)
+	for _, v := range slices.Sorted(maps.Keys(index)) {
+		if i := index[v]; i != 0 && !t.used[i] {
+			t.index[v], t.used[i] = i, true
+		}
+	}
 }
 
 func (t *rdTable) of(v VNI, routerID netip.Addr) (rd RD, ok bool) {
@@ -255,6 +267,7 @@ func (t *rdTable) of(v VNI, routerID netip.Addr) (rd RD, ok bool) {
 		i := uint16(v) + uint16(n)
 		if rd = NewRD(routerID, i); i != 0 && !t.used[i] && !t.set[rd] {
 			t.index[v], t.used[i] = i, true
+			t.version++
 			return rd, true
 		}
 	}

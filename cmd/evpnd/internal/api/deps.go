@@ -31,6 +31,10 @@ type Deps struct {
 	// reload is refused.
 	Reload func(context.Context) (Reloaded, error)
 
+	// Problems returns what is wrong now with the daemon itself. Any
+	// goroutine. Nil: there is nothing that could be.
+	Problems func() []Problem
+
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
 }

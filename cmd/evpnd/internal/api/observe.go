@@ -54,7 +54,7 @@ func (s *Server) sight() sight {
 	now := sight{
 		peers:    make(map[netip.Addr]peerSight),
 		devices:  make(map[evpn.VNI][]Device),
-		problems: slices.Concat(s.sessions.Problems(), s.kernel.Problems()),
+		problems: s.problems(),
 	}
 	for _, p := range s.sessions.Peers() {
 		now.peers[p.Address] = peerSight{up: p.State == "established", established: p.Established, lastError: p.LastError}

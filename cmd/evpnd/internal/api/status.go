@@ -103,10 +103,17 @@ func (s *Server) alarms(engine []evpn.Alarm) []*evpndv1.Alarm {
 		a := &engine[i]
 		all = append(all, problem(Problem{Kind: string(a.Kind), Text: a.Text, VNI: a.VNI, MAC: a.MAC, Addr: a.Addr}))
 	}
-	for _, more := range [][]Problem{s.sessions.Problems(), s.kernel.Problems()} {
-		for _, p := range more {
-			all = append(all, problem(p))
-		}
+	for _, p := range s.problems() {
+		all = append(all, problem(p))
+	}
+	return all
+}
+
+// problems returns what is wrong outside of the engine.
+func (s *Server) problems() []Problem {
+	all := slices.Concat(s.sessions.Problems(), s.kernel.Problems())
+	if s.deps.Problems != nil {
+		all = append(all, s.deps.Problems()...)
 	}
 	return all
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/linux"
@@ -77,24 +78,40 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	d := &Daemon{opt: opt, log: opt.Log, started: time.Now(), cfg: cfg}
 	hub := watch.New(watchRing)
 	d.plane = dataplane.New(kernel, planeConfig(cfg), opt.Log)
-	d.core = core.New(evpn.New(engineConfig(cfg, cfg.BGP.RouterID)), d.plane, hub.Publish)
+	keeper, memory := state.NewKeeper(cfg.State.Directory, opt.Log)
+	engine := evpn.New(engineConfig(cfg, cfg.BGP.RouterID))
+	engine.Recall(memory)
+	d.core = core.New(engine, d.plane, func(changes []evpn.Change) {
+		hub.Publish(changes)
+		keeper.Wake()
+	})
 	d.sessions = &sessions{}
 	d.server = api.New(api.Deps{
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
 		Info: d.info, Reload: d.reload, Log: opt.Log,
+		Problems: func() []api.Problem { return stateProblems(keeper) },
 	})
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.server.Serve(ctx, listeners...) })
 	g.Go(func() error { return d.plane.Run(ctx) })
 	g.Go(func() error { return d.core.Run(ctx) })
+	g.Go(func() error { return keeper.Run(ctx, d.core) })
 	g.Go(func() error { return d.speak(ctx, g) })
 	g.Go(func() error { return d.reloads(ctx) })
 	err = g.Wait()
+	keeper.Last(engine)
 	if _, serr := sdnotify.SdNotify(false, sdnotify.SdNotifyStopping); serr != nil {
 		opt.Log.Debug("systemd was not told", "err", serr)
 	}
 	return err
+}
+
+func stateProblems(k *state.Keeper) []api.Problem {
+	if text := k.Problem(); text != "" {
+		return []api.Problem{{Kind: "state", Object: "state.directory", Text: text}}
+	}
+	return nil
 }
 
 // planeWait bounds how long the sessions wait for the first read of the
