@@ -307,8 +307,10 @@ func (p *Plane) listen() {
 			d.setHosts(&hosts, br.Ageing)
 		}
 	}
+	// A port that is down is heard from the moment it comes up: many a host
+	// announces itself then, and never again.
 	for i, l := range p.links {
-		if l.Up && !p.vxlans[i] && slices.ContainsFunc(p.byBr[l.Master], func(d *domain) bool { return d.listen }) {
+		if !p.vxlans[i] && slices.ContainsFunc(p.byBr[l.Master], func(d *domain) bool { return d.listen }) {
 			ports = append(ports, i)
 		}
 	}

@@ -78,9 +78,7 @@ func (p *Plane) clean(now time.Time) {
 		return
 	}
 	ops, errs := p.left[:n], make([]error, n)
-	p.mu.Unlock()
-	err := p.k.Write(ops, errs)
-	p.mu.Lock()
+	err := p.put(ops, errs)
 	p.stats.Writes += uint64(n)
 	if err == nil && refused(errs) {
 		err = p.probe()

@@ -84,7 +84,11 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 		return
 	case e.Flags&(ExtLearned|Locked) != 0:
 		// Another control plane's entry, or a host that is not let in yet
-		// (MAC authentication bypass): neither is for us to announce.
+		// (MAC authentication bypass): neither is for us to announce. One of
+		// ours it must not take.
+		if _, ours := d.fdb.slots[e.MAC]; ours {
+			p.changed(d, e.MAC)
+		}
 		return
 	}
 	s, ours := d.fdb.slots[e.MAC]
@@ -138,8 +142,12 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 	// The notice of the addition, which said so before, is filtered out when
 	// it was ours.
 	p.clearMAC(d, e.MAC)
-	if gone && e.Ifindex == d.dev {
+	switch {
+	case e.Ifindex != d.dev:
+	case gone:
 		p.missing(d, e.MAC)
+	default:
+		p.changed(d, e.MAC)
 	}
 }
 
@@ -168,9 +176,13 @@ func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 		p.missing(d, e.MAC)
 		return
 	}
-	// Our own additions carry the mark and are filtered out, so this one is
-	// somebody else's, or one of ours that somebody changed.
-	if e.Flags&ExtLearned == 0 && e.MAC.IsHost() {
+	// Our own additions are filtered out, so this one is somebody else's, or
+	// one of ours that somebody changed.
+	switch s := d.fdb.slots[e.MAC]; {
+	case !e.MAC.IsHost():
+	case s.mark.has(present), e.Flags&ExtLearned != 0:
+		p.changed(d, e.MAC)
+	default:
 		p.foreign(d, e.MAC)
 	}
 }
@@ -280,6 +292,7 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 	switch {
 	case !gone && e.Flags&ExtLearned != 0:
 		p.clearIP(d, e.IP)
+		p.neighborChanged(d, e)
 		return
 	case gone || e.State&valid == 0 || !e.MAC.IsHost():
 		p.clearIP(d, e.IP)
@@ -297,13 +310,8 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 		return
 	}
 	if ours && s.mark.has(present) {
-		if p.neighborThere(d, e.IP, s.val) {
-			return // told before we wrote ours
-		}
-		// Somebody made it his own; it is wished as it was.
-		s.mark &^= present | synced
-		d.neigh.queue(e.IP, s)
-		p.enqueue(d)
+		p.neighborChanged(d, e)
+		return
 	}
 	if e.State&static != 0 {
 		d.still[e.IP] = struct{}{}
@@ -316,7 +324,7 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 // neighborThere asks the kernel whether a neighbor entry is as we wrote it.
 func (p *Plane) neighborThere(d *domain, ip netip.Addr, want binding) bool {
 	e, err := p.k.Lookup(Entry{Family: family(ip), Ifindex: d.neighDev(), IP: ip})
-	return err == nil && e.Flags&ExtLearned != 0 && e.MAC == want.mac
+	return err == nil && e.Flags&ExtLearned != 0 && e.MAC == want.mac && (e.Flags&Router != 0) == want.router
 }
 
 func family(ip netip.Addr) Family {

@@ -77,7 +77,9 @@ type Plane struct {
 	again    time.Duration // pause after a failed read
 	first    bool          // the first read is done
 
-	batch batch
+	batch  batch
+	hushed bool      // our own additions are not told
+	loudAt time.Time // until then at least
 
 	left []Op // deletions that devices that are served no more still need
 
@@ -114,6 +116,7 @@ func New(k Kernel, cfg Config, log *slog.Logger) *Plane {
 		mends:   make(map[int]mending),
 		gone:    make(map[int]bool),
 		batch:   newBatch(),
+		hushed:  true,
 	}
 }
 
@@ -261,7 +264,11 @@ func (p *Plane) wait() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.syncAt
-	for _, t := range []time.Time{p.retryAt, p.holdTill} {
+	due := []time.Time{p.retryAt, p.holdTill, {}}
+	if p.hushed {
+		due[2] = p.loudAt
+	}
+	for _, t := range due {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
@@ -304,6 +311,7 @@ func (p *Plane) work() {
 	if len(p.writes) > 0 && p.holdTill.IsZero() {
 		p.write()
 	}
+	p.listenAgain(now)
 	if !p.paceTill.After(now) {
 		p.look(now)
 	}

@@ -5,7 +5,7 @@ import (
 )
 
 // mark is what a tracker knows of one entry.
-type mark uint8
+type mark uint16
 
 const (
 	wanted  mark = 1 << iota // the engine wishes it
@@ -16,6 +16,7 @@ const (
 	half                     // removal: the bridge's part is gone, the device's is not
 	sticky                   // the bridge holds it as sticky (FDB only)
 	failing                  // has an entry in fails
+	usurped                  // somebody took our mark off the device's part (FDB only)
 )
 
 func (m mark) has(bits mark) bool { return m&bits == bits }
@@ -124,7 +125,7 @@ func (t *tracker[K, V]) unwish(k K) {
 func (t *tracker[K, V]) found(k K, v V, isSticky bool) {
 	s := t.slots[k]
 	s.mark |= present
-	s.mark &^= sticky
+	s.mark &^= sticky | usurped
 	if isSticky {
 		s.mark |= sticky
 	}
@@ -149,14 +150,14 @@ func (t *tracker[K, V]) lost(k K) {
 	if !ok {
 		return
 	}
-	s.mark &^= present | synced | sticky | half
+	s.mark &^= present | synced | sticky | half | usurped
 	t.queue(k, s)
 }
 
 // forget records that the kernel holds nothing, until it is read.
 func (t *tracker[K, V]) forget() {
 	for k, s := range t.slots {
-		s.mark &^= present | synced | sticky | half
+		s.mark &^= present | synced | sticky | half | usurped
 		t.put(k, s)
 	}
 }
@@ -217,7 +218,7 @@ func (t *tracker[K, V]) nextDel() (k K, s slot[V], ok bool) {
 func (t *tracker[K, V]) added(k K, v V, isSticky bool) {
 	s := t.slots[k]
 	s.mark |= present
-	s.mark &^= sticky | failing
+	s.mark &^= sticky | usurped | failing
 	if isSticky {
 		s.mark |= sticky
 	}
@@ -230,7 +231,7 @@ func (t *tracker[K, V]) added(k K, v V, isSticky bool) {
 // removed records that k is in the kernel no more.
 func (t *tracker[K, V]) removed(k K) {
 	s := t.slots[k]
-	s.mark &^= present | synced | sticky | half | failing
+	s.mark &^= present | synced | sticky | half | usurped | failing
 	t.put(k, s)
 }
 

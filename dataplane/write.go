@@ -38,13 +38,18 @@ type batch struct {
 }
 
 func newBatch() batch {
-	const n = 2*writeBatch + 4
+	const n = 3*writeBatch + 4
 	return batch{ops: make([]Op, 0, n), errs: make([]error, n), refs: make([]ref, 0, n)}
 }
 
 func (b *batch) add(r ref, ops ...Op) {
-	r.ops = uint8(len(ops))
+	b.addTo(&r, ops...)
 	b.refs = append(b.refs, r)
+}
+
+// addTo appends ops of r, which is yet to be added.
+func (b *batch) addTo(r *ref, ops ...Op) {
+	r.ops += uint8(len(ops))
 	b.ops = append(b.ops, ops...)
 }
 
@@ -74,10 +79,7 @@ func (p *Plane) writeDomain(d *domain) bool {
 	if len(b.ops) == 0 {
 		return true
 	}
-	// Only this goroutine changes anything: others may look meanwhile.
-	p.mu.Unlock()
-	err := p.k.Write(b.ops, b.errs[:len(b.ops)])
-	p.mu.Lock()
+	err := p.put(b.ops, b.errs[:len(b.ops)])
 	p.stats.Writes += uint64(len(b.ops))
 	now := time.Now()
 	if err == nil && refused(b.errs[:len(b.ops)]) {
@@ -93,9 +95,9 @@ func (p *Plane) writeDomain(d *domain) bool {
 	for i := range b.refs {
 		r := &b.refs[i]
 		var err error
-		for _, e := range b.errs[at : at+int(r.ops)] {
-			if err == nil {
-				err = e
+		for j := at; j < at+int(r.ops); j++ {
+			if err == nil && (r.del || b.ops[j].Verb != Delete) { // a deletion before an addition may find nothing
+				err = b.errs[j]
 			}
 		}
 		at += int(r.ops)
@@ -120,7 +122,7 @@ func refused(errs []error) bool {
 func (p *Plane) probe() error {
 	op := Op{Verb: Delete, Entry: Entry{Family: Bridge, Flags: Self}}
 	errs := []error{nil}
-	if err := p.k.Write([]Op{op}, errs); err != nil {
+	if err := p.put([]Op{op}, errs); err != nil {
 		return err
 	}
 	if errors.Is(errs[0], syscall.EPERM) {
@@ -230,6 +232,11 @@ func (b *batch) addFDB(d *domain, mac evpn.MAC, s slot[target]) {
 		Family: Bridge, Ifindex: d.dev, State: NoARP | Reachable,
 		Flags: Self | Master | ExtLearned, MAC: mac, IP: s.val.dest.VTEP, VNI: s.val.dest.VNI,
 	}}
+	if s.mark.has(usurped) {
+		// vxlan_fdb_update_existing lets no extern-learned entry take over one
+		// of a user: it would get our destination, and not our mark.
+		b.addTo(&r, Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Self, MAC: mac}})
+	}
 	inBridge := Op{Verb: Replace, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Master, MAC: mac}}
 	switch {
 	case s.val.sticky:

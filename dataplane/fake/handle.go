@@ -27,6 +27,7 @@ type Handle struct {
 		call func(name string) error
 	}
 	wake  chan struct{} // nil before Watch
+	hush  bool
 	queue []dataplane.Notice
 	lost  bool
 
@@ -88,15 +89,13 @@ func (h *Handle) Overrun() {
 	h.ring()
 }
 
-// notify gives a notice to all who watch. The echo of extern-learned
-// additions is filtered out, as the BPF program of dataplane/linux does.
+// notify gives a notice to all who watch. Who has hushed does not get those of
+// extern-learned additions, as with the BPF program of dataplane/linux.
 func (k *Kernel) notify(n dataplane.Notice) {
-	if n.Kind == dataplane.NoticeEntry && n.Entry.Flags&dataplane.ExtLearned != 0 {
-		return
-	}
+	echo := n.Kind == dataplane.NoticeEntry && n.Entry.Flags&dataplane.ExtLearned != 0
 	for _, h := range k.handles {
 		switch {
-		case h.wake == nil:
+		case h.wake == nil, echo && h.hush:
 		case len(h.queue) >= h.Buffer:
 			h.queue, h.lost = nil, true
 			h.ring()
@@ -121,7 +120,7 @@ func (h *Handle) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
-	h.wake = make(chan struct{}, 1)
+	h.wake, h.hush = make(chan struct{}, 1), true
 	out := make(chan []dataplane.Notice)
 	go func() {
 		defer close(out)
@@ -149,6 +148,17 @@ func (h *Handle) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 		}
 	}()
 	return out, nil
+}
+
+// Hush implements dataplane.Kernel.
+func (h *Handle) Hush(on bool) error {
+	if err := h.fault("Hush"); err != nil {
+		return err
+	}
+	h.k.mu.Lock()
+	defer h.k.mu.Unlock()
+	h.hush = on
+	return nil
 }
 
 // Links implements dataplane.Kernel.

@@ -111,6 +111,11 @@ func (k *Kernel) writeDevice(l *link, op dataplane.Op) error {
 		return err
 	}
 	e := devEntry{state: op.State, flags: op.Flags & dataplane.ExtLearned, dest: evpn.Dest{VTEP: op.IP, VNI: op.VNI}}
+	if ok && old.flags&dataplane.ExtLearned == 0 && e.flags != 0 {
+		// vxlan_fdb_update_existing lets no extern-learned entry take over
+		// one that a user added; its destination is replaced all the same.
+		e.state, e.flags = old.state, old.flags
+	}
 	if ok && old == e {
 		return nil
 	}

@@ -16,6 +16,7 @@ type Kernel struct {
 	writer *socket
 	// watcher is nil once Watch has it; its goroutine closes it.
 	watcher *socket
+	echo    echo
 	ear     ear
 	netns   netnsID
 	netnsFD int

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"sync"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -26,9 +27,12 @@ const (
 	gather    = time.Millisecond
 )
 
-// echoFilter drops RTM_NEWNEIGH with NTF_EXT_LEARNED: the echo of what the
-// Plane itself adds. A deletion passes, by whomever, for a foreign one must
-// be seen. A multicast datagram holds one message, so offsets are fixed.
+// echoFilter drops RTM_NEWNEIGH with NTF_EXT_LEARNED: while the Plane writes,
+// the echo of what it adds. A deletion passes, by whomever, for a foreign one
+// must be seen. A multicast datagram holds one message, so offsets are fixed.
+//
+// The kernel runs the filter when it queues a notice, which is while the
+// writer's sendto runs: a filter that is on just then leaves nothing behind.
 func echoFilter() ([]bpf.RawInstruction, error) {
 	newNeigh := uint32(unix.RTM_NEWNEIGH)
 	if native.Uint16([]byte{1, 0}) == 1 { // little endian, and BPF loads big endian
@@ -54,12 +58,19 @@ func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 		return nil, errors.New("watch the kernel's tables: they are watched already")
 	}
 	k.watcher = nil
-	if err := s.subscribe(); err != nil {
+	var err error
+	if k.echo.prog, err = echoProgram(); err != nil {
 		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
+	}
+	k.echo.s = s
+	if err := errors.Join(k.Hush(true), s.subscribe()); err != nil {
+		k.echo.close()
+		return nil, fmt.Errorf("watch the kernel's tables: %w", err)
 	}
 	end, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
+		k.echo.close()
+		return nil, fmt.Errorf("watch the kernel's tables: %w", err)
 	}
 	out := make(chan []dataplane.Notice, watchQueue)
 	told := make(chan struct{})
@@ -74,7 +85,7 @@ func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 			<-told // end must not be closed before it is written to
 		}
 		unix.Close(end)
-		s.close()
+		k.echo.close()
 	}()
 	return out, nil
 }
@@ -115,20 +126,57 @@ func watch(ctx context.Context, s *socket, end int, out chan<- []dataplane.Notic
 	}
 }
 
-func (s *socket) subscribe() error {
+// echo puts the filter on the socket of Watch, and takes it off.
+type echo struct {
+	prog []unix.SockFilter
+
+	mu sync.Mutex
+	s  *socket // nil before Watch and after its end
+	on bool
+}
+
+func echoProgram() ([]unix.SockFilter, error) {
 	raw, err := echoFilter()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	prog := make([]unix.SockFilter, len(raw))
 	for i, r := range raw {
 		prog[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
-	err = unix.SetsockoptSockFprog(s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
-		&unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]})
-	if err != nil {
-		return err
+	return prog, nil
+}
+
+// Hush implements dataplane.Kernel.
+func (k *Kernel) Hush(on bool) error {
+	e := &k.echo
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.s == nil || e.on == on {
+		return nil
 	}
+	var err error
+	if on {
+		err = unix.SetsockoptSockFprog(e.s.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: uint16(len(e.prog)), Filter: &e.prog[0]})
+	} else {
+		err = unix.SetsockoptInt(e.s.fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("filter the notices of our own writes: %w", err)
+	}
+	e.on = on
+	return nil
+}
+
+func (e *echo) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.s.close()
+	e.s = nil
+}
+
+func (s *socket) subscribe() error {
 	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR} {
 		if err := unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 			return err
