@@ -38,6 +38,9 @@ type Kernel interface {
 	// Neighbors calls yield for each IPv4 and IPv6 neighbor entry of all
 	// devices.
 	Neighbors(yield func(*Entry)) error
+	// Second returns a reader of the same tables, which one other goroutine
+	// may use beside the Plane's.
+	Second() Tables
 	// Lookup reads one entry: of family Bridge, e.MAC in the table of the
 	// VXLAN device or the bridge e.Ifindex; of another, the neighbor e.IP of
 	// the device e.Ifindex. The error is ENOENT when there is none.
@@ -76,6 +79,12 @@ type Kernel interface {
 	SetMaster(ifindex, bridge int) error
 	// SetMTU sets a device's MTU.
 	SetMTU(ifindex, mtu int) error
+}
+
+// Tables reads entries, as the methods of Kernel of the same names do.
+type Tables interface {
+	FDB(bridge int, yield func(*Entry)) error
+	Neighbors(yield func(*Entry)) error
 }
 
 // Family is the address family of an Entry.

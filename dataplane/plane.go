@@ -45,9 +45,12 @@ type Plane struct {
 
 	ask struct {
 		sync.Mutex
-		cfg   *Config
-		sweep bool
+		cfg    *Config
+		sweep  bool
+		reread []evpn.VNI
 	}
+
+	auditing sync.Mutex // one audit at a time
 
 	mu      sync.Mutex
 	cfg     Config
@@ -325,12 +328,18 @@ func (p *Plane) work() {
 // asked takes over what other goroutines asked for.
 func (p *Plane) asked() {
 	p.ask.Lock()
-	cfg, sweep := p.ask.cfg, p.ask.sweep
-	p.ask.cfg, p.ask.sweep = nil, false
+	cfg, sweep, reread := p.ask.cfg, p.ask.sweep, p.ask.reread
+	p.ask.cfg, p.ask.sweep, p.ask.reread = nil, false, nil
 	p.ask.Unlock()
 	if cfg != nil {
 		p.cfg = *cfg
 		p.syncSoon(0)
+	}
+	for _, vni := range reread {
+		if d := p.domains[vni]; d != nil && d.dev != 0 {
+			d.unread = true
+			p.syncSoon(0)
+		}
 	}
 	if sweep && !p.sweep {
 		p.sweep = true

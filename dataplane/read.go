@@ -27,7 +27,7 @@ func (p *Plane) read() error {
 	of := func(d *domain) *reading {
 		r := found[d]
 		if r == nil {
-			r = newReading()
+			r = newReading(p.scopeOf(d))
 			found[d] = r
 		}
 		return r
@@ -63,12 +63,12 @@ func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
 			}
 			if e.Bridge == 0 {
 				if d := p.byDev[e.Ifindex]; d != nil {
-					of(d).device(p, d, e)
+					of(d).device(e)
 				}
 				return
 			}
 			for _, d := range p.byBr[br] {
-				of(d).bridge(p, d, e)
+				of(d).bridgeEntry(e)
 			}
 		})
 		if err != nil {
@@ -78,20 +78,33 @@ func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
 	return p.k.Neighbors(func(e *Entry) {
 		for _, d := range p.byBr[e.Ifindex] {
 			if d.unread {
-				of(d).neighbor(p, e)
+				of(d).neighbor(e)
 			}
 		}
 	})
 }
 
+// scope is where the entries of a VNI are. It stays as it was made.
+type scope struct {
+	dev, bridge int
+	remote      netip.Addr
+	vxlans      map[int]bool
+	addrs       map[netip.Addr]bool // those of this node
+}
+
+func (p *Plane) scopeOf(d *domain) scope {
+	return scope{dev: d.dev, bridge: d.bridge, remote: d.remote, vxlans: p.vxlans, addrs: p.own}
+}
+
 // reading is what a read found of one VNI.
 type reading struct {
+	scope
 	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
 	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
 	ours  map[evpn.MAC]remote
 	flood map[evpn.Dest]bool
-	other map[evpn.MAC]bool     // device entries without our mark
-	vlans map[evpn.MAC]struct{} // bridge entries with a VLAN, beside those in macs
+	other map[evpn.MAC]evpn.Dest // device entries without our mark
+	vlans map[evpn.MAC]struct{}  // bridge entries with a VLAN, beside those in macs
 	ips   []Entry
 }
 
@@ -105,25 +118,29 @@ type remote struct {
 // isOurs tells whether the parts found are ours: the device's with the mark,
 // or the bridge's with it where the device has none, left by a write that
 // went half way.
-func (r *reading) isOurs(mac evpn.MAC, m remote) bool { return m.device || m.marked && !r.other[mac] }
+func (r *reading) isOurs(mac evpn.MAC, m remote) bool {
+	_, theirs := r.other[mac]
+	return m.device || m.marked && !theirs
+}
 
-func newReading() *reading {
+func newReading(s scope) *reading {
 	return &reading{
-		macs: make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
-		flood: make(map[evpn.Dest]bool), other: make(map[evpn.MAC]bool),
+		scope: s,
+		macs:  make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
+		flood: make(map[evpn.Dest]bool), other: make(map[evpn.MAC]evpn.Dest),
 		vlans: make(map[evpn.MAC]struct{}),
 	}
 }
 
-func (r *reading) device(p *Plane, d *domain, e *Entry) {
+func (r *reading) device(e *Entry) {
 	switch {
 	case e.MAC.IsZero():
-		if e.IP.IsValid() && e.IP != d.remote {
+		if e.IP.IsValid() && e.IP != r.remote {
 			r.flood[evpn.Dest{VTEP: e.IP, VNI: e.VNI}] = true
 		}
 	case !e.MAC.IsHost():
 	case e.Flags&ExtLearned == 0:
-		r.other[e.MAC] = true
+		r.other[e.MAC] = evpn.Dest{VTEP: e.IP, VNI: e.VNI}
 	default:
 		m := r.ours[e.MAC]
 		m.device, m.dest = true, evpn.Dest{VTEP: e.IP, VNI: e.VNI}
@@ -131,30 +148,30 @@ func (r *reading) device(p *Plane, d *domain, e *Entry) {
 	}
 }
 
-func (r *reading) bridge(p *Plane, d *domain, e *Entry) {
+func (r *reading) bridgeEntry(e *Entry) {
 	switch {
 	case e.State&Permanent != 0:
 		if e.VLAN == 0 {
 			r.own[e.MAC] = true
 		}
-	case e.Ifindex == d.dev && e.VLAN == 0:
+	case e.Ifindex == r.dev && e.VLAN == 0:
 		if e.Flags&(ExtLearned|Sticky) != 0 {
 			m := r.ours[e.MAC]
 			m.bridge, m.sticky, m.marked = true, e.Flags&Sticky != 0, e.Flags&ExtLearned != 0
 			r.ours[e.MAC] = m
 		}
 	case e.VLAN != 0:
-		if !p.vxlans[e.Ifindex] {
+		if !r.vxlans[e.Ifindex] {
 			r.vlans[e.MAC] = struct{}{}
 		}
-	case !p.vxlans[e.Ifindex]:
+	case !r.vxlans[e.Ifindex]:
 		c := *e
 		r.macs[e.MAC] = &c
 	}
 }
 
-func (r *reading) neighbor(p *Plane, e *Entry) {
-	if hostAddr(e.IP) && !p.own[e.IP] {
+func (r *reading) neighbor(e *Entry) {
+	if hostAddr(e.IP) && !r.addrs[e.IP] {
 		r.ips = append(r.ips, *e)
 	}
 }

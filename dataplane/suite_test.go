@@ -31,6 +31,7 @@ func suite(t *testing.T, fresh func(*testing.T) world) {
 		{"foreign halves", testForeignHalves},
 		{"drift", testDrift},
 		{"changed", testChanged},
+		{"audit", testAudit},
 		{"flags", testFlags},
 		{"neighbors", testNeighbors},
 		{"declared", testDeclared},

@@ -75,6 +75,8 @@ func (e *Engine) Step(ev Event) {
 		e.localIP(ev)
 	case *LocalIPGone:
 		e.localIPGone(ev)
+	case *Reassert:
+		e.reassert(ev)
 	case *Unfreeze:
 		e.unfreeze(ev)
 	case *VNIUp:

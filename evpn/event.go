@@ -98,7 +98,17 @@ type Unfreeze struct {
 	IP  netip.Addr
 }
 
+// Reassert has what is wanted of the kernel for some objects handed out
+// again, because the two were found to differ.
+type Reassert struct {
+	VNI   VNI
+	Dests []Dest
+	MACs  []MAC
+	IPs   []netip.Addr
+}
+
 func (*Configure) event()    {}
+func (*Reassert) event()     {}
 func (*Unfreeze) event()     {}
 func (*Tick) event()         {}
 func (*PeerUp) event()       {}

@@ -33,6 +33,44 @@ func (e *Engine) Kernel(max int) Delta {
 	return d
 }
 
+// Wanted returns all that is wanted of the kernel in a VNI, in no order, and
+// forgets nothing.
+func (e *Engine) Wanted(vni VNI) (d Delta) {
+	v := e.vnis[vni]
+	if v == nil {
+		return d
+	}
+	for dest := range v.flood {
+		d.Flood = append(d.Flood, e.wantFlood(floodKey{vni, dest}))
+	}
+	d.FDB = make([]FDB, 0, v.remoteMACs)
+	for addr, m := range v.macs {
+		if m.place.where == there {
+			d.FDB = append(d.FDB, e.wantFDB(MACKey{vni, addr}))
+		}
+	}
+	d.Neigh = make([]Neigh, 0, v.remoteIPs)
+	for ip, h := range v.hosts {
+		if h.place.where == there {
+			d.Neigh = append(d.Neigh, e.wantNeigh(IPKey{vni, ip}))
+		}
+	}
+	return d
+}
+
+// reassert has wishes handed out again, whether they changed or not.
+func (e *Engine) reassert(ev *Reassert) {
+	for _, d := range ev.Dests {
+		e.flood.push(floodKey{ev.VNI, d})
+	}
+	for _, m := range ev.MACs {
+		e.fdb.push(MACKey{ev.VNI, m})
+	}
+	for _, ip := range ev.IPs {
+		e.neigh.push(IPKey{ev.VNI, ip})
+	}
+}
+
 func (e *Engine) wantFlood(k floodKey) Flood {
 	f := Flood{VNI: k.vni, Dest: k.dest}
 	if v := e.vnis[k.vni]; v != nil {

@@ -225,6 +225,9 @@ func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
 	return nil
 }
 
+// Second implements dataplane.Kernel.
+func (h *Handle) Second() dataplane.Tables { return h }
+
 // Neighbors implements dataplane.Kernel.
 func (h *Handle) Neighbors(yield func(*dataplane.Entry)) error {
 	if err := h.fault("Neighbors"); err != nil {

@@ -12,7 +12,8 @@ import (
 
 // Kernel is the dataplane.Kernel of one network namespace.
 type Kernel struct {
-	reader *socket
+	tables
+	second tables
 	writer *socket
 	// watcher is nil once Watch has it; its goroutine closes it.
 	watcher *socket
@@ -21,7 +22,12 @@ type Kernel struct {
 	netns   netnsID
 	netnsFD int
 	out     []byte // the batch being written
-	req     []byte // the request being made
+}
+
+// tables reads with a socket of its own. One goroutine at a time may use it.
+type tables struct {
+	reader *socket
+	req    []byte // the request being made
 }
 
 var _ dataplane.Kernel = (*Kernel)(nil)
@@ -29,7 +35,7 @@ var _ dataplane.Kernel = (*Kernel)(nil)
 // Open opens the network namespace of the calling thread. What the Kernel
 // does later may be asked for from any thread. Close frees the sockets.
 func Open() (*Kernel, error) {
-	var s [3]*socket
+	var s [4]*socket
 	for i := range s {
 		var err error
 		if s[i], err = open(); err != nil {
@@ -41,18 +47,23 @@ func Open() (*Kernel, error) {
 	}
 	ns, fd, err := openNetns()
 	if err != nil {
-		return nil, errors.Join(err, s[0].close(), s[1].close(), s[2].close())
+		return nil, errors.Join(err, s[0].close(), s[1].close(), s[2].close(), s[3].close())
 	}
 	return &Kernel{
 		netns: ns, netnsFD: fd,
-		reader: s[0], writer: s[1], watcher: s[2],
-		out: make([]byte, 0, batchSize*96), req: make([]byte, 0, 1024),
+		tables: newTables(s[0]), second: newTables(s[3]), writer: s[1], watcher: s[2],
+		out: make([]byte, 0, batchSize*96),
 	}, nil
 }
 
+func newTables(s *socket) tables { return tables{reader: s, req: make([]byte, 0, 1024)} }
+
+// Second implements dataplane.Kernel.
+func (k *Kernel) Second() dataplane.Tables { return &k.second }
+
 // Close closes the sockets. What Watch opened is closed by its context.
 func (k *Kernel) Close() error {
-	err := errors.Join(k.reader.close(), k.writer.close(), unix.Close(k.netnsFD))
+	err := errors.Join(k.reader.close(), k.second.reader.close(), k.writer.close(), unix.Close(k.netnsFD))
 	if k.watcher != nil {
 		err = errors.Join(err, k.watcher.close())
 	}
@@ -64,7 +75,7 @@ func (k *Kernel) Close() error {
 // since is told by a notice as well.
 const dumpTries = 5
 
-func (k *Kernel) dump(what string, b []byte, kind uint16, reset func(), yield func([]byte)) error {
+func (k *tables) dump(what string, b []byte, kind uint16, reset func(), yield func([]byte)) error {
 	for try := 1; ; try++ {
 		reset()
 		err := k.reader.dump(b, kind, yield)
@@ -84,7 +95,7 @@ func (k *Kernel) dump(what string, b []byte, kind uint16, reset func(), yield fu
 
 // FDB implements dataplane.Kernel. The filter by bridge is the IFLA_MASTER
 // of struct ifinfomsg, which every kernel since 3.17 understands.
-func (k *Kernel) FDB(bridge int, yield func(*dataplane.Entry)) error {
+func (k *tables) FDB(bridge int, yield func(*dataplane.Entry)) error {
 	b := begin(nil, unix.RTM_GETNEIGH)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
 	b[hdrLen] = unix.AF_BRIDGE
@@ -98,7 +109,7 @@ func (k *Kernel) FDB(bridge int, yield func(*dataplane.Entry)) error {
 }
 
 // Neighbors implements dataplane.Kernel.
-func (k *Kernel) Neighbors(yield func(*dataplane.Entry)) error {
+func (k *tables) Neighbors(yield func(*dataplane.Entry)) error {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		b := begin(nil, unix.RTM_GETNEIGH)
 		b = append(b, make([]byte, unix.SizeofNdMsg)...)

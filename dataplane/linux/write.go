@@ -74,7 +74,7 @@ func (k *Kernel) batch(ops []dataplane.Op, errs []error) error {
 }
 
 // Lookup implements dataplane.Kernel (RTM_GETNEIGH of one key).
-func (k *Kernel) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
+func (k *tables) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
 	q := dataplane.Entry{Family: e.Family, Ifindex: e.Ifindex}
 	if e.Family == dataplane.Bridge {
 		// A bridge too is asked as the owner of its own table: that finds

@@ -1,0 +1,388 @@
+package dataplane
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Kinds of entries in a Finding.
+const (
+	KindFlood    = "flood"
+	KindMAC      = "mac"
+	KindNeighbor = "neighbor"
+)
+
+// Finding is one entry of which the routes, the wishes and the kernel do not
+// say the same, or one that is not ours.
+type Finding struct {
+	VNI    evpn.VNI
+	Device string     // the VXLAN device; the bridge's for a neighbor
+	Kind   string     // KindFlood, KindMAC or KindNeighbor
+	MAC    evpn.MAC   // KindMAC
+	IP     netip.Addr // KindNeighbor: the host; KindFlood: the VTEP
+	Label  evpn.VNI   // KindFlood: evpn.Dest.VNI
+
+	// What each of the three has: a destination, or the MAC of a neighbor.
+	// Empty: nothing.
+	Routes, Wished, Kernel string
+	Reason                 string // why they differ, or what it is
+	// Foreign entries are no difference. They are not ours, and are left
+	// alone.
+	Foreign bool
+}
+
+// Audit is what a comparison found.
+type Audit struct {
+	At          time.Time
+	Took        time.Duration
+	Entries     int       // that were compared
+	Differences int       // Findings that are not foreign
+	Foreign     int       // and those that are
+	Findings    []Finding // by VNI, kind and key; at most MaxFindings of each sort
+}
+
+// MaxFindings bounds the list of an Audit, not its counts.
+const MaxFindings = 10000
+
+// auditAgain is how long a difference must last to be one: what changes while
+// it is looked at differs for a moment, and what somebody changed is about to
+// be put back.
+const auditAgain = 1500 * time.Millisecond
+
+// Audit compares three ways, VNI by VNI, what the routes want, what is wished
+// of the kernel, and what the kernel holds. routes returns what the engine
+// wants of a VNI, as (*evpn.Engine).Wanted does. vni is 0 for all. It reads
+// all entries of the bridges that serve, which takes long where one VXLAN
+// device has many (a second for 100,000); the Plane goes on meanwhile. Any
+// goroutine may call it; calls wait for each other.
+func (p *Plane) Audit(ctx context.Context, vni evpn.VNI, routes func(context.Context, evpn.VNI) (evpn.Delta, error)) (*Audit, error) {
+	p.auditing.Lock()
+	defer p.auditing.Unlock()
+	out := &Audit{At: time.Now()}
+	for _, n := range p.attached(vni) {
+		first, entries, err := p.compare(ctx, n, routes)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(first, func(f Finding) bool { return !f.Foreign }) {
+			select {
+			case <-time.After(auditAgain):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			again, _, err := p.compare(ctx, n, routes)
+			if err != nil {
+				return nil, err
+			}
+			first = lasting(first, again)
+		}
+		out.Entries += entries
+		out.add(first)
+	}
+	out.Took = time.Since(out.At)
+	return out, nil
+}
+
+// lasting returns what both lists have, and what is foreign in the second.
+func lasting(first, again []Finding) []Finding {
+	seen := make(map[Finding]bool, len(first))
+	for _, f := range first {
+		f.Reason = "" // it may say how often was tried
+		seen[f] = true
+	}
+	return slices.DeleteFunc(again, func(f Finding) bool {
+		f.Reason = ""
+		return !f.Foreign && !seen[f]
+	})
+}
+
+func (a *Audit) add(list []Finding) {
+	for _, f := range list {
+		n := &a.Differences
+		if f.Foreign {
+			n = &a.Foreign
+		}
+		if *n++; *n <= MaxFindings {
+			a.Findings = append(a.Findings, f)
+		}
+	}
+}
+
+// Reread has all entries of a VNI read again and brought in step with what is
+// wished. Any goroutine may call it.
+func (p *Plane) Reread(vni evpn.VNI) {
+	p.ask.Lock()
+	p.ask.reread = append(p.ask.reread, vni)
+	p.ask.Unlock()
+	p.nudge()
+}
+
+// attached returns the VNIs that have a device, or the one that is asked for.
+func (p *Plane) attached(vni evpn.VNI) []evpn.VNI {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []evpn.VNI
+	for _, d := range p.sorted() {
+		if d.dev != 0 && (vni == 0 || d.vni == vni) {
+			out = append(out, d.vni)
+		}
+	}
+	return out
+}
+
+// compare makes the findings of one VNI, and tells how many entries it looked
+// at. The order of the three looks matters for what changes in between: what
+// the routes want is wished a little later, and written after that.
+func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.Context, evpn.VNI) (evpn.Delta, error)) ([]Finding, int, error) {
+	want, err := routes(ctx, vni)
+	if err != nil {
+		return nil, 0, err
+	}
+	p.mu.Lock()
+	d := p.domains[vni]
+	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+		p.mu.Unlock()
+		return nil, 0, nil
+	}
+	c := comparison{vni: vni, device: d.name, bridge: p.links[d.bridge].Name, sweep: d.sweep}
+	c.wished = snapshot(d)
+	r := newReading(p.scopeOf(d))
+	// Neighbors of a bridge with several VNIs may be those of another.
+	c.shared = len(p.byBr[d.bridge]) > 1
+	p.mu.Unlock()
+	if err := c.read(p.k.Second(), r); err != nil {
+		return nil, 0, fmt.Errorf("audit of VNI %d: %w", vni, err)
+	}
+	c.flood(want.Flood, r)
+	c.macs(want.FDB, r)
+	c.neighbors(want.Neigh, r)
+	slices.SortFunc(c.out, Finding.compare)
+	return c.out, c.entries, nil
+}
+
+func (f Finding) compare(o Finding) int {
+	if f.Kind != o.Kind {
+		return strings.Compare(f.Kind, o.Kind)
+	}
+	if x := f.MAC.Compare(o.MAC); x != 0 {
+		return x
+	}
+	if f.Foreign != o.Foreign {
+		return count(f.Foreign) - count(o.Foreign)
+	}
+	return cmp.Or(f.IP.Compare(o.IP), cmp.Compare(f.Label, o.Label))
+}
+
+// wishes are those of a VNI at one moment, with why some fail.
+type wishes struct {
+	flood map[evpn.Dest]error
+	fdb   map[evpn.MAC]wish[target]
+	neigh map[netip.Addr]wish[binding]
+}
+
+type wish[V comparable] struct {
+	val V
+	err error
+}
+
+func snapshot(d *domain) wishes {
+	w := wishes{
+		flood: make(map[evpn.Dest]error, d.flood.wants),
+		fdb:   make(map[evpn.MAC]wish[target], d.fdb.wants),
+		neigh: make(map[netip.Addr]wish[binding], d.neigh.wants),
+	}
+	for k, s := range d.flood.slots {
+		if s.mark.has(wanted) {
+			w.flood[k] = d.flood.fails[k].err
+		}
+	}
+	for k, s := range d.fdb.slots {
+		if s.mark.has(wanted) {
+			w.fdb[k] = wish[target]{s.val, d.fdb.fails[k].err}
+		}
+	}
+	for k, s := range d.neigh.slots {
+		if s.mark.has(wanted) {
+			w.neigh[k] = wish[binding]{s.val, d.neigh.fails[k].err}
+		}
+	}
+	return w
+}
+
+// comparison gathers the findings of one VNI.
+type comparison struct {
+	vni     evpn.VNI
+	device  string
+	bridge  string
+	sweep   bool // what nobody wishes is to go
+	shared  bool
+	wished  wishes
+	entries int
+	out     []Finding
+}
+
+func (c *comparison) read(t Tables, r *reading) error {
+	err := t.FDB(r.bridge, func(e *Entry) {
+		switch {
+		case e.Bridge == r.bridge:
+			r.bridgeEntry(e)
+		case e.Bridge == 0 && e.Ifindex == r.dev:
+			r.device(e)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return t.Neighbors(func(e *Entry) {
+		if e.Ifindex == r.bridge {
+			r.neighbor(e)
+		}
+	})
+}
+
+// judge notes a finding unless all three say the same. f has the key.
+func (c *comparison) judge(f Finding, routes, wished, kernel string, err error) {
+	c.entries++
+	if routes == wished && wished == kernel {
+		return
+	}
+	if routes == "" && wished == "" && !c.sweep {
+		return // of an earlier run, and kept until all is known
+	}
+	f.VNI, f.Routes, f.Wished, f.Kernel = c.vni, routes, wished, kernel
+	switch {
+	case routes != wished:
+		f.Reason = "the writer has not taken over what the routes say"
+	case err != nil:
+		f.Reason = advice(err)
+	case wished == "":
+		f.Reason = "nobody wishes it any more, and it was not removed"
+	case kernel == "":
+		f.Reason = "it is missing in the kernel"
+	default:
+		f.Reason = "somebody changed it in the kernel"
+	}
+	c.out = append(c.out, f)
+}
+
+func (c *comparison) foreign(f Finding, kernel, what string) {
+	f.VNI, f.Kernel, f.Reason, f.Foreign = c.vni, kernel, what, true
+	c.out = append(c.out, f)
+}
+
+func destText(d evpn.Dest) string {
+	if d.VNI != 0 {
+		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
+	}
+	return d.VTEP.String()
+}
+
+func (c *comparison) flood(want []evpn.Flood, r *reading) {
+	routes := make(map[evpn.Dest]bool, len(want))
+	for _, f := range want {
+		routes[f.Dest] = f.Want
+	}
+	text := func(d evpn.Dest, there bool) string {
+		if !there {
+			return ""
+		}
+		return destText(d)
+	}
+	keys := union(union(union(nil, routes), c.wished.flood), r.flood)
+	for d := range keys {
+		err, wished := c.wished.flood[d]
+		c.judge(Finding{Kind: KindFlood, Device: c.device, IP: d.VTEP, Label: d.VNI},
+			text(d, routes[d]), text(d, wished), text(d, r.flood[d]), err)
+	}
+}
+
+func (c *comparison) macs(want []evpn.FDB, r *reading) {
+	text := func(t target, there bool) string {
+		switch {
+		case !there:
+			return ""
+		case t.sticky:
+			return destText(t.dest) + " sticky"
+		}
+		return destText(t.dest)
+	}
+	routes := make(map[evpn.MAC]target, len(want))
+	for _, f := range want {
+		routes[f.MAC] = target{f.Dest, f.Sticky}
+	}
+	kernel := make(map[evpn.MAC]string, len(r.ours))
+	for mac, m := range r.ours {
+		switch local := r.macs[mac] != nil; {
+		case !r.isOurs(mac, m):
+		case m.device && !m.bridge && !local:
+			kernel[mac] = text(m.target, true) + " (in the VXLAN device alone)"
+		case !m.device:
+			kernel[mac] = "(in the bridge alone)"
+		case m.bridge || c.wished.fdb[mac].err == nil:
+			kernel[mac] = text(m.target, true)
+		}
+	}
+	for mac := range union(union(union(nil, routes), c.wished.fdb), kernel) {
+		x, ok := routes[mac]
+		w, wished := c.wished.fdb[mac]
+		if !wished && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].bridge {
+			continue // a host here took it, and the device's part is about to go
+		}
+		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, wished), kernel[mac], w.err)
+	}
+	for mac, d := range r.other {
+		c.foreign(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, destText(d), "an entry of the VXLAN device that evpnd did not make")
+	}
+}
+
+func (c *comparison) neighbors(want []evpn.Neigh, r *reading) {
+	text := func(b binding, there bool) string {
+		switch {
+		case !there:
+			return ""
+		case b.router:
+			return b.mac.String() + " router"
+		}
+		return b.mac.String()
+	}
+	routes := make(map[netip.Addr]binding, len(want))
+	for _, n := range want {
+		routes[n.IP] = binding{n.MAC, n.Router}
+	}
+	kernel := make(map[netip.Addr]string, len(r.ips))
+	for i := range r.ips {
+		e := &r.ips[i]
+		f := Finding{Kind: KindNeighbor, Device: c.bridge, IP: e.IP}
+		switch _, wished := c.wished.neigh[e.IP]; {
+		case e.Flags&ExtLearned != 0 && e.State&NoARP != 0:
+			if wished || !c.shared {
+				kernel[e.IP] = text(binding{e.MAC, e.Flags&Router != 0}, true)
+			}
+		case e.State&(Permanent|NoARP) != 0:
+			c.foreign(f, e.MAC.String(), "a static neighbor that evpnd did not make")
+		}
+	}
+	for ip := range union(union(union(nil, routes), c.wished.neigh), kernel) {
+		x, ok := routes[ip]
+		w, wished := c.wished.neigh[ip]
+		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, wished), kernel[ip], w.err)
+	}
+}
+
+// union adds the keys of m to a set, which it makes when it is nil.
+func union[K comparable, V any](set map[K]struct{}, m map[K]V) map[K]struct{} {
+	if set == nil {
+		set = make(map[K]struct{}, len(m))
+	}
+	for k := range m {
+		set[k] = struct{}{}
+	}
+	return set
+}
