@@ -19,7 +19,8 @@ type IPKey struct {
 }
 
 func (k MACKey) compare(o MACKey) int { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.MAC.Compare(o.MAC)) }
-func (k IPKey) compare(o IPKey) int   { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.IP.Compare(o.IP)) }
+
+func (k IPKey) compare(o IPKey) int { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.IP.Compare(o.IP)) }
 
 // VNIStatus is what the engine knows of a VNI that is served.
 type VNIStatus struct {

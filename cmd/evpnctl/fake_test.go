@@ -66,7 +66,41 @@ func (*daemon) GetStatus(context.Context, *evpndv1.GetStatusRequest) (*evpndv1.G
 			Kind: "no-bridge", Object: "device vxlan300", Text: "put it into a bridge", Vni: 300, Interface: "vxlan300",
 		}},
 		AlarmsTotal: 1,
+		Audit:       summary(3), Repaired: 7, Resyncs: 1,
 	}}, nil
+}
+
+func summary(left uint64) *evpndv1.AuditSummary {
+	return &evpndv1.AuditSummary{At: start, Took: durationpb.New(1500 * time.Millisecond), Entries: 9, Differences: 3, Left: left, Foreign: 1}
+}
+
+func findings() []*evpndv1.Finding {
+	return []*evpndv1.Finding{
+		{Vni: 200, Interface: "vxlan200", Kind: evpndv1.EntryKind_ENTRY_KIND_FLOOD, Ip: "172.30.0.2", Routes: "172.30.0.2", Wished: "172.30.0.2", Reason: "it is missing in the kernel"},
+		{Vni: 200, Interface: "vxlan200", Kind: evpndv1.EntryKind_ENTRY_KIND_MAC, Mac: "02:42:ac:12:00:0b", Routes: "172.30.0.2 sticky", Reason: "the writer has not taken over what the routes say"},
+		{Vni: 200, Interface: "vxlan200", Kind: evpndv1.EntryKind_ENTRY_KIND_MAC, Mac: "02:42:ac:12:00:0f", Kernel: "172.30.0.8", Reason: "an entry of the VXLAN device that evpnd did not make", Foreign: true},
+		{Vni: 300, Interface: "br300", Kind: evpndv1.EntryKind_ENTRY_KIND_NEIGHBOR, Ip: "fd00::9", Kernel: "02:42:ac:12:00:0c", Reason: "nobody wishes it any more, and it was not removed"},
+	}
+}
+
+func (*daemon) Audit(req *evpndv1.AuditRequest, out grpc.ServerStreamingServer[evpndv1.AuditResponse]) error {
+	if req.GetVni() == 300 { // all is well there
+		return out.Send(&evpndv1.AuditResponse{Summary: &evpndv1.AuditSummary{At: start, Took: durationpb.New(time.Millisecond), Entries: 4}})
+	}
+	_ = out.Send(&evpndv1.AuditResponse{}) // it is still busy
+	_ = out.Send(&evpndv1.AuditResponse{Findings: findings()})
+	return out.Send(&evpndv1.AuditResponse{Summary: summary(3)})
+}
+
+// Repair leaves a difference in the one VNI, and none in the other.
+func (*daemon) Repair(req *evpndv1.RepairRequest, out grpc.ServerStreamingServer[evpndv1.RepairResponse]) error {
+	list, left := findings(), uint64(1)
+	list[0].Repaired, list[3].Repaired = true, true
+	if req.GetVni() == 300 {
+		list, left = list[3:], 0
+	}
+	_ = out.Send(&evpndv1.RepairResponse{Findings: list})
+	return out.Send(&evpndv1.RepairResponse{Summary: summary(left)})
 }
 
 func peers() []*evpndv1.Peer {

@@ -81,7 +81,7 @@ go, or reloads the configuration. It talks to the socket of the evpnd on this
 host unless --api or EVPND_API name another.
 
 Exit status: 0 done; 1 evpnd cannot be reached, does not know the object, or
-refused; 2 the command is wrong.`,
+refused, or an audit found differences; 2 the command is wrong.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -102,7 +102,7 @@ refused; 2 the command is wrong.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.statusCommand(), a.peerCommand(), a.vniCommand(), a.vtepCommand(), a.macCommand(),
-		a.neighborCommand(), a.routeCommand(), a.watchCommand(), a.configCommand(), a.versionCommand(),
+		a.neighborCommand(), a.routeCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.versionCommand(),
 	)
 	return root
 }

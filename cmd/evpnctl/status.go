@@ -22,6 +22,16 @@ type statusView struct {
 	Counts   countsView  `json:"counts" yaml:"counts"`
 	Alarms   []alarmView `json:"alarms" yaml:"alarms"`
 	Total    uint32      `json:"alarms_total" yaml:"alarms_total"`
+	Audit    *auditView  `json:"audit" yaml:"audit"` // null: there was none yet
+	Repaired uint64      `json:"repaired" yaml:"repaired"`
+	Resyncs  uint64      `json:"resyncs" yaml:"resyncs"`
+}
+
+type auditView struct {
+	At          string `json:"at" yaml:"at"`
+	Entries     uint64 `json:"entries" yaml:"entries"`
+	Differences uint64 `json:"differences" yaml:"differences"`
+	Foreign     uint64 `json:"foreign" yaml:"foreign"`
 }
 
 type countsView struct {
@@ -83,7 +93,22 @@ func viewStatus(s *evpndv1.Status) statusView {
 			Entries: c.GetKernelEntries(), Pending: c.GetKernelPending(), Failed: c.GetKernelFailed(),
 		},
 		Alarms: viewAlarms(s.GetAlarms()), Total: s.GetAlarmsTotal(),
+		Audit: viewAudit(s.GetAudit()), Repaired: s.GetRepaired(), Resyncs: s.GetResyncs(),
 	}
+}
+
+func viewAudit(s *evpndv1.AuditSummary) *auditView {
+	if s == nil {
+		return nil
+	}
+	return &auditView{At: when(s.GetAt()), Entries: s.GetEntries(), Differences: s.GetDifferences(), Foreign: s.GetForeign()}
+}
+
+func auditText(v *auditView) string {
+	if v == nil {
+		return "none yet"
+	}
+	return fmt.Sprintf("%s, %d entries, %d differ, %d not evpnd's", v.At, v.Entries, v.Differences, v.Foreign)
 }
 
 func viewAlarms(alarms []*evpndv1.Alarm) []alarmView {
@@ -107,6 +132,8 @@ func showStatus(b *block, s *statusView) {
 	b.add("ready", yesNo(s.Ready))
 	b.add("peers synced", yesNo(s.Synced))
 	b.add("kernel in sync", kernelText(s))
+	b.add("last audit", auditText(s.Audit))
+	b.add("put back", fmt.Sprintf("%d entries that others changed; read anew %d times", s.Repaired, s.Resyncs))
 	b.add("peers", fmt.Sprintf("%d of %d established", c.PeersEstablished, c.Peers))
 	vnis := number(c.VNIs)
 	if c.VNIsNotServed > 0 {

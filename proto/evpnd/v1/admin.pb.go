@@ -1526,11 +1526,209 @@ func (x *ReloadConfigResponse) GetRestartNeeded() []string {
 	return nil
 }
 
+// AuditRequest asks for an audit.
+type AuditRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this VNI; 0: all.
+	Vni           uint32 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditRequest) Reset() {
+	*x = AuditRequest{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditRequest) ProtoMessage() {}
+
+func (x *AuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditRequest.ProtoReflect.Descriptor instead.
+func (*AuditRequest) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *AuditRequest) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+// AuditResponse is a page of findings, or the summary.
+type AuditResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	Summary       *AuditSummary          `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AuditResponse) Reset() {
+	*x = AuditResponse{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AuditResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AuditResponse) ProtoMessage() {}
+
+func (x *AuditResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AuditResponse.ProtoReflect.Descriptor instead.
+func (*AuditResponse) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *AuditResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *AuditResponse) GetSummary() *AuditSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+// RepairRequest asks for an audit that puts right what it finds.
+type RepairRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of this VNI; 0: all.
+	Vni           uint32 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairRequest) Reset() {
+	*x = RepairRequest{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairRequest) ProtoMessage() {}
+
+func (x *RepairRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
+func (*RepairRequest) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RepairRequest) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+// RepairResponse is a page of findings, or the summary.
+type RepairResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	Summary       *AuditSummary          `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairResponse) Reset() {
+	*x = RepairResponse{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairResponse) ProtoMessage() {}
+
+func (x *RepairResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
+func (*RepairResponse) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RepairResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *RepairResponse) GetSummary() *AuditSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
 var File_evpnd_v1_admin_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
+	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
 	"\x10GetStatusRequest\"=\n" +
 	"\x11GetStatusResponse\x12(\n" +
 	"\x06status\x18\x01 \x01(\v2\x10.evpnd.v1.StatusR\x06status\"\x12\n" +
@@ -1606,7 +1804,17 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\x13ReloadConfigRequest\"W\n" +
 	"\x14ReloadConfigResponse\x12\x18\n" +
 	"\achanges\x18\x01 \x03(\tR\achanges\x12%\n" +
-	"\x0erestart_needed\x18\x02 \x03(\tR\rrestartNeeded2\xed\b\n" +
+	"\x0erestart_needed\x18\x02 \x03(\tR\rrestartNeeded\" \n" +
+	"\fAuditRequest\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\"p\n" +
+	"\rAuditResponse\x12-\n" +
+	"\bfindings\x18\x01 \x03(\v2\x11.evpnd.v1.FindingR\bfindings\x120\n" +
+	"\asummary\x18\x02 \x01(\v2\x16.evpnd.v1.AuditSummaryR\asummary\"!\n" +
+	"\rRepairRequest\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\"q\n" +
+	"\x0eRepairResponse\x12-\n" +
+	"\bfindings\x18\x01 \x03(\v2\x11.evpnd.v1.FindingR\bfindings\x120\n" +
+	"\asummary\x18\x02 \x01(\v2\x16.evpnd.v1.AuditSummaryR\asummary2\xe8\t\n" +
 	"\fAdminService\x12D\n" +
 	"\tGetStatus\x12\x1a.evpnd.v1.GetStatusRequest\x1a\x1b.evpnd.v1.GetStatusResponse\x12F\n" +
 	"\tListPeers\x12\x1a.evpnd.v1.ListPeersRequest\x1a\x1b.evpnd.v1.ListPeersResponse0\x01\x12>\n" +
@@ -1623,7 +1831,9 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\rListNeighbors\x12\x1e.evpnd.v1.ListNeighborsRequest\x1a\x1f.evpnd.v1.ListNeighborsResponse0\x01\x12I\n" +
 	"\n" +
 	"ListRoutes\x12\x1b.evpnd.v1.ListRoutesRequest\x1a\x1c.evpnd.v1.ListRoutesResponse0\x01\x12:\n" +
-	"\x05Watch\x12\x16.evpnd.v1.WatchRequest\x1a\x17.evpnd.v1.WatchResponse0\x01\x12M\n" +
+	"\x05Watch\x12\x16.evpnd.v1.WatchRequest\x1a\x17.evpnd.v1.WatchResponse0\x01\x12:\n" +
+	"\x05Audit\x12\x16.evpnd.v1.AuditRequest\x1a\x17.evpnd.v1.AuditResponse0\x01\x12=\n" +
+	"\x06Repair\x12\x17.evpnd.v1.RepairRequest\x1a\x18.evpnd.v1.RepairResponse0\x01\x12M\n" +
 	"\fReloadConfig\x12\x1d.evpnd.v1.ReloadConfigRequest\x1a\x1e.evpnd.v1.ReloadConfigResponseB/Z-github.com/evpnd/evpnd/proto/evpnd/v1;evpndv1b\x06proto3"
 
 var (
@@ -1638,7 +1848,7 @@ func file_evpnd_v1_admin_proto_rawDescGZIP() []byte {
 	return file_evpnd_v1_admin_proto_rawDescData
 }
 
-var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_evpnd_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: evpnd.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: evpnd.v1.GetStatusResponse
@@ -1670,81 +1880,95 @@ var file_evpnd_v1_admin_proto_goTypes = []any{
 	(*ListRoutesResponse)(nil),    // 27: evpnd.v1.ListRoutesResponse
 	(*ReloadConfigRequest)(nil),   // 28: evpnd.v1.ReloadConfigRequest
 	(*ReloadConfigResponse)(nil),  // 29: evpnd.v1.ReloadConfigResponse
-	(*Status)(nil),                // 30: evpnd.v1.Status
-	(*Peer)(nil),                  // 31: evpnd.v1.Peer
-	(*VNI)(nil),                   // 32: evpnd.v1.VNI
-	(*VTEP)(nil),                  // 33: evpnd.v1.VTEP
-	(Origin)(0),                   // 34: evpnd.v1.Origin
-	(*MAC)(nil),                   // 35: evpnd.v1.MAC
-	(*Route)(nil),                 // 36: evpnd.v1.Route
-	(*Neighbor)(nil),              // 37: evpnd.v1.Neighbor
-	(*Alarm)(nil),                 // 38: evpnd.v1.Alarm
-	(*KernelEntry)(nil),           // 39: evpnd.v1.KernelEntry
-	(*Move)(nil),                  // 40: evpnd.v1.Move
-	(RouteType)(0),                // 41: evpnd.v1.RouteType
-	(Direction)(0),                // 42: evpnd.v1.Direction
-	(*WatchRequest)(nil),          // 43: evpnd.v1.WatchRequest
-	(*WatchResponse)(nil),         // 44: evpnd.v1.WatchResponse
+	(*AuditRequest)(nil),          // 30: evpnd.v1.AuditRequest
+	(*AuditResponse)(nil),         // 31: evpnd.v1.AuditResponse
+	(*RepairRequest)(nil),         // 32: evpnd.v1.RepairRequest
+	(*RepairResponse)(nil),        // 33: evpnd.v1.RepairResponse
+	(*Status)(nil),                // 34: evpnd.v1.Status
+	(*Peer)(nil),                  // 35: evpnd.v1.Peer
+	(*VNI)(nil),                   // 36: evpnd.v1.VNI
+	(*VTEP)(nil),                  // 37: evpnd.v1.VTEP
+	(Origin)(0),                   // 38: evpnd.v1.Origin
+	(*MAC)(nil),                   // 39: evpnd.v1.MAC
+	(*Route)(nil),                 // 40: evpnd.v1.Route
+	(*Neighbor)(nil),              // 41: evpnd.v1.Neighbor
+	(*Alarm)(nil),                 // 42: evpnd.v1.Alarm
+	(*KernelEntry)(nil),           // 43: evpnd.v1.KernelEntry
+	(*Move)(nil),                  // 44: evpnd.v1.Move
+	(RouteType)(0),                // 45: evpnd.v1.RouteType
+	(Direction)(0),                // 46: evpnd.v1.Direction
+	(*Finding)(nil),               // 47: evpnd.v1.Finding
+	(*AuditSummary)(nil),          // 48: evpnd.v1.AuditSummary
+	(*WatchRequest)(nil),          // 49: evpnd.v1.WatchRequest
+	(*WatchResponse)(nil),         // 50: evpnd.v1.WatchResponse
 }
 var file_evpnd_v1_admin_proto_depIdxs = []int32{
-	30, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
-	31, // 1: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
-	31, // 2: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
-	32, // 3: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
-	32, // 4: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
-	33, // 5: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
-	34, // 6: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
-	35, // 7: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
-	35, // 8: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
-	36, // 9: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
-	36, // 10: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
-	37, // 11: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	38, // 12: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
-	39, // 13: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
-	40, // 14: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
-	40, // 15: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
-	34, // 16: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
-	37, // 17: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	41, // 18: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
-	42, // 19: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
-	36, // 20: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
-	0,  // 21: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
-	2,  // 22: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
-	4,  // 23: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
-	6,  // 24: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
-	8,  // 25: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
-	10, // 26: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
-	12, // 27: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
-	14, // 28: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
-	16, // 29: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
-	18, // 30: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
-	20, // 31: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
-	22, // 32: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
-	24, // 33: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
-	26, // 34: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
-	43, // 35: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
-	28, // 36: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
-	1,  // 37: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
-	3,  // 38: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
-	5,  // 39: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
-	7,  // 40: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
-	9,  // 41: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
-	11, // 42: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
-	13, // 43: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
-	15, // 44: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
-	17, // 45: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
-	19, // 46: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
-	21, // 47: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
-	23, // 48: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
-	25, // 49: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
-	27, // 50: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
-	44, // 51: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
-	29, // 52: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
-	37, // [37:53] is the sub-list for method output_type
-	21, // [21:37] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	34, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
+	35, // 1: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
+	35, // 2: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
+	36, // 3: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
+	36, // 4: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
+	37, // 5: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
+	38, // 6: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
+	39, // 7: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
+	39, // 8: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
+	40, // 9: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
+	40, // 10: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
+	41, // 11: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	42, // 12: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
+	43, // 13: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
+	44, // 14: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
+	44, // 15: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
+	38, // 16: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
+	41, // 17: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	45, // 18: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
+	46, // 19: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
+	40, // 20: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
+	47, // 21: evpnd.v1.AuditResponse.findings:type_name -> evpnd.v1.Finding
+	48, // 22: evpnd.v1.AuditResponse.summary:type_name -> evpnd.v1.AuditSummary
+	47, // 23: evpnd.v1.RepairResponse.findings:type_name -> evpnd.v1.Finding
+	48, // 24: evpnd.v1.RepairResponse.summary:type_name -> evpnd.v1.AuditSummary
+	0,  // 25: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
+	2,  // 26: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
+	4,  // 27: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
+	6,  // 28: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
+	8,  // 29: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
+	10, // 30: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
+	12, // 31: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
+	14, // 32: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
+	16, // 33: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
+	18, // 34: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
+	20, // 35: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
+	22, // 36: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
+	24, // 37: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
+	26, // 38: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
+	49, // 39: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
+	30, // 40: evpnd.v1.AdminService.Audit:input_type -> evpnd.v1.AuditRequest
+	32, // 41: evpnd.v1.AdminService.Repair:input_type -> evpnd.v1.RepairRequest
+	28, // 42: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
+	1,  // 43: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
+	3,  // 44: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
+	5,  // 45: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
+	7,  // 46: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
+	9,  // 47: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
+	11, // 48: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
+	13, // 49: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
+	15, // 50: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
+	17, // 51: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
+	19, // 52: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
+	21, // 53: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
+	23, // 54: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
+	25, // 55: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
+	27, // 56: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
+	50, // 57: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
+	31, // 58: evpnd.v1.AdminService.Audit:output_type -> evpnd.v1.AuditResponse
+	33, // 59: evpnd.v1.AdminService.Repair:output_type -> evpnd.v1.RepairResponse
+	29, // 60: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
+	43, // [43:61] is the sub-list for method output_type
+	25, // [25:43] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_admin_proto_init() }
@@ -1752,6 +1976,7 @@ func file_evpnd_v1_admin_proto_init() {
 	if File_evpnd_v1_admin_proto != nil {
 		return
 	}
+	file_evpnd_v1_audit_proto_init()
 	file_evpnd_v1_mac_proto_init()
 	file_evpnd_v1_peer_proto_init()
 	file_evpnd_v1_route_proto_init()
@@ -1764,7 +1989,7 @@ func file_evpnd_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evpnd_v1_admin_proto_rawDesc), len(file_evpnd_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -51,6 +51,8 @@ const (
 	AdminService_ListNeighbors_FullMethodName = "/evpnd.v1.AdminService/ListNeighbors"
 	AdminService_ListRoutes_FullMethodName    = "/evpnd.v1.AdminService/ListRoutes"
 	AdminService_Watch_FullMethodName         = "/evpnd.v1.AdminService/Watch"
+	AdminService_Audit_FullMethodName         = "/evpnd.v1.AdminService/Audit"
+	AdminService_Repair_FullMethodName        = "/evpnd.v1.AdminService/Repair"
 	AdminService_ReloadConfig_FullMethodName  = "/evpnd.v1.AdminService/ReloadConfig"
 )
 
@@ -94,6 +96,12 @@ type AdminServiceClient interface {
 	ListRoutes(ctx context.Context, in *ListRoutesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListRoutesResponse], error)
 	// Watch returns what there is, then what changes, until the caller ends it.
 	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
+	// Audit compares what the routes want, what is wished of the kernel, and
+	// what it holds. Differences come by VNI, kind and key; the last response
+	// has the summary. Where a VXLAN device has very many entries it takes long.
+	Audit(ctx context.Context, in *AuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AuditResponse], error)
+	// Repair is Audit, has what differs put right, and looks again.
+	Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RepairResponse], error)
 	// ReloadConfig reads the configuration file again and applies what changed.
 	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error)
 }
@@ -319,6 +327,44 @@ func (c *adminServiceClient) Watch(ctx context.Context, in *WatchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 
+func (c *adminServiceClient) Audit(ctx context.Context, in *AuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AuditResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[7], AdminService_Audit_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[AuditRequest, AuditResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_AuditClient = grpc.ServerStreamingClient[AuditResponse]
+
+func (c *adminServiceClient) Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RepairResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[8], AdminService_Repair_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RepairRequest, RepairResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_RepairClient = grpc.ServerStreamingClient[RepairResponse]
+
 func (c *adminServiceClient) ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReloadConfigResponse)
@@ -369,6 +415,12 @@ type AdminServiceServer interface {
 	ListRoutes(*ListRoutesRequest, grpc.ServerStreamingServer[ListRoutesResponse]) error
 	// Watch returns what there is, then what changes, until the caller ends it.
 	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
+	// Audit compares what the routes want, what is wished of the kernel, and
+	// what it holds. Differences come by VNI, kind and key; the last response
+	// has the summary. Where a VXLAN device has very many entries it takes long.
+	Audit(*AuditRequest, grpc.ServerStreamingServer[AuditResponse]) error
+	// Repair is Audit, has what differs put right, and looks again.
+	Repair(*RepairRequest, grpc.ServerStreamingServer[RepairResponse]) error
 	// ReloadConfig reads the configuration file again and applies what changed.
 	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
@@ -425,6 +477,12 @@ func (UnimplementedAdminServiceServer) ListRoutes(*ListRoutesRequest, grpc.Serve
 }
 func (UnimplementedAdminServiceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
+}
+func (UnimplementedAdminServiceServer) Audit(*AuditRequest, grpc.ServerStreamingServer[AuditResponse]) error {
+	return status.Error(codes.Unimplemented, "method Audit not implemented")
+}
+func (UnimplementedAdminServiceServer) Repair(*RepairRequest, grpc.ServerStreamingServer[RepairResponse]) error {
+	return status.Error(codes.Unimplemented, "method Repair not implemented")
 }
 func (UnimplementedAdminServiceServer) ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReloadConfig not implemented")
@@ -671,6 +729,28 @@ func _AdminService_Watch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_WatchServer = grpc.ServerStreamingServer[WatchResponse]
 
+func _AdminService_Audit_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(AuditRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).Audit(m, &grpc.GenericServerStream[AuditRequest, AuditResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_AuditServer = grpc.ServerStreamingServer[AuditResponse]
+
+func _AdminService_Repair_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RepairRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).Repair(m, &grpc.GenericServerStream[RepairRequest, RepairResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_RepairServer = grpc.ServerStreamingServer[RepairResponse]
+
 func _AdminService_ReloadConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReloadConfigRequest)
 	if err := dec(in); err != nil {
@@ -767,6 +847,16 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Watch",
 			Handler:       _AdminService_Watch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Audit",
+			Handler:       _AdminService_Audit_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Repair",
+			Handler:       _AdminService_Repair_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -42,8 +42,15 @@ type Status struct {
 	Counts *Counts `protobuf:"bytes,10,opt,name=counts,proto3" json:"counts,omitempty"`
 	// What is wrong now, in the engine, the sessions and the kernel. At most a
 	// thousand; alarms_total says how many there are.
-	Alarms        []*Alarm `protobuf:"bytes,11,rep,name=alarms,proto3" json:"alarms,omitempty"`
-	AlarmsTotal   uint32   `protobuf:"varint,12,opt,name=alarms_total,json=alarmsTotal,proto3" json:"alarms_total,omitempty"`
+	Alarms      []*Alarm `protobuf:"bytes,11,rep,name=alarms,proto3" json:"alarms,omitempty"`
+	AlarmsTotal uint32   `protobuf:"varint,12,opt,name=alarms_total,json=alarmsTotal,proto3" json:"alarms_total,omitempty"`
+	// What the last audit of all VNIs found; unset: there was none yet.
+	Audit *AuditSummary `protobuf:"bytes,13,opt,name=audit,proto3" json:"audit,omitempty"`
+	// Entries that others had removed or changed and that were put back, since
+	// the start.
+	Repaired uint64 `protobuf:"varint,14,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	// Times that the kernel's notices were lost and all was read again.
+	Resyncs       uint64 `protobuf:"varint,15,opt,name=resyncs,proto3" json:"resyncs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +165,27 @@ func (x *Status) GetAlarms() []*Alarm {
 func (x *Status) GetAlarmsTotal() uint32 {
 	if x != nil {
 		return x.AlarmsTotal
+	}
+	return 0
+}
+
+func (x *Status) GetAudit() *AuditSummary {
+	if x != nil {
+		return x.Audit
+	}
+	return nil
+}
+
+func (x *Status) GetRepaired() uint64 {
+	if x != nil {
+		return x.Repaired
+	}
+	return 0
+}
+
+func (x *Status) GetResyncs() uint64 {
+	if x != nil {
+		return x.Resyncs
 	}
 	return 0
 }
@@ -417,7 +445,7 @@ var File_evpnd_v1_status_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x15evpnd/v1/status.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n" +
+	"\x15evpnd/v1/status.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x03\n" +
 	"\x06Status\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x124\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x121\n" +
@@ -431,7 +459,10 @@ const file_evpnd_v1_status_proto_rawDesc = "" +
 	"\x06counts\x18\n" +
 	" \x01(\v2\x10.evpnd.v1.CountsR\x06counts\x12'\n" +
 	"\x06alarms\x18\v \x03(\v2\x0f.evpnd.v1.AlarmR\x06alarms\x12!\n" +
-	"\falarms_total\x18\f \x01(\rR\valarmsTotal\"\xfa\x03\n" +
+	"\falarms_total\x18\f \x01(\rR\valarmsTotal\x12,\n" +
+	"\x05audit\x18\r \x01(\v2\x16.evpnd.v1.AuditSummaryR\x05audit\x12\x1a\n" +
+	"\brepaired\x18\x0e \x01(\x04R\brepaired\x12\x18\n" +
+	"\aresyncs\x18\x0f \x01(\x04R\aresyncs\"\xfa\x03\n" +
 	"\x06Counts\x12\x14\n" +
 	"\x05peers\x18\x01 \x01(\rR\x05peers\x12+\n" +
 	"\x11peers_established\x18\x02 \x01(\rR\x10peersEstablished\x12\x12\n" +
@@ -478,17 +509,19 @@ var file_evpnd_v1_status_proto_goTypes = []any{
 	(*Alarm)(nil),                 // 2: evpnd.v1.Alarm
 	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
 	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
+	(*AuditSummary)(nil),          // 5: evpnd.v1.AuditSummary
 }
 var file_evpnd_v1_status_proto_depIdxs = []int32{
 	3, // 0: evpnd.v1.Status.started:type_name -> google.protobuf.Timestamp
 	4, // 1: evpnd.v1.Status.uptime:type_name -> google.protobuf.Duration
 	1, // 2: evpnd.v1.Status.counts:type_name -> evpnd.v1.Counts
 	2, // 3: evpnd.v1.Status.alarms:type_name -> evpnd.v1.Alarm
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 4: evpnd.v1.Status.audit:type_name -> evpnd.v1.AuditSummary
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_status_proto_init() }
@@ -496,6 +529,7 @@ func file_evpnd_v1_status_proto_init() {
 	if File_evpnd_v1_status_proto != nil {
 		return
 	}
+	file_evpnd_v1_audit_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -59,6 +59,8 @@ func (k kernelSide) Stats() KernelStats {
 		Entries: s.Wanted,
 		Pending: max(0, s.Wanted-s.Installed-s.Failed),
 		Failed:  s.Failed,
+
+		Repaired: s.Repaired, Resyncs: s.Resyncs,
 	}
 }
 

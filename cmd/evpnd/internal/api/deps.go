@@ -35,6 +35,9 @@ type Deps struct {
 	// goroutine. Nil: there is nothing that could be.
 	Problems func() []Problem
 
+	// Auditor compares what should be with what is. Nil: audits are refused.
+	Auditor Auditor
+
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
 }
@@ -149,6 +152,10 @@ type KernelStats struct {
 	Entries int // wanted
 	Pending int // of these, to be written
 	Failed  int // of these, refused by the kernel
+
+	// Since the start:
+	Repaired uint64 // entries that others had removed or changed
+	Resyncs  uint64 // times that notices were lost and all was read again
 }
 
 // Problem is something that is wrong now, outside of the engine.

@@ -48,6 +48,11 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		Counts:      s.counts(vnis, peers),
 		Alarms:      all[:min(len(all), maxAlarms)],
 		AlarmsTotal: uint32(len(all)),
+		Repaired:    stats.Repaired,
+		Resyncs:     stats.Resyncs,
+	}
+	if s.deps.Auditor != nil {
+		st.Audit = auditSummary(s.deps.Auditor.Last(), nil)
 	}
 	st.Counts.Vteps = uint32(vteps)
 	st.Counts.KernelEntries = uint64(stats.Entries)

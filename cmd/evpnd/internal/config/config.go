@@ -127,6 +127,9 @@ type VTEP struct {
 type VNIs struct {
 	Select  []Selector `key:"select" auto:"all"` // what any of them names is served; empty: everything
 	Targets Targets    `key:"targets" default:"auto"`
+	// AuditInterval is how often routes, wishes and kernel are compared; 0:
+	// on demand only.
+	AuditInterval time.Duration `key:"audit-interval" default:"5m" range:"0s..24h"`
 	Rules
 	Settings []VNI `key:"settings"` // in the file's order, each VNI once
 }

@@ -63,9 +63,10 @@ vnis: {settings: [{vni: 200, create: {}}]}
 		},
 		VTEP: VTEP{Address: addr("172.30.0.1")},
 		VNIs: VNIs{
-			Targets:  Targets{Form: evpn.TargetAuto},
-			Rules:    rules,
-			Settings: []VNI{{VNI: 200, Rules: rules, Create: &Create{Bridge: "br200", Device: "vxlan200", Local: addr("172.30.0.1"), Port: 4789}}},
+			Targets:       Targets{Form: evpn.TargetAuto},
+			AuditInterval: 5 * time.Minute,
+			Rules:         rules,
+			Settings:      []VNI{{VNI: 200, Rules: rules, Create: &Create{Bridge: "br200", Device: "vxlan200", Local: addr("172.30.0.1"), Port: 4789}}},
 		},
 		API:   API{Listen: []Endpoint{{"unix", "/run/evpnd/evpnd.sock"}}, Mode: 0o660},
 		State: State{Directory: "/var/lib/evpnd"},
@@ -125,8 +126,9 @@ func TestEveryKey(t *testing.T) {
 		},
 		VTEP: VTEP{Address: addr("2001:db8::9")},
 		VNIs: VNIs{
-			Select:  []Selector{{First: 200, Last: 200}, {First: 100, Last: 199}, {First: 1, Last: 16777215}, {Device: "vx*"}},
-			Targets: Targets{Form: evpn.TargetFixed, Fixed: 65535},
+			Select:        []Selector{{First: 200, Last: 200}, {First: 100, Last: 199}, {First: 1, Last: 16777215}, {Device: "vx*"}},
+			Targets:       Targets{Form: evpn.TargetFixed, Fixed: 65535},
+			AuditInterval: time.Hour,
 			Rules: Rules{
 				Duplicates: Duplicates{Moves: 1000, Window: time.Second, Recover: 30 * time.Minute},
 				Limits:     Limits{LocalMACs: 1_000_000, IPsPerMAC: 16},

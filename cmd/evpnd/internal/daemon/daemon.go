@@ -86,9 +86,11 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 		keeper.Wake()
 	})
 	d.sessions = &sessions{}
+	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
 	d.server = api.New(api.Deps{
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
 		Info: d.info, Reload: d.reload, Log: opt.Log,
+		Auditor:  audit,
 		Problems: func() []api.Problem { return stateProblems(keeper) },
 	})
 
@@ -97,6 +99,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	g.Go(func() error { return d.plane.Run(ctx) })
 	g.Go(func() error { return d.core.Run(ctx) })
 	g.Go(func() error { return keeper.Run(ctx, d.core) })
+	g.Go(func() error { return audit.run(ctx, d.auditInterval) })
 	g.Go(func() error { return d.speak(ctx, g) })
 	g.Go(func() error { return d.reloads(ctx) })
 	err = g.Wait()
@@ -105,6 +108,12 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 		opt.Log.Debug("systemd was not told", "err", serr)
 	}
 	return err
+}
+
+func (d *Daemon) auditInterval() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cfg.VNIs.AuditInterval
 }
 
 func stateProblems(k *state.Keeper) []api.Problem {

@@ -80,6 +80,7 @@ func difference(a, b *config.Config) (r api.Reloaded) {
 	changed("bgp.dynamic-peers", a.BGP.Dynamic, b.BGP.Dynamic)
 	changed("vtep.address", a.VTEP, b.VTEP)
 	changed("vnis.select", a.VNIs.Select, b.VNIs.Select)
+	changed("vnis.audit-interval", a.VNIs.AuditInterval, b.VNIs.AuditInterval)
 	changed("vnis.duplicates", a.VNIs.Duplicates, b.VNIs.Duplicates)
 	changed("vnis.limits", a.VNIs.Limits, b.VNIs.Limits)
 	changed("vnis.hosts", a.VNIs.Hosts, b.VNIs.Hosts)

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
+)
+
+type findingView struct {
+	VNI       uint32 `json:"vni" yaml:"vni"`
+	Kind      string `json:"kind" yaml:"kind"`
+	MAC       string `json:"mac" yaml:"mac"`
+	IP        string `json:"ip" yaml:"ip"`
+	Interface string `json:"interface" yaml:"interface"`
+	Routes    string `json:"routes" yaml:"routes"`
+	Wished    string `json:"wished" yaml:"wished"`
+	Kernel    string `json:"kernel" yaml:"kernel"`
+	Foreign   bool   `json:"foreign" yaml:"foreign"`
+	Repaired  bool   `json:"repaired" yaml:"repaired"`
+	Reason    string `json:"reason" yaml:"reason"`
+}
+
+var findingColumns = []column[findingView]{
+	{name: "VNI", text: func(f *findingView) string { return number(f.VNI) }},
+	{name: "KIND", text: func(f *findingView) string { return f.Kind }},
+	{name: "ENTRY", text: func(f *findingView) string { return f.MAC + f.IP }},
+	{name: "INTERFACE", wide: true, text: func(f *findingView) string { return f.Interface }},
+	{name: "ROUTES", text: func(f *findingView) string { return f.Routes }},
+	{name: "WISHED", text: func(f *findingView) string { return f.Wished }},
+	{name: "KERNEL", text: func(f *findingView) string { return f.Kernel }},
+	{name: "WHAT", text: findingVerdict},
+	{name: "REASON", text: func(f *findingView) string { return f.Reason }},
+}
+
+func findingVerdict(f *findingView) string {
+	switch {
+	case f.Foreign:
+		return "foreign"
+	case f.Repaired:
+		return "repaired"
+	}
+	return "differs"
+}
+
+// auditTimeout is how long to wait for a sign of an audit, unless --timeout
+// says so.
+const auditTimeout = time.Minute
+
+func (a *app) auditCommand() *cobra.Command {
+	var vniText string
+	var repair bool
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Compare routes, wished entries and kernel entries",
+		Long: `Compare three ways what the routes want, what evpnd wishes of the kernel, and
+what the kernel holds, and show each difference that lasts, with its reason.
+Entries that are not evpnd's are listed as foreign; they are left alone and are
+no difference. evpnd does the same by itself from time to time
+(vnis.audit-interval), and puts right what it finds.
+
+Exit status: 1 when there is a difference, with --repair when one is left.`,
+		Args: args(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			vni, err := parseVNIFlag(cmd, vniText)
+			if err != nil {
+				return err
+			}
+			if !cmd.Flags().Changed("timeout") {
+				a.timeout = auditTimeout
+			}
+			return a.with(func(c *client) error {
+				p, sum := newPrinter(a, findingColumns), &evpndv1.AuditSummary{}
+				page := func(list []*evpndv1.Finding, s *evpndv1.AuditSummary) error {
+					if s != nil {
+						sum = s
+					}
+					return addAll(p, list, viewFinding)
+				}
+				if repair {
+					err = each(cmd.Context(), c, c.Repair, &evpndv1.RepairRequest{Vni: vni}, func(r *evpndv1.RepairResponse) error {
+						return page(r.GetFindings(), r.GetSummary())
+					})
+				} else {
+					err = each(cmd.Context(), c, c.Audit, &evpndv1.AuditRequest{Vni: vni}, func(r *evpndv1.AuditResponse) error {
+						return page(r.GetFindings(), r.GetSummary())
+					})
+				}
+				if err == nil {
+					err = p.close()
+				}
+				if err != nil {
+					return err
+				}
+				return a.auditVerdict(sum, repair)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&vniText, "vni", "", "only this VNI")
+	cmd.Flags().BoolVar(&repair, "repair", false, "put right what differs, and look again")
+	return cmd
+}
+
+// auditVerdict says in a table's last line what was found, and fails when
+// something differs.
+func (a *app) auditVerdict(s *evpndv1.AuditSummary, repair bool) error {
+	if a.output == "table" || a.output == "wide" {
+		text := fmt.Sprintf("%d entries compared in %s, %d differ, %d are not evpnd's",
+			s.GetEntries(), s.GetTook().AsDuration().Round(time.Millisecond), s.GetDifferences(), s.GetForeign())
+		if repair && s.GetDifferences() > 0 {
+			text += fmt.Sprintf("; %d still differ after the repair", s.GetLeft())
+		}
+		if _, err := fmt.Fprintln(a.out, text); err != nil {
+			return err
+		}
+	}
+	switch n := s.GetLeft(); {
+	case n > 0 && repair:
+		return fmt.Errorf("%d entries still differ after the repair: the reasons say what is in the way", n)
+	case n > 0:
+		return fmt.Errorf("%d entries differ: evpnctl audit --repair puts them right", n)
+	}
+	return nil
+}
+
+func viewFinding(f *evpndv1.Finding) findingView {
+	kinds := map[evpndv1.EntryKind]string{
+		evpndv1.EntryKind_ENTRY_KIND_FLOOD:    "flood",
+		evpndv1.EntryKind_ENTRY_KIND_MAC:      "mac",
+		evpndv1.EntryKind_ENTRY_KIND_NEIGHBOR: "neighbor",
+	}
+	return findingView{
+		VNI: f.GetVni(), Kind: kinds[f.GetKind()], MAC: f.GetMac(), IP: f.GetIp(), Interface: f.GetInterface(),
+		Routes: f.GetRoutes(), Wished: f.GetWished(), Kernel: f.GetKernel(),
+		Foreign: f.GetForeign(), Repaired: f.GetRepaired(), Reason: f.GetReason(),
+	}
+}
