@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/evpnd/evpnd/evpn"
 )
 
 // Config says with whom to speak, and as whom.
@@ -65,6 +67,10 @@ type Session struct {
 	HoldTime     time.Duration // whole seconds; zero means DefaultHoldTime
 	Keepalive    time.Duration // whole seconds; zero means a third of the hold time
 	ConnectRetry time.Duration // before connecting again; zero means DefaultConnectRetry
+
+	// RouteLimit bounds the routes of the peer that are kept. The engine counts
+	// them, it is told with PeerUp; EndAtLimit is what it may answer.
+	RouteLimit evpn.PeerLimit
 }
 
 // Defaults.
@@ -184,6 +190,8 @@ func (s *Session) complete(name string, c *Config) error {
 		return fmt.Errorf("bgp: %s: keepalive %v: want 1s or more, and less than the hold time %v", name, s.Keepalive, s.HoldTime)
 	case s.ConnectRetry < 0:
 		return fmt.Errorf("bgp: %s: connect retry %v is negative", name, s.ConnectRetry)
+	case s.RouteLimit.Routes < 0:
+		return fmt.Errorf("bgp: %s: limit of %d routes: want 0 for none, or more", name, s.RouteLimit.Routes)
 	case s.TTLSecurity < 0 || s.TTLSecurity > 254:
 		return fmt.Errorf("bgp: %s: TTL security of %d hops: want 1 to 254, or 0 for off", name, s.TTLSecurity)
 	case s.Multihop < 0 || s.Multihop > 255:

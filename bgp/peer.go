@@ -35,6 +35,7 @@ type peer struct {
 	opened chan *session     // its peer's OPEN has come
 	over   chan *session     // it has ended
 	dialed chan dialResult
+	wake   chan struct{} // heldUntil has changed
 
 	sessions []*session
 	waiting  []*session         // those in sessions that wait for a verdict
@@ -53,6 +54,7 @@ type peer struct {
 	live        []*session
 	rcvd, sent  Messages
 	counts      wire.Counts // of sessions that have ended
+	heldUntil   time.Time   // no session before; see EndAtLimit
 }
 
 type dialResult struct {
@@ -90,6 +92,7 @@ func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
 		opened:      make(chan *session),
 		over:        make(chan *session),
 		dialed:      make(chan dialResult, 1),
+		wake:        make(chan struct{}, 1),
 		backoff:     c.ConnectRetry,
 		description: c.Description,
 		state:       Idle,
@@ -129,11 +132,17 @@ func (p *peer) run(ctx context.Context) {
 			return
 		case conn := <-p.in:
 			p.take(ctx, conn)
-			if p.dynamic && len(p.sessions) == 0 {
+			if p.forgotten() {
 				return
 			}
 		case <-p.retry.C:
-			p.dial(ctx)
+			if p.awaken(ctx); p.forgotten() {
+				return
+			}
+		case <-p.wake:
+			if p.awaken(ctx); p.forgotten() {
+				return
+			}
 		case r := <-p.dialed:
 			p.connected(ctx, r)
 		case x := <-p.opened:
@@ -143,7 +152,7 @@ func (p *peer) run(ctx context.Context) {
 		case x := <-p.over:
 			p.ended(x)
 			p.judge()
-			if p.dynamic && len(p.sessions) == 0 {
+			if p.forgotten() {
 				return
 			}
 		case <-tick.C:
@@ -226,6 +235,11 @@ func (p *peer) connected(ctx context.Context, r dialResult) {
 	p.undial()
 	p.undial = nil
 	switch {
+	case p.held() > 0:
+		if r.conn != nil {
+			r.conn.Close()
+		}
+		p.setState(nil, Idle)
 	case r.err == nil && p.hasAccepted():
 		// The peer's own connection has been chosen meanwhile.
 		r.conn.Close()
@@ -290,10 +304,15 @@ func (p *peer) take(ctx context.Context, conn *net.TCPConn) {
 
 func (p *peer) begin(ctx context.Context, conn *net.TCPConn, incoming bool) {
 	x := newSession(p, conn, incoming)
-	p.sessions = append(p.sessions, x)
 	p.mu.Lock()
+	if p.heldFor() > 0 {
+		p.mu.Unlock()
+		conn.Close()
+		return
+	}
 	p.live = append(p.live, x)
 	p.mu.Unlock()
+	p.sessions = append(p.sessions, x)
 	p.s.wg.Go(func() { x.run(ctx) })
 }
 
@@ -303,6 +322,9 @@ func (p *peer) ended(x *session) {
 	p.waiting = remove(p.waiting, x)
 	if p.busy() {
 		return
+	}
+	if p.held() > 0 {
+		return // awaken has set the timer
 	}
 	p.setState(nil, Active)
 	lasted := time.Duration(0)
@@ -394,7 +416,7 @@ func (p *peer) status() PeerStatus {
 	defer p.mu.Unlock()
 	st := PeerStatus{
 		Address: p.addr, Port: p.port, Description: p.description,
-		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive,
+		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive, MaxRoutes: p.cfg.RouteLimit.Routes,
 		State: p.state, Since: p.since, Established: p.established,
 		LastError: p.lastError, LastErrorAt: p.lastErrorAt,
 		Received: p.rcvd, Sent: p.sent, Routes: p.counts,

@@ -263,7 +263,7 @@ func (x *session) established() bool {
 	x.mu.Unlock()
 	x.p.setState(x, Established)
 	x.p.log.Info("session established", "as", x.open.AS, "router_id", x.open.ID, "hold", x.hold)
-	x.tell(&evpn.PeerUp{Peer: x.p.addr, RouterID: x.open.ID, Internal: x.p.cfg.internal(x.open.AS)})
+	x.tell(&evpn.PeerUp{Peer: x.p.addr, RouterID: x.open.ID, Internal: x.p.cfg.internal(x.open.AS), Limit: x.p.cfg.RouteLimit})
 	return true
 }
 

@@ -152,12 +152,11 @@ func (s *Speaker) Refresh() {
 }
 
 // Reset ends the session with a peer, which begins anew at once; soft, it
-// only has both sides send their routes again. Any goroutine may call it. It
+// only has both sides send their routes again. A peer that is left alone
+// because of its limit may come back at once. Any goroutine may call it. It
 // fails when there is no such peer, or for soft, when its session is down.
 func (s *Speaker) Reset(addr netip.Addr, soft bool) error {
-	s.mu.Lock()
-	p := s.peers[addr]
-	s.mu.Unlock()
+	p := s.find(addr)
 	if p == nil {
 		return fmt.Errorf("bgp: no peer %v is configured or connected", addr)
 	}
@@ -171,6 +170,7 @@ func (s *Speaker) Reset(addr netip.Addr, soft bool) error {
 		text:   "reset by the operator",
 		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseReset},
 	})
+	p.letBack()
 	return nil
 }
 

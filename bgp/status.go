@@ -67,6 +67,7 @@ type PeerStatus struct {
 	LocalAS     uint32
 	Dynamic     bool
 	Passive     bool
+	MaxRoutes   int // its limit; zero: none
 
 	State       State
 	Since       time.Time // in State

@@ -25,6 +25,8 @@ type Engine struct {
 	start   time.Time // of the first Tick
 	synced  bool
 	refresh refresh
+	full    int  // how many peers are at their limit
+	called  bool // some peer has a call
 
 	history history
 	memory  memory
@@ -58,7 +60,7 @@ func New(cfg Config) *Engine {
 }
 
 // Step takes one event in. What follows from it is to be fetched with
-// Kernel, Adverts, Refresh and Changes; to leave one of them unfetched for
+// Kernel, Adverts, Refresh, PeerCalls and Changes; to leave one of them unfetched for
 // ever makes it grow to one mark for each object.
 //
 // Events that name a VNI which is not up, and values that cannot be (a group
@@ -95,6 +97,9 @@ func (e *Engine) Step(ev Event) {
 		e.tick(ev.Now)
 	default:
 		panic(fmt.Sprintf("evpn: unknown event %T", ev))
+	}
+	if e.full > 0 {
+		e.relieveAll()
 	}
 }
 

@@ -23,6 +23,7 @@ type PeerUp struct {
 	Peer     netip.Addr // the peer's own address, with a zone where it is link-local
 	RouterID netip.Addr // its BGP identifier
 	Internal bool       // same AS
+	Limit    PeerLimit  // of its routes, as configured now
 }
 
 // PeerDown says that the session to a peer is no more. Its routes are kept

@@ -21,6 +21,11 @@ type peer struct {
 
 	routes  int
 	ignored uint64
+
+	limit   PeerLimit
+	full    bool // a route was refused, and there was no room since
+	refused uint64
+	call    call
 }
 
 func (e *Engine) peer(addr netip.Addr) *peer {
@@ -46,6 +51,9 @@ func (e *Engine) peerUp(ev *PeerUp) {
 	e.identify(p, ev)
 	p.up, p.endOfRIB = true, false
 	p.session++
+	// All is sent anew, so there is nothing to ask for.
+	e.relieve(p)
+	p.limit, p.call = ev.Limit, noCall
 	if p.routes > 0 {
 		// What an earlier session brought is stale until it is sent again.
 		// A peer that never sends End-of-RIB must not keep it for ever.
@@ -140,8 +148,12 @@ func (e *Engine) sweep(p *peer) {
 		}
 		e.dropPaths(v, func(x *path) bool { return x.peer == p && x.stale() })
 	}
-	if !p.up {
+	switch {
+	case !p.up:
+		e.relieve(p)
 		delete(e.peers, p.addr)
+	case p.routes < p.limit.Routes:
+		e.relieve(p) // what took the room was stale
 	}
 }
 
@@ -168,7 +180,7 @@ func (e *Engine) rejudge(p *peer) {
 func (e *Engine) Peers() []PeerStatus {
 	var s []PeerStatus
 	for _, p := range e.sortedPeers() {
-		s = append(s, PeerStatus{Peer: p.addr, Up: p.up, EndOfRIB: p.endOfRIB, Routes: p.routes, Ignored: p.ignored})
+		s = append(s, PeerStatus{Peer: p.addr, Up: p.up, EndOfRIB: p.endOfRIB, Routes: p.routes, Ignored: p.ignored, Refused: p.refused, AtLimit: p.full})
 	}
 	return s
 }

@@ -112,6 +112,9 @@ func (e *Engine) announce(p *peer, r *Reach, a *Attrs) {
 	x := newPath(p, r, a)
 	for _, n := range e.matched {
 		v := e.vnis[n]
+		if !e.admitRoute(v, p, r) {
+			continue
+		}
 		if r.Type == InclusiveMulticast {
 			e.setFlood(v, x)
 		} else {

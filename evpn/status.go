@@ -92,6 +92,8 @@ type PeerStatus struct {
 	EndOfRIB bool   // received since the session came up
 	Routes   int    // kept, because a VNI imports them
 	Ignored  uint64 // received and not kept, because none does, or they are our own
+	Refused  uint64 // received and not kept, because the peer was at its limit
+	AtLimit  bool   // it is, and more are refused
 }
 
 // Alarm is a condition that an operator should know of, and that lasts until
@@ -118,6 +120,7 @@ const (
 	AlarmDuplicateIP   AlarmKind = "duplicate-ip"       // RFC 9161 §3.7: frozen with the MAC it had last
 	AlarmMACLimit      AlarmKind = "mac-limit"          // local MACs beyond the limit are not announced
 	AlarmIPLimit       AlarmKind = "ip-limit"           // addresses of a local MAC beyond the limit are not announced
+	AlarmPeerLimit     AlarmKind = "peer-limit"         // a peer sends more routes than it may, and no more are taken
 	AlarmTargetTooWide AlarmKind = "target-as-too-wide" // RFC 8365 §5.1.2.1 targets need a 2-byte AS
 )
 

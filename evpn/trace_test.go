@@ -16,12 +16,12 @@ import (
 
 // A trace is a story: lines that start with "> " are events, the lines below
 // each say what follows from it for the kernel (flood, fdb, neigh), the peers
-// (tell, untell, refresh) and the operator (alarm). Words of an event:
+// (tell, untell, refresh [of one], reset of one) and the operator (alarm). Words of an event:
 //
 //	vni 200 up 10.0.0.1          vni 200 down
 //	mac 200 :0a port 3 [static]  mac 200 :0a gone
 //	ip 200 172.18.0.10 :0a [router] ip 200 172.18.0.10 gone
-//	peer 10.9.9.9 up [external]  peer 10.9.9.9 down [90s]   peer 10.9.9.9 eor
+//	peer 10.9.9.9 up [external] [limit 5 [reset]]  peer 10.9.9.9 down [90s]   peer 10.9.9.9 eor
 //	10.9.9.9 macip RD 200 :0b [172.18.0.11] via 10.0.0.2 [seq 3] [sticky] [rt 65000:200] [tag 5] [encap mpls] [label 7] [router]
 //	10.9.9.9 imet RD 200 via 10.0.0.2 [endpoint 10.0.0.7] [pmsi 1]
 //	10.9.9.9 withdraw macip|imet ...
@@ -170,10 +170,20 @@ func (w *world) fetch() (out []string) {
 	if w.e.Refresh() {
 		out = append(out, "refresh")
 	}
+	for _, c := range w.e.PeerCalls() {
+		if c.Reset {
+			out = append(out, "reset "+c.Peer.String())
+		} else {
+			out = append(out, "refresh "+c.Peer.String())
+		}
+	}
 	var alarms []string
 	for _, a := range w.e.Alarms() {
 		s := fmt.Sprintf("alarm %s %d %s", a.Kind, a.VNI, short(a.MAC))
-		if a.Kind == AlarmDuplicateIP {
+		switch a.Kind {
+		case AlarmPeerLimit:
+			s = fmt.Sprintf("alarm %s %s", a.Kind, a.Addr)
+		case AlarmDuplicateIP:
 			s = fmt.Sprintf("alarm %s %d %s", a.Kind, a.VNI, a.Addr)
 		}
 		alarms = append(alarms, s)
@@ -371,7 +381,20 @@ func parsePeer(w words) (Event, error) {
 	p := w.addr()
 	switch s := w.next(); s {
 	case "up":
-		return &PeerUp{Peer: p, RouterID: p, Internal: w.next() != "external"}, nil
+		ev := &PeerUp{Peer: p, RouterID: p, Internal: true}
+		for len(w) > 0 {
+			switch word := w.next(); word {
+			case "external":
+				ev.Internal = false
+			case "limit":
+				ev.Limit.Routes = w.num()
+			case "reset":
+				ev.Limit.Reset = true
+			default:
+				return nil, fmt.Errorf("unknown word %q", word)
+			}
+		}
+		return ev, nil
 	case "down":
 		d, _ := time.ParseDuration(w.next())
 		return &PeerDown{Peer: p, Retain: d}, nil

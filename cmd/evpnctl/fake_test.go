@@ -113,6 +113,7 @@ func peers() []*evpndv1.Peer {
 			State: evpndv1.PeerState_PEER_STATE_ESTABLISHED, Since: start, Uptime: durationpb.New(62 * time.Second),
 			HoldTime: durationpb.New(9 * time.Second), EndOfRib: true, RoutesReceived: 4, RoutesAdvertised: 3,
 			RoutesDiscarded: map[string]uint64{"bad-mac": 2, "as-path-loop": 1}, EstablishedCount: 1,
+			MaxRoutes: 5, RoutesRefused: 7,
 		},
 	}
 }

@@ -25,6 +25,8 @@ type peerView struct {
 	Received     uint64            `json:"received" yaml:"received"`
 	Advertised   uint64            `json:"advertised" yaml:"advertised"`
 	Ignored      uint64            `json:"ignored" yaml:"ignored"`
+	Refused      uint64            `json:"refused" yaml:"refused"`       // beyond the limit
+	MaxRoutes    uint64            `json:"max_routes" yaml:"max_routes"` // 0: no limit
 	Discarded    map[string]uint64 `json:"discarded" yaml:"discarded"`
 	MessagesIn   messagesView      `json:"messages_received" yaml:"messages_received"`
 	MessagesOut  messagesView      `json:"messages_sent" yaml:"messages_sent"`
@@ -62,6 +64,13 @@ var peerColumns = []column[peerView]{
 	{name: "LOCAL ADDRESS", wide: true, text: func(p *peerView) string { return p.LocalAddress }},
 	{name: "END-OF-RIB", wide: true, text: func(p *peerView) string { return yesNo(p.EndOfRIB) }},
 	{name: "DYNAMIC", wide: true, text: func(p *peerView) string { return yesNo(p.Dynamic) }},
+	{name: "MAX ROUTES", wide: true, text: func(p *peerView) string {
+		if p.MaxRoutes == 0 {
+			return ""
+		}
+		return number(p.MaxRoutes)
+	}},
+	{name: "REFUSED", wide: true, text: func(p *peerView) string { return number(p.Refused) }},
 	{name: "LAST ERROR", text: func(p *peerView) string {
 		if p.State == "established" {
 			return ""
@@ -142,6 +151,7 @@ func viewPeer(p *evpndv1.Peer) peerView {
 		State: peerWord(p.GetState()), Since: when(p.GetSince()), Uptime: seconds(p.GetUptime()),
 		Dynamic: p.GetDynamic(), HoldTime: seconds(p.GetHoldTime()), EndOfRIB: p.GetEndOfRib(),
 		Received: p.GetRoutesReceived(), Advertised: p.GetRoutesAdvertised(), Ignored: p.GetRoutesIgnored(),
+		Refused: p.GetRoutesRefused(), MaxRoutes: p.GetMaxRoutes(),
 		Discarded:  discarded,
 		MessagesIn: viewMessages(p.GetMessagesReceived()), MessagesOut: viewMessages(p.GetMessagesSent()),
 		LastError: p.GetLastError(), LastErrorAt: when(p.GetLastErrorTime()), Established: p.GetEstablishedCount(),
@@ -174,6 +184,9 @@ func showPeer(b *block, p *peerView) {
 	}
 	b.add("end-of-rib", yesNo(p.EndOfRIB))
 	b.add("routes", fmt.Sprintf("%d received, %d advertised, %d not wanted", p.Received, p.Advertised, p.Ignored))
+	if p.MaxRoutes > 0 {
+		b.add("max routes", fmt.Sprintf("%d, %d refused beyond that", p.MaxRoutes, p.Refused))
+	}
 	var reasons []string
 	for r := range p.Discarded {
 		reasons = append(reasons, r)

@@ -123,8 +123,12 @@ type Peer struct {
 	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
 	// How often it was established.
 	EstablishedCount uint64 `protobuf:"varint,21,opt,name=established_count,json=establishedCount,proto3" json:"established_count,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How many routes of it are kept at most; 0: there is no limit.
+	MaxRoutes uint64 `protobuf:"varint,22,opt,name=max_routes,json=maxRoutes,proto3" json:"max_routes,omitempty"`
+	// Routes that were not kept because it was at its limit.
+	RoutesRefused uint64 `protobuf:"varint,23,opt,name=routes_refused,json=routesRefused,proto3" json:"routes_refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Peer) Reset() {
@@ -304,6 +308,20 @@ func (x *Peer) GetEstablishedCount() uint64 {
 	return 0
 }
 
+func (x *Peer) GetMaxRoutes() uint64 {
+	if x != nil {
+		return x.MaxRoutes
+	}
+	return 0
+}
+
+func (x *Peer) GetRoutesRefused() uint64 {
+	if x != nil {
+		return x.RoutesRefused
+	}
+	return 0
+}
+
 // Messages counts BGP messages by type.
 type Messages struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -385,7 +403,7 @@ var File_evpnd_v1_peer_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x13evpnd/v1/peer.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\a\n" +
+	"\x13evpnd/v1/peer.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\b\n" +
 	"\x04Peer\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x10\n" +
@@ -410,7 +428,10 @@ const file_evpnd_v1_peer_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\x13 \x01(\tR\tlastError\x12B\n" +
 	"\x0flast_error_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12+\n" +
-	"\x11established_count\x18\x15 \x01(\x04R\x10establishedCount\x1aB\n" +
+	"\x11established_count\x18\x15 \x01(\x04R\x10establishedCount\x12\x1d\n" +
+	"\n" +
+	"max_routes\x18\x16 \x01(\x04R\tmaxRoutes\x12%\n" +
+	"\x0eroutes_refused\x18\x17 \x01(\x04R\rroutesRefused\x1aB\n" +
 	"\x14RoutesDiscardedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x9d\x01\n" +

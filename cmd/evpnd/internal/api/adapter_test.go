@@ -122,14 +122,17 @@ func TestBGPPeer(t *testing.T) {
 	status := bgp.PeerStatus{
 		Address: addr("10.90.1.254"), Port: 179, AS: 65000, LocalAS: 65001, State: bgp.Established,
 		Since: time.Now().Add(-time.Minute), LocalAddress: netip.MustParseAddrPort("10.90.1.1:34567"),
-		RouterID: addr("10.0.0.9"), HoldTime: 9 * time.Second, Received: bgp.Messages{Update: 4}, Established: 2,
+		RouterID: addr("10.0.0.9"), HoldTime: 9 * time.Second, MaxRoutes: 5, Received: bgp.Messages{Update: 4}, Established: 2,
 	}
 	status.Routes.Discarded[wire.DiscardASLoop] = 3
 	p := bgpPeer(&status, 7)
 	want := &evpndv1.Peer{
 		Address: "10.90.1.254", State: evpndv1.PeerState_PEER_STATE_ESTABLISHED, LocalAddress: "10.90.1.1", RoutesAdvertised: 7,
 	}
-	got := peer(&p, evpn.PeerStatus{})
+	got := peer(&p, evpn.PeerStatus{Refused: 3})
+	if got.GetMaxRoutes() != 5 || got.GetRoutesRefused() != 3 {
+		t.Errorf("limit %d, %d refused, want 5 and 3", got.GetMaxRoutes(), got.GetRoutesRefused())
+	}
 	if got.GetAddress() != want.GetAddress() || got.GetState() != want.GetState() || got.GetLocalAddress() != want.GetLocalAddress() ||
 		got.GetRoutesAdvertised() != want.GetRoutesAdvertised() || got.GetMessagesReceived().GetUpdate() != 4 {
 		t.Errorf("established peer: %v", got)

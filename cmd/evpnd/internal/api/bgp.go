@@ -33,6 +33,7 @@ func bgpPeer(p *bgp.PeerStatus, standing int) Peer {
 		Since:       p.Since,
 		Dynamic:     p.Dynamic,
 		HoldTime:    p.HoldTime,
+		MaxRoutes:   p.MaxRoutes,
 		Received:    bgpMessages(&p.Received),
 		Sent:        bgpMessages(&p.Sent),
 		LastError:   p.LastError,

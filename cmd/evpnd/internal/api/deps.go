@@ -88,6 +88,8 @@ type Peer struct {
 	Dynamic  bool
 	HoldTime time.Duration // negotiated
 
+	MaxRoutes int // its limit; 0: none
+
 	Advertised  int
 	Discarded   map[string]uint64 // routes that could not be used, by reason
 	Received    Messages

@@ -103,6 +103,8 @@ func peer(p *Peer, k evpn.PeerStatus) *evpndv1.Peer {
 		RoutesReceived:   uint64(k.Routes),
 		RoutesAdvertised: uint64(p.Advertised),
 		RoutesIgnored:    k.Ignored,
+		RoutesRefused:    k.Refused,
+		MaxRoutes:        uint64(p.MaxRoutes),
 		RoutesDiscarded:  p.Discarded,
 		MessagesReceived: messages(p.Received),
 		MessagesSent:     messages(p.Sent),

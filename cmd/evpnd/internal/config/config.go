@@ -114,7 +114,20 @@ type Session struct {
 	TTLSecurity int           `key:"ttl-security" range:"1..254"`
 	HoldTime    time.Duration `key:"hold-time" default:"90s" range:"3s..65535s" whole:"second"`               // RFC 4271 §4.2, without its 0
 	Keepalive   time.Duration `key:"keepalive" auto:"a third of hold-time" range:"1s..65535s" whole:"second"` // RFC 4271 §4.4; set in a loaded Config
+	// MaxRoutes is how many routes of the peer are kept, each once for every
+	// VNI that imports it; 0 is no limit.
+	MaxRoutes       int         `key:"max-routes" default:"0" range:"0..10000000"`
+	MaxRoutesAction LimitAction `key:"max-routes-action" default:"stop"`
 }
+
+// LimitAction is what happens when a peer sends more routes than it may.
+type LimitAction string
+
+// The actions at a limit of routes.
+const (
+	LimitStop  LimitAction = "stop"  // keep what is there, take no more
+	LimitReset LimitAction = "reset" // end the session (RFC 4486 §4)
+)
 
 // VTEP is the local end of every tunnel.
 type VTEP struct {

@@ -43,7 +43,7 @@ bgp:
 vtep: {address: 172.30.0.1}
 vnis: {settings: [{vni: 200, create: {}}]}
 `)
-	session := Session{LocalASN: 65000, HoldTime: 90 * time.Second, Keepalive: 30 * time.Second}
+	session := Session{LocalASN: 65000, HoldTime: 90 * time.Second, Keepalive: 30 * time.Second, MaxRoutesAction: LimitStop}
 	rules := Rules{
 		Duplicates: Duplicates{Detect: true, Moves: 5, Window: 180 * time.Second}, // RFC 7432 §15.1
 		Hosts:      Hosts{Listen: true, Probe: true, ProbeRate: 100},
@@ -102,12 +102,13 @@ func TestEveryKey(t *testing.T) {
 				Session: Session{
 					LocalASN: 65001, Interface: "eth0", Description: "spine: one", Password: NewSecret("0123456789"),
 					LocalAddress: addr("fe80::2"), Multihop: 255, HoldTime: 9 * time.Second, Keepalive: 2 * time.Second,
+					MaxRoutes: 10_000_000, MaxRoutesAction: LimitReset,
 				},
 			}, {
 				Address: addr("2001:db8::2"), ASN: 65000, Port: 179, ConnectRetry: time.Second,
 				Session: Session{
 					LocalASN: 65000, Password: file, PasswordFile: "testdata/spine.password", TTLSecurity: 254,
-					HoldTime: 90 * time.Second, Keepalive: 30 * time.Second,
+					HoldTime: 90 * time.Second, Keepalive: 30 * time.Second, MaxRoutesAction: LimitStop,
 				},
 			}},
 			Dynamic: []DynamicPeer{{
@@ -115,12 +116,13 @@ func TestEveryKey(t *testing.T) {
 				Session: Session{
 					LocalASN: 65003, Interface: "eth7", Description: "leaves", Password: NewSecret("*leaf"),
 					LocalAddress: addr("10.0.0.1"), Multihop: 2, HoldTime: 65535 * time.Second, Keepalive: 21845 * time.Second,
+					MaxRoutes: 1, MaxRoutesAction: LimitReset,
 				},
 			}, {
 				Range: netip.MustParsePrefix("2001:db8::/32"), ASN: 65002, Limit: 100,
 				Session: Session{
 					LocalASN: 65000, Password: file, PasswordFile: "testdata/spine.password", TTLSecurity: 1,
-					HoldTime: 90 * time.Second, Keepalive: 30 * time.Second,
+					HoldTime: 90 * time.Second, Keepalive: 30 * time.Second, MaxRoutesAction: LimitStop,
 				},
 			}},
 		},

@@ -38,6 +38,7 @@ var leaves = map[reflect.Type]leaf{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	}, "debug, info, warn or error"),
 	reflect.TypeFor[Format]():      oneOf(map[string]Format{"text": FormatText, "json": FormatJSON}, "text or json"),
+	reflect.TypeFor[LimitAction](): oneOf(map[string]LimitAction{"stop": LimitStop, "reset": LimitReset}, "stop or reset"),
 	reflect.TypeFor[Endpoint]():    endpoint,
 	reflect.TypeFor[Selector]():    selector,
 	reflect.TypeFor[evpn.VNI]():    vni,

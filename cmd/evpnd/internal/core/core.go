@@ -14,6 +14,7 @@ package core
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/evpnd/evpnd/evpn"
@@ -31,6 +32,10 @@ type Sessions interface {
 	Events() <-chan evpn.Event
 	Adverts() chan<- []evpn.Advert
 	Refresh()
+	// RefreshPeer asks one peer for its routes again; EndAtLimit ends its
+	// session because it sent more than it may.
+	RefreshPeer(netip.Addr)
+	EndAtLimit(netip.Addr)
 	// Begin says that what was known when the sessions were attached has
 	// been announced, so that End-of-RIB may follow it.
 	Begin()
@@ -174,6 +179,13 @@ func (c *Core) handOn(l *loop) {
 		}
 		if e.Refresh() {
 			l.sessions.Refresh()
+		}
+		for _, c := range e.PeerCalls() {
+			if c.Reset {
+				l.sessions.EndAtLimit(c.Peer)
+			} else {
+				l.sessions.RefreshPeer(c.Peer)
+			}
 		}
 	}
 	for ch := e.Changes(batch); len(ch) > 0; ch = e.Changes(batch) {

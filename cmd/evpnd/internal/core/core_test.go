@@ -30,11 +30,14 @@ type peers struct {
 	adverts chan []evpn.Advert
 	begun   chan struct{}
 	refresh chan struct{}
+	calls   chan evpn.PeerCall
 }
 
 func (p *peers) Events() <-chan evpn.Event     { return p.events }
 func (p *peers) Adverts() chan<- []evpn.Advert { return p.adverts }
 func (p *peers) Refresh()                      { p.refresh <- struct{}{} }
+func (p *peers) RefreshPeer(a netip.Addr)      { p.calls <- evpn.PeerCall{Peer: a} }
+func (p *peers) EndAtLimit(a netip.Addr)       { p.calls <- evpn.PeerCall{Peer: a, Reset: true} }
 func (p *peers) Begin()                        { close(p.begun) }
 
 var (
@@ -56,7 +59,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{
 		t:     t,
 		plane: &plane{make(chan []evpn.Event), make(chan evpn.Delta), make(chan struct{}, 1)},
-		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8)},
+		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8), make(chan evpn.PeerCall, 8)},
 	}
 	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
 	b.Core = New(e, b.plane, func([]evpn.Change) {})
@@ -177,5 +180,33 @@ func TestDoAfterTheEnd(t *testing.T) {
 	}
 	if err := b2.Attach(t.Context(), b.peers); !errors.Is(err, ErrStopped) {
 		t.Errorf("Attach after the end: %v", err)
+	}
+}
+
+// What the engine wants of a single peer reaches the sessions.
+func TestPeerCalls(t *testing.T) {
+	b := newBench(t)
+	if err := b.Attach(t.Context(), b.peers); err != nil {
+		t.Fatal(err)
+	}
+	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}}
+	take(t, "advert", b.peers.adverts)
+	up := &evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true, Limit: evpn.PeerLimit{Routes: 1, Reset: true}}
+	b.peers.events <- up
+	two := route(1).(*evpn.Routes)
+	second := two.Updates[0].Reach[0]
+	second.MAC[5]++
+	two.Updates[0].Reach = append(two.Updates[0].Reach, second)
+	b.peers.events <- two
+	if c := take(t, "call", b.peers.calls); c != (evpn.PeerCall{Peer: peer, Reset: true}) {
+		t.Errorf("call %+v, want a reset", c)
+	}
+
+	up.Limit.Reset = false
+	b.peers.events <- up
+	b.peers.events <- two
+	b.peers.events <- &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Withdrawn: []evpn.NLRI{two.Updates[0].Reach[0].NLRI}}}}
+	if c := take(t, "call", b.peers.calls); c != (evpn.PeerCall{Peer: peer}) {
+		t.Errorf("call %+v, want a refresh", c)
 	}
 }

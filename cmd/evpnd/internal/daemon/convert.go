@@ -78,6 +78,7 @@ func session(as uint32, s config.Session) bgp.Session {
 	return bgp.Session{
 		AS: as, LocalAS: s.LocalASN, LocalAddress: s.LocalAddress, Interface: s.Interface, Password: s.Password.Reveal(),
 		TTLSecurity: s.TTLSecurity, Multihop: s.Multihop, HoldTime: s.HoldTime, Keepalive: s.Keepalive,
+		RouteLimit: evpn.PeerLimit{Routes: s.MaxRoutes, Reset: s.MaxRoutesAction == config.LimitReset},
 	}
 }
 

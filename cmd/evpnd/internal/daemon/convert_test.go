@@ -97,3 +97,22 @@ func TestDefaultsAgree(t *testing.T) {
 		t.Errorf("hosts by default: %+v", p.Hosts)
 	}
 }
+
+// The limit of a peer, and of each peer of a range, reaches its session.
+func TestRouteLimitsReachTheSessions(t *testing.T) {
+	cfg := loaded(t, `
+bgp:
+  asn: 65000
+  router-id: 172.30.0.1
+  peers:
+    - {address: 10.0.0.9, asn: 65000, max-routes: 5}
+    - {address: 10.0.0.8, asn: 65000}
+  dynamic-peers:
+    - {range: 10.1.0.0/16, max-routes: 7, max-routes-action: reset}
+`)
+	b := bgpConfig(cfg, cfg.BGP.RouterID)
+	got := []evpn.PeerLimit{b.Peers[0].RouteLimit, b.Peers[1].RouteLimit, b.Dynamic[0].RouteLimit}
+	if d := cmp.Diff([]evpn.PeerLimit{{Routes: 5}, {}, {Routes: 7, Reset: true}}, got); d != "" {
+		t.Errorf("limits (-want +got):\n%s", d)
+	}
+}

@@ -1,0 +1,129 @@
+package evpn
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// PeerLimit bounds how many routes of one peer are kept, so that one that
+// sends without end takes neither the memory nor the kernel's tables from the
+// others. A route counts once for each VNI that imports it; what nobody
+// imports is not kept and costs nothing.
+type PeerLimit struct {
+	Routes int // zero means no limit
+	// Reset has the session end when the limit is met. Otherwise the routes
+	// that are there stay, and no more are taken.
+	Reset bool
+}
+
+// PeerCall is what is to be done about a single peer because of its limit.
+type PeerCall struct {
+	Peer netip.Addr
+	// Reset is to end the session and to drop its routes (RFC 4486 §4); false
+	// is to ask for its routes again (RFC 2918), since some were refused that
+	// would fit now.
+	Reset bool
+}
+
+// call is what is asked of a peer and was not handed out yet.
+type call uint8
+
+const (
+	noCall call = iota
+	callRefresh
+	callReset
+)
+
+// admitRoute tells whether p may have one more route in v, or whether r
+// replaces one of its own. A peer can come back with a lower limit than it
+// had: then its stale routes give way, one for each that it repeats.
+func (e *Engine) admitRoute(v *vni, p *peer, r *Reach) bool {
+	limit := p.limit.Routes
+	if limit == 0 || p.routes < limit {
+		return true
+	}
+	if x := v.pathOf(p, &r.NLRI); x != nil {
+		if p.routes <= limit || !x.stale() {
+			return true
+		}
+		e.remove(v, p, &r.NLRI)
+	}
+	p.refused++
+	if p.full {
+		return false
+	}
+	p.full = true
+	e.full++
+	doing := "no more are taken"
+	if p.limit.Reset {
+		doing = "its session is reset"
+		p.call, e.called = callReset, true
+	}
+	e.alarms.raise(Alarm{
+		Kind: AlarmPeerLimit, Addr: p.addr,
+		Text: fmt.Sprintf("peer %v sends more than %d routes that are imported here, its limit, and %s: "+
+			"find out who makes them up, or raise the limit (max-routes of the peer)", p.addr, limit, doing),
+	})
+	return false
+}
+
+// pathOf returns p's copy of a route in v, or nil.
+func (v *vni) pathOf(p *peer, n *NLRI) *path {
+	x := path{rd: n.RD, ip: n.IP, peer: p}
+	if n.Tag != 0 {
+		x.rest = &rest{tag: n.Tag}
+	}
+	if n.Type == InclusiveMulticast {
+		if y, ok := v.floodPaths[floodIDOf(&x)]; ok {
+			return &y
+		}
+		return nil
+	}
+	if m := v.macs[n.MAC]; m != nil {
+		if i, ok := m.find(&x); ok {
+			return &m.paths[i]
+		}
+	}
+	return nil
+}
+
+// relieveAll ends the alarm of each peer that has room again. A quarter must
+// be free: one that stays at its limit is not to be asked for everything again
+// with every route that comes and goes.
+func (e *Engine) relieveAll() {
+	for _, p := range e.peers {
+		if p.full && p.call != callReset && p.routes <= p.limit.Routes*3/4 {
+			e.relieve(p)
+		}
+	}
+}
+
+// relieve ends p's alarm, and has what was refused sent again.
+func (e *Engine) relieve(p *peer) {
+	if !p.full {
+		return
+	}
+	p.full, p.call = false, noCall
+	e.full--
+	if p.up {
+		p.call, e.called = callRefresh, true
+	}
+	e.alarms.clear(Alarm{Kind: AlarmPeerLimit, Addr: p.addr})
+}
+
+// PeerCalls returns what is to be done about single peers, by address, each
+// peer once. It forgets what it returns.
+func (e *Engine) PeerCalls() []PeerCall {
+	if !e.called {
+		return nil
+	}
+	e.called = false
+	var calls []PeerCall
+	for _, p := range e.sortedPeers() {
+		if p.call != noCall {
+			calls = append(calls, PeerCall{Peer: p.addr, Reset: p.call == callReset})
+			p.call = noCall
+		}
+	}
+	return calls
+}
