@@ -14,15 +14,16 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/peer"
 )
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
 var (
 	vni     = lab.VNI{VNI: 100}
-	peer    = netip.MustParseAddr("10.90.1.254")
-	first   = source{vtep: netip.MustParseAddr("10.90.1.201")}
-	second  = source{vtep: netip.MustParseAddr("10.90.1.202"), sequence: 1}
+	router  = netip.MustParseAddr("10.90.1.254")
+	first   = peer.Source{AS: asn, VNI: 100, VTEP: netip.MustParseAddr("10.90.1.201")}
+	second  = peer.Source{AS: asn, VNI: 100, VTEP: netip.MustParseAddr("10.90.1.202"), Sequence: 1}
 	patient = 2 * time.Minute
 )
 
@@ -46,7 +47,7 @@ type daemon func(n *lab.Node) []*lab.Proc
 
 func evpnd(n *lab.Node) []*lab.Proc {
 	e := n.Evpnd(fmt.Sprintf("bgp:\n  asn: %d\n  router-id: %v\n  peers:\n    - address: %v\n      asn: %d\nvtep:\n  address: %v\n",
-		asn, n.VTEP, peer, asn, n.VTEP))
+		asn, n.VTEP, router, asn, n.VTEP))
 	return []*lab.Proc{e.Proc}
 }
 
@@ -59,7 +60,7 @@ func frr(n *lab.Node) []*lab.Proc {
  address-family l2vpn evpn
   neighbor %[3]v activate
   advertise-all-vni
-`, asn, n.VTEP, peer, asn))
+`, asn, n.VTEP, router, asn))
 	return []*lab.Proc{f.BGPd, f.Zebra}
 }
 
@@ -106,32 +107,32 @@ func routes(b lab.T, start daemon, n int) (f figures) {
 	l := lab.New(b)
 	under := l.Fabric("underlay")
 	other := l.NS("peer")
-	under.Attach(other, "eth0", netip.PrefixFrom(peer, 24))
+	under.Attach(other, "eth0", netip.PrefixFrom(router, 24))
 	node := under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))
 	node.AddVNI(vni)
 	watch := node.WatchFDB(vni.Device())
 
 	var listener net.Listener
 	if err := other.Do(func() (err error) {
-		listener, err = net.Listen("tcp", netip.AddrPortFrom(peer, 179).String())
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(router, 179).String())
 		return err
 	}); err != nil {
 		b.Fatalf("%v", err)
 	}
 	defer listener.Close()
 	procs := start(node)
-	s, err := accept(listener, peer, 20*time.Second)
+	s, err := accept(listener, router, 20*time.Second)
 	if err != nil {
 		b.Fatalf("session: %v", err)
 	}
-	defer s.conn.Close()
+	defer s.Close()
 	idle := resident(b, procs)
 
 	measure := func(what string, bytes []byte, until func(*lab.FDBWatch) bool) time.Duration {
 		b.Helper()
 		there := watch.Await(until)
 		begin := time.Now()
-		if _, err := s.conn.Write(bytes); err != nil {
+		if err := s.Write(bytes); err != nil {
 			b.Fatalf("%s: %v", what, err)
 		}
 		select {
@@ -140,23 +141,23 @@ func routes(b lab.T, start daemon, n int) (f figures) {
 			b.Logf("%-9s %d MACs: %6.3f s until the kernel has the last", what, n, took.Seconds())
 			time.Sleep(time.Second) // so that what is still to be done for them is not measured next
 			return took
-		case err := <-s.down:
-			b.Fatalf("%s: session: %v\n%s", what, err, procs[0].Output())
+		case <-s.Ended():
+			b.Fatalf("%s: session: %v\n%s", what, s.Err(), procs[0].Output())
 		case <-time.After(patient):
 			got, err := watch.State()
 			b.Fatalf("%s: %d of %d MACs are in the kernel after %v (%v)", what, got, n, patient, err)
 		}
 		return 0
 	}
-	if _, err := s.conn.Write(append(first.flood(vni.VNI), second.flood(vni.VNI)...)); err != nil {
+	if err := s.Write(append(first.Flood(), second.Flood()...)); err != nil {
 		b.Fatalf("%v", err)
 	}
-	node.FloodsTo(vni, first.vtep, second.vtep)
-	f.add = measure("add", append(first.announce(vni.VNI, n), endOfRIB()...), func(w *lab.FDBWatch) bool { return w.Behind(first.vtep) == n })
+	node.FloodsTo(vni, first.VTEP, second.VTEP)
+	f.add = measure("add", append(first.Announce(0, n), peer.Unreach()...), func(w *lab.FDBWatch) bool { return w.Behind(first.VTEP) == n })
 	f.memory = resident(b, procs)
 	b.Logf("memory    %d MB resident, %d MB before: %d bytes a MAC", f.memory>>20, idle>>20, (f.memory-idle)/n)
-	f.move = measure("move", append(second.announce(vni.VNI, n), first.withdraw(vni.VNI, n)...), func(w *lab.FDBWatch) bool { return w.Behind(second.vtep) == n })
-	f.withdraw = measure("withdraw", second.withdraw(vni.VNI, n), func(w *lab.FDBWatch) bool { return w.Len() == 0 })
+	f.move = measure("move", append(second.Announce(0, n), first.Withdraw(0, n)...), func(w *lab.FDBWatch) bool { return w.Behind(second.VTEP) == n })
+	f.withdraw = measure("withdraw", second.Withdraw(0, n), func(w *lab.FDBWatch) bool { return w.Len() == 0 })
 	return f
 }
 
@@ -200,9 +201,9 @@ func oneMAC(b *testing.B, start daemon) {
 	l := lab.New(b)
 	f := l.Fabric("underlay")
 	rr := l.NS("rr")
-	f.Attach(rr, "eth0", netip.PrefixFrom(peer, 24))
+	f.Attach(rr, "eth0", netip.PrefixFrom(router, 24))
 	var nodes []*lab.Node
-	conf := fmt.Sprintf("router bgp %d\n bgp router-id %v\n no bgp default ipv4-unicast\n", asn, peer)
+	conf := fmt.Sprintf("router bgp %d\n bgp router-id %v\n no bgp default ipv4-unicast\n", asn, router)
 	family := " address-family l2vpn evpn\n"
 	for i := 1; i <= 2; i++ {
 		n := f.Node(fmt.Sprintf("h%d", i), netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 90, 1, byte(i)}), 24))
@@ -222,7 +223,7 @@ func oneMAC(b *testing.B, start daemon) {
 	const samples = 20
 	var took []time.Duration
 	for i := range samples {
-		m := mac(i)
+		m := peer.MAC(i)
 		there := watch.Await(func(w *lab.FDBWatch) bool { return w.At(m) == nodes[0].VTEP })
 		begin := time.Now()
 		c.AnnounceAs(net.HardwareAddr(m[:]).String(), netip.AddrFrom4([4]byte{172, 18, 1, byte(i)}))
