@@ -19,14 +19,8 @@ type attrReader struct {
 // not among. A Discard says that the routes are to be taken as withdrawn.
 func (r *Reader) parseAttrs(b, nextHop []byte) (*evpn.Attrs, Discard) {
 	p := attrReader{Reader: r, a: &evpn.Attrs{LocalPref: 100}}
-	switch len(nextHop) {
-	case 4, 16:
-		p.a.NextHop, _ = netip.AddrFromSlice(nextHop)
-	case 32: // global, then link-local (RFC 2545 §3)
-		p.a.NextHop = netip.AddrFrom16([16]byte(nextHop))
-	default:
-		return nil, DiscardNextHop
-	}
+	// Of 32 bytes the first half is global, the other link-local (RFC 2545 §3).
+	p.a.NextHop, _ = netip.AddrFromSlice(nextHop[:min(len(nextHop), 16)])
 	p.a.NextHop = p.a.NextHop.Unmap()
 	if p.a.NextHop.IsUnspecified() || p.a.NextHop.IsMulticast() {
 		return nil, DiscardNextHop

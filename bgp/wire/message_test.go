@@ -142,6 +142,7 @@ func TestBadOpen(t *testing.T) {
 		"parameter overruns":     {"04 fde8 005a 0a0000fe 04 02 06 01 04", 2, 0},
 		"capability overruns":    {"04 fde8 005a 0a0000fe 04 02 02 41 04", 2, 0},
 		"capability of one byte": {"04 fde8 005a 0a0000fe 03 02 01 41", 2, 0},
+		"parameter 1":            {"04 fde8 005a 0a0000fe 0a 01 00 02 06 01 04 0019 00 46", 2, 4}, // RFC 4271 §6.2
 		"extended, cut":          {"04 fde8 005a 0a0000fe ff ff 0009 02 0006 01", 2, 0},
 	} {
 		_, bad := ParseOpen(dump(t, c.in))

@@ -68,8 +68,8 @@ func ParseOpen(body []byte) (Open, *Notification) {
 	if o.ID == netip.IPv4Unspecified() {
 		return o, &Notification{Code: CodeOpen, Subcode: 3}
 	}
-	if !o.params(body[9:]) {
-		return o, &Notification{Code: CodeOpen}
+	if bad := o.params(body[9:]); bad != nil {
+		return o, bad
 	}
 	if o.AS == 0 {
 		return o, &Notification{Code: CodeOpen, Subcode: 2}
@@ -79,9 +79,11 @@ func ParseOpen(body []byte) (Open, *Notification) {
 	return o, nil
 }
 
-// params reads the optional parameters, their length included, and tells
-// whether they add up.
-func (o *Open) params(b []byte) bool {
+// params reads the optional parameters, their length included. Parameters that
+// do not add up have no subcode of their own; one that is not known has (RFC
+// 4271 §6.2).
+func (o *Open) params(b []byte) *Notification {
+	cut := &Notification{Code: CodeOpen}
 	n, wide := int(b[0]), 1
 	b = b[1:]
 	if n == 255 && len(b) >= 3 && b[0] == paramExtended { // RFC 9072 §2
@@ -89,11 +91,11 @@ func (o *Open) params(b []byte) bool {
 		b = b[3:]
 	}
 	if n != len(b) {
-		return false
+		return cut
 	}
 	for len(b) > 0 {
 		if len(b) < 1+wide {
-			return false
+			return cut
 		}
 		typ, l := b[0], int(b[1])
 		if wide == 2 {
@@ -101,14 +103,17 @@ func (o *Open) params(b []byte) bool {
 		}
 		b = b[1+wide:]
 		if l > len(b) {
-			return false
+			return cut
 		}
-		if typ == paramCapabilities && !o.capabilities(b[:l]) {
-			return false
+		if typ != paramCapabilities {
+			return &Notification{Code: CodeOpen, Subcode: 4}
+		}
+		if !o.capabilities(b[:l]) {
+			return cut
 		}
 		b = b[l:]
 	}
-	return true
+	return nil
 }
 
 func (o *Open) capabilities(b []byte) bool {

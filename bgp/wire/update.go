@@ -65,7 +65,10 @@ func (r *Reader) Update(body []byte) (u evpn.Update, end bool, bad *Notification
 			return evpn.Update{}, false, bad
 		}
 	}
-	if p.reachNLRI == nil {
+	if len(p.reachNLRI) == 0 {
+		if !p.other && r.inError(&p) {
+			return evpn.Update{}, false, malformed()
+		}
 		return u, false, nil
 	}
 	routes, bad := r.routes(p.reachNLRI)
@@ -102,6 +105,7 @@ type parts struct {
 	holes  [2][2]int
 	nHoles int
 	reason Discard // why the routes are to be taken as withdrawn
+	other  bool    // routes of another address family are announced
 }
 
 // Attribute flags (RFC 4271 §4.3).
@@ -168,7 +172,8 @@ func (r *Reader) split(body []byte) (p parts, bad *Notification) {
 	if w+4+n > len(body) {
 		return p, malformed()
 	}
-	if w > 0 || w+4+n < len(body) {
+	p.other = w+4+n < len(body)
+	if w > 0 || p.other {
 		r.Counts.OtherFamily++ // IPv4 unicast, which was not negotiated
 	}
 	p.body = body[4+w : 4+w+n]
@@ -210,14 +215,17 @@ func (r *Reader) family(p *parts, typ byte, v []byte) *Notification {
 	evpnRoutes := binary.BigEndian.Uint16(v) == AFIL2VPN && v[2] == SAFIEVPN
 	if !evpnRoutes {
 		r.Counts.OtherFamily++
+		p.other = p.other || typ == attrMPReach
 		return nil
 	}
 	if typ == attrMPUnreach {
 		p.unreach = v[3:]
 		return nil
 	}
-	if len(v) < 5 || 5+int(v[3]) > len(v) {
-		return unlocated() // RFC 7606 §7.11: where the routes begin is unknown
+	// RFC 7606 §7.11: a next hop of a length that it cannot have leaves unknown
+	// where the routes begin.
+	if n := v[3:]; len(n) == 0 || n[0] != 4 && n[0] != 16 && n[0] != 32 || 2+int(n[0]) > len(n) {
+		return unlocated()
 	}
 	p.nextHop, p.reachNLRI = v[4:4+v[3]], v[5+v[3]:]
 	return nil
@@ -301,6 +309,23 @@ func (r *Reader) asWithdrawn(gone []evpn.NLRI, routes []evpn.Reach) []evpn.NLRI 
 	clear(routes)
 	r.reach = r.reach[:len(r.reach)-len(routes)]
 	return gone
+}
+
+// inError tells whether an UPDATE that announces nothing has an attribute that
+// would withdraw its routes. Then it is not sure that there are none: the
+// session must end (RFC 7606 §5.2).
+func (r *Reader) inError(p *parts) bool {
+	if p.reason != 0 {
+		return true
+	}
+	whole := *p
+	whole.nextHop = []byte{192, 0, 2, 1} // there is none to be judged
+	_, reason := r.attrs(&whole)
+	switch reason {
+	case DiscardAttrLength, DiscardAttrFlags, DiscardAttrUnknown, DiscardAttrValue, DiscardASPath:
+		return true
+	}
+	return false
 }
 
 // attrs reads the attributes that all routes of an UPDATE share, or finds

@@ -275,7 +275,7 @@ func TestTreatAsWithdraw(t *testing.T) {
 			}
 		})
 	}
-	for nh, want := range map[string]Discard{"00": DiscardNextHop, "05 c000020901": DiscardNextHop, "04 00000000": DiscardNextHop, "04 e0000001": DiscardNextHop} {
+	for nh, want := range map[string]Discard{"04 00000000": DiscardNextHop, "04 e0000001": DiscardNextHop} {
 		r := reader()
 		u, _, bad := r.Update(good(t).with(0x80, 14, "0019 46 "+nh+"00"+mac1).body())
 		if bad != nil || len(u.Withdrawn) != 1 || r.Counts.Discarded[want] != 1 {
@@ -335,23 +335,48 @@ func TestReset(t *testing.T) {
 		b    []byte
 		want Notification
 	}{
-		"too short":                {[]byte{0, 0, 0}, Notification{Code: 3, Subcode: 1}},
-		"withdrawn overruns":       {[]byte{0, 9, 0, 0}, Notification{Code: 3, Subcode: 1}},
-		"attributes overrun":       {[]byte{0, 0, 0, 9, 0}, Notification{Code: 3, Subcode: 1}},
-		"attribute cut":            {body([]byte{0x40, 1}), Notification{Code: 3, Subcode: 1}},
-		"extended attribute cut":   {body([]byte{0x50, 1, 0}), Notification{Code: 3, Subcode: 1}},
-		"MP_REACH twice":           {good(t).with(0x80, 14, nh4+mac1).with(0x80, 14, nh4+mac2).body(), Notification{Code: 3, Subcode: 1}},
-		"MP_UNREACH twice":         {good(t).with(0x80, 15, "0019 46"+mac1).with(0x80, 15, "0019 46"+mac2).body(), Notification{Code: 3, Subcode: 1}},
-		"MP_REACH of two bytes":    {good(t).with(0x80, 14, "0019").body(), Notification{Code: 3, Subcode: 9}},
-		"MP_REACH of three bytes":  {good(t).with(0x80, 14, "0019 46").body(), Notification{Code: 3, Subcode: 9}},
-		"next hop overruns":        {good(t).with(0x80, 14, "0019 46 ff c0000209 00").body(), Notification{Code: 3, Subcode: 9}},
-		"route overruns":           {good(t).with(0x80, 14, nh4+mac1+"02 22 00").body(), Notification{Code: 3, Subcode: 9}},
-		"route of one byte":        {good(t).with(0x80, 14, nh4+mac1+"02").body(), Notification{Code: 3, Subcode: 9}},
-		"withdrawn route overruns": {good(t).with(0x80, 15, "0019 46 03 ff 00").body(), Notification{Code: 3, Subcode: 9}},
+		"too short":               {[]byte{0, 0, 0}, Notification{Code: 3, Subcode: 1}},
+		"withdrawn overruns":      {[]byte{0, 9, 0, 0}, Notification{Code: 3, Subcode: 1}},
+		"attributes overrun":      {[]byte{0, 0, 0, 9, 0}, Notification{Code: 3, Subcode: 1}},
+		"attribute cut":           {body([]byte{0x40, 1}), Notification{Code: 3, Subcode: 1}},
+		"extended attribute cut":  {body([]byte{0x50, 1, 0}), Notification{Code: 3, Subcode: 1}},
+		"MP_REACH twice":          {good(t).with(0x80, 14, nh4+mac1).with(0x80, 14, nh4+mac2).body(), Notification{Code: 3, Subcode: 1}},
+		"MP_UNREACH twice":        {good(t).with(0x80, 15, "0019 46"+mac1).with(0x80, 15, "0019 46"+mac2).body(), Notification{Code: 3, Subcode: 1}},
+		"MP_REACH of two bytes":   {good(t).with(0x80, 14, "0019").body(), Notification{Code: 3, Subcode: 9}},
+		"MP_REACH of three bytes": {good(t).with(0x80, 14, "0019 46").body(), Notification{Code: 3, Subcode: 9}},
+		"next hop overruns":       {good(t).with(0x80, 14, "0019 46 ff c0000209 00").body(), Notification{Code: 3, Subcode: 9}},
+		"next hop of no bytes":    {good(t).with(0x80, 14, "0019 46 00 00"+mac1).body(), Notification{Code: 3, Subcode: 9}}, // RFC 7606 §7.11
+		"next hop of 5 bytes":     {good(t).with(0x80, 14, "0019 46 05 c000020901 00"+mac1).body(), Notification{Code: 3, Subcode: 9}},
+		"next hop of 24 bytes":    {good(t).with(0x80, 14, "0019 46 18"+rd+"20010db8000000000000000000000009 00"+mac1).body(), Notification{Code: 3, Subcode: 9}},
+		// RFC 7606 §5.2: an error where no route is announced leaves unsure
+		// whether all were found.
+		"error beside a withdrawal": {msg{t: t}.with(0x40, 1, "09").with(0x80, 15, "0019 46"+mac1).body(), Notification{Code: 3, Subcode: 1}},
+		"error without a route":     {msg{t: t}.with(0x40, 2, "02 02 00000001").body(), Notification{Code: 3, Subcode: 1}},
+		"error, MP_REACH empty":     {good(t).with(0x80, 4, "00").with(0x80, 14, nh4).body(), Notification{Code: 3, Subcode: 1}},
+		"overrun after MP_UNREACH":  {body(append(attrBytes(0x80, 15, dump(t, "0019 46"+mac1)), 0x40, 1, 9, 0)), Notification{Code: 3, Subcode: 1}},
+		"route overruns":            {good(t).with(0x80, 14, nh4+mac1+"02 22 00").body(), Notification{Code: 3, Subcode: 9}},
+		"route of one byte":         {good(t).with(0x80, 14, nh4+mac1+"02").body(), Notification{Code: 3, Subcode: 9}},
+		"withdrawn route overruns":  {good(t).with(0x80, 15, "0019 46 03 ff 00").body(), Notification{Code: 3, Subcode: 9}},
 	} {
 		u, end, bad := reader().Update(c.b)
 		if bad == nil || bad.Code != c.want.Code || bad.Subcode != c.want.Subcode || end || len(u.Reach)+len(u.Withdrawn) != 0 {
 			t.Errorf("%s: %+v %v %v, want %v", name, u, end, bad, &c.want)
+		}
+	}
+}
+
+// TestNothingAnnounced: attributes without a route are no error by themselves,
+// nor are errors that cost the attribute alone (RFC 7606 §5.2).
+func TestNothingAnnounced(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"ORIGIN beside a withdrawal":      msg{t: t}.with(0x40, 1, "00").with(0x80, 15, "0019 46"+mac1).body(),
+		"bad AGGREGATOR and a withdrawal": msg{t: t}.with(0xc0, 7, "01").with(0x80, 15, "0019 46"+mac1).body(),
+		"own AS beside a withdrawal":      msg{t: t}.with(0x40, 2, "02 01 0000fde8").with(0x80, 15, "0019 46"+mac1).body(),
+		"error in another family":         msg{t: t}.with(0x40, 1, "09").with(0x80, 15, "0019 46"+mac1).with(0x80, 14, "0001 01 04 c0000209 00 18 0a0000").body(),
+	} {
+		u, end, bad := reader().Update(b)
+		if bad != nil || end || len(u.Withdrawn) != 1 || len(u.Reach) != 0 {
+			t.Errorf("%s: %+v %v %v, want one route withdrawn", name, u, end, bad)
 		}
 	}
 }
