@@ -171,6 +171,13 @@ func (w *FDBWatch) Removals(mac [6]byte) int {
 	return w.removed[mac]
 }
 
+// Where returns the VTEP that a MAC is behind; invalid when there is no entry.
+func (w *FDBWatch) Where(mac [6]byte) netip.Addr {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at[mac]
+}
+
 // Await returns a channel that gets the time of the change after which until
 // is true for the first time. until is called after every change.
 func (w *FDBWatch) Await(until func(*FDBWatch) bool) <-chan time.Time {

@@ -46,8 +46,11 @@ type Source struct {
 	Sequence uint32 // of the MAC mobility; zero: there is none (RFC 7432 §7.7)
 }
 
-// RD is that of the routes.
-func (s Source) RD() evpn.RD { return evpn.NewRD(s.VTEP, 1) }
+// RD is that of the routes: the VTEP, or the last 32 bits of it, and 1.
+func (s Source) RD() evpn.RD {
+	b := s.VTEP.AsSlice()
+	return evpn.NewRD(netip.AddrFrom4([4]byte(b[len(b)-4:])), 1)
+}
 
 // MAC returns MAC number i.
 func MAC(i int) evpn.MAC { return evpn.MAC{2, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)} }

@@ -77,6 +77,11 @@ func (s *Speaker) Establish(o wire.Open) error {
 	if err := s.Write(o.Append(nil)); err != nil {
 		return err
 	}
+	return s.Answer()
+}
+
+// Answer is the rest of Establish, after an OPEN was written.
+func (s *Speaker) Answer() error {
 	if err := s.expect(wire.TypeOpen); err != nil {
 		return err
 	}
