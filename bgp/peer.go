@@ -284,22 +284,33 @@ func (p *peer) take(ctx context.Context, conn *net.TCPConn) {
 		conn.Close()
 		return
 	}
-	// More than one connection that has not said anything is a stray one.
-	silent := 0
-	for _, x := range p.sessions {
-		if x.incoming && !x.stopped() && x.at() == OpenSent {
-			if silent++; silent > 3 {
-				conn.Close()
-				return
-			}
-		}
-	}
+	p.thin()
 	if err := p.cfg.adopt(conn, p.addr); err != nil {
 		p.failed(fmt.Sprintf("connection from the peer: %v", err))
 		conn.Close()
 		return
 	}
 	p.begin(ctx, conn, true)
+}
+
+// maxSilent is how many connections may wait for the peer's OPEN.
+const maxSilent = 3
+
+// thin makes room for one more connection that has not said anything. The
+// peer does not believe in the older ones any more, or it would not make
+// another: were the new one refused, a peer with some stray connections could
+// not come back before these run into their time limit.
+func (p *peer) thin() {
+	var silent []*session
+	for _, x := range p.sessions {
+		if x.incoming && !x.stopped() && x.at() == OpenSent {
+			silent = append(silent, x)
+		}
+	}
+	for len(silent) >= maxSilent {
+		silent[0].stop(&ending{text: "the peer connected again, and had sent no OPEN before"})
+		silent = silent[1:]
+	}
 }
 
 func (p *peer) begin(ctx context.Context, conn *net.TCPConn, incoming bool) {

@@ -124,16 +124,16 @@ func (w *world) playOpen(b []byte, outcome, arg string) string {
 	w.t.Helper()
 	w.drop()
 	s := w.dial()
-	defer s.Close()
 	w.write(s, b)
 	if outcome == "established" {
-		err := s.Answer()
-		if err != nil {
+		if err := s.Answer(); err != nil {
 			w.t.Fatalf("evpnd does not take the OPEN: %v", err)
 		}
+		w.live = s
 		w.after(s)
 		return "session up"
 	}
+	defer s.Close()
 	want, err := notification(arg)
 	if err != nil {
 		w.t.Fatal(err)

@@ -45,16 +45,15 @@ const (
 // world is an evpnd that is attacked, and those around it.
 type world struct {
 	*lab.Lab
-	t        *testing.T // of the attack
-	evpnd    *lab.Evpnd
-	pid      int
-	watches  []*lab.FDBWatch
-	outside  *lab.NS // where all the peers are
-	honest   *peer.Speaker
-	live     *peer.Speaker // the attacker's session
-	next     int           // the first MAC that no attack has used
-	restarts int
-	table    []row
+	t       *testing.T // of the attack
+	evpnd   *lab.Evpnd
+	pid     int
+	watches []*lab.FDBWatch
+	outside *lab.NS // where all the peers are
+	honest  *peer.Speaker
+	live    *peer.Speaker // the attacker's session
+	next    int           // the first MAC that no attack has used
+	table   []row
 }
 
 // row is one line of the report.
@@ -130,12 +129,19 @@ func (w *world) session() *peer.Speaker {
 	return w.live
 }
 
-// drop ends the attacker's session.
+// drop ends the attacker's session, and waits until evpnd has seen it: another
+// connection would be a collision before.
 func (w *world) drop() {
-	if w.live != nil {
-		w.live.Close()
-		w.live = nil
+	w.t.Helper()
+	if w.live == nil {
+		return
 	}
+	w.live.Close()
+	w.live = nil
+	w.Until(10*time.Second, "the attacker's session is down", func() (bool, string) {
+		s := w.status(attacker)
+		return s.State != "established", s.State
+	})
 }
 
 func (w *world) write(s *peer.Speaker, messages ...[]byte) {
