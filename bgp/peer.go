@@ -67,7 +67,8 @@ type dialResult struct {
 type ending struct {
 	text   string
 	notify *wire.Notification // to send; nil: close without a word
-	final  bool               // the routes are not to be kept
+	final  bool               // the routes are not to be kept, on either side
+	leave  bool               // with final: but we keep theirs
 }
 
 func (e *ending) Error() string { return e.text }

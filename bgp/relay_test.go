@@ -160,8 +160,8 @@ func TestEndings(t *testing.T) {
 		"reset here":               {peerOpen(), func(s *speaker, _ *rawPeer) { _ = s.Reset(lo, false) }, &wire.Notification{Code: 6, Subcode: 4}, DefaultRetain},
 		"removed here":             {peerOpen(), without, &wire.Notification{Code: 6, Subcode: 3}, 0},
 		"removed here, RFC 8538":   {n, without, &wire.Notification{Code: 6, Subcode: 9, Data: []byte{6, 3}}, 0},
-		"shut down here":           {peerOpen(), func(s *speaker, _ *rawPeer) { go s.Shutdown(s.ctx) }, &wire.Notification{Code: 6, Subcode: 2}, 0},
-		"shut down here, RFC 8538": {n, func(s *speaker, _ *rawPeer) { go s.Shutdown(s.ctx) }, &wire.Notification{Code: 6, Subcode: 9, Data: []byte{6, 2}}, 0},
+		"shut down here":           {peerOpen(), func(s *speaker, _ *rawPeer) { go s.Shutdown(s.ctx) }, &wire.Notification{Code: 6, Subcode: 2}, DefaultRetain},
+		"shut down here, RFC 8538": {n, func(s *speaker, _ *rawPeer) { go s.Shutdown(s.ctx) }, &wire.Notification{Code: 6, Subcode: 9, Data: []byte{6, 2}}, DefaultRetain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, p := passive(t, c.open)

@@ -375,7 +375,7 @@ func (x *session) finish() (polite bool) {
 	if l != nil {
 		x.p.s.server.hangup(l)
 	}
-	if !why.final {
+	if !why.final || why.leave {
 		s := x.p.s
 		s.mu.Lock()
 		retain = s.cfg.Retain

@@ -175,15 +175,16 @@ func (s *Speaker) Reset(addr netip.Addr, soft bool) error {
 }
 
 // Shutdown tells every peer goodbye for good: they drop our routes at once
-// (RFC 4486 administrative shutdown, RFC 8538 hard reset). It returns when
-// all sessions have ended or ctx is done. No session begins after it; Run is
-// to be ended next.
+// (RFC 4486 administrative shutdown, RFC 8538 hard reset). Theirs are kept,
+// as they are when Run ends: hosts here can still send. It returns when all
+// sessions have ended or ctx is done. No session begins after it; Run is to
+// be ended next.
 func (s *Speaker) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
 	bye := &ending{
-		text: "shut down", final: true,
+		text: "shut down", final: true, leave: true,
 		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseShutdown},
 	}
 	peers := s.list()
