@@ -341,3 +341,10 @@ func (*daemon) ReloadConfig(context.Context, *evpndv1.ReloadConfigRequest) (*evp
 		Changes: []string{"peer 10.90.1.3 added"}, RestartNeeded: []string{"api.listen changed"},
 	}, nil
 }
+
+func (*daemon) Shutdown(_ context.Context, req *evpndv1.ShutdownRequest) (*evpndv1.ShutdownResponse, error) {
+	if req.GetWithdraw() {
+		return &evpndv1.ShutdownResponse{Warning: "a peer could not be told goodbye in time"}, nil
+	}
+	return nil, status.Error(codes.PermissionDenied, "uid 1000 may only read: Shutdown is for root")
+}

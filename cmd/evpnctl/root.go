@@ -77,8 +77,11 @@ func (a *app) root() *cobra.Command {
 		Use:   "evpnctl",
 		Short: "Look into evpnd, the EVPN control plane of this host",
 		Long: `evpnctl shows what evpnd knows and does, resets sessions, lets frozen addresses
-go, or reloads the configuration. It talks to the socket of the evpnd on this
+go, reloads the configuration, or shuts evpnd down. It talks to the socket of the evpnd on this
 host unless --api or EVPND_API name another.
+
+What changes something is for admins (api.admin-group and api.tls.admins in
+evpnd's configuration).
 
 Exit status: 0 done; 1 evpnd cannot be reached, does not know the object, or
 refused, or an audit found differences; 2 the command is wrong.`,
@@ -102,7 +105,7 @@ refused, or an audit found differences; 2 the command is wrong.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.statusCommand(), a.peerCommand(), a.vniCommand(), a.vtepCommand(), a.macCommand(),
-		a.neighborCommand(), a.routeCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.versionCommand(),
+		a.neighborCommand(), a.routeCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.shutdownCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -38,6 +38,14 @@ type Deps struct {
 	// Auditor compares what should be with what is. Nil: audits are refused.
 	Auditor Auditor
 
+	// Shutdown tells the peers goodbye when withdraw is set, then has the
+	// daemon end; it returns before that, with what did not go well, for the
+	// operator. Nil: shutdown is refused.
+	Shutdown func(withdraw bool) (warning string)
+
+	// Access says who is an admin. The zero value: whoever gets to a listener.
+	Access Access
+
 	// Log is slog.Default() when nil.
 	Log *slog.Logger
 }

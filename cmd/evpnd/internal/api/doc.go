@@ -20,7 +20,10 @@
 // and Kernel (the dataplane), in the words of this package. What stands
 // behind the latter two is joined to them in bgp.go and dataplane.go.
 //
-// Whoever reaches the socket may see everything, reset sessions and let frozen
-// addresses go. So it is a unix socket for root and one group, or TCP with
-// certificates on both sides; nothing else is offered.
+// Whoever gets to the API may see everything, so it is a unix socket for root
+// and one group, or TCP with certificates on both sides; nothing else is
+// offered. Who of them may also change something (reset a session, let a
+// frozen address go, reload, shut down) is decided for each connection, by
+// the user and groups of the process at the other end of a unix socket, or
+// by the names in a certificate: see [Access], role.go and caller.go.
 package api

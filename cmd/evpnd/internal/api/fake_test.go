@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +24,12 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv("EVPND_TEST_KNOCK"); path != "" {
+		knock(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // engine is a core with a real engine, guarded by a lock in place of a
 // goroutine of its own, that publishes as the daemon does.

@@ -99,7 +99,7 @@ func ParseAddress(s string) (network, addr string, err error) {
 }
 
 func listenUnix(path, group string, mode fs.FileMode) (net.Listener, error) {
-	gid, err := groupID(group)
+	gid, err := groupID("api.group", group)
 	if err != nil {
 		return nil, err
 	}
@@ -120,10 +120,7 @@ func listenUnix(path, group string, mode fs.FileMode) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin API: cannot listen on %s: %w", path, err)
 	}
-	if gid >= 0 {
-		err = os.Chown(path, -1, gid)
-	}
-	if err == nil {
+	if err = give(path, group, gid); err == nil {
 		err = os.Chmod(path, mode) // what the umask took away
 	}
 	if err != nil {
@@ -131,6 +128,20 @@ func listenUnix(path, group string, mode fs.FileMode) (net.Listener, error) {
 		return nil, fmt.Errorf("admin API: cannot set who may use the socket: %w", err)
 	}
 	return l, nil
+}
+
+// give puts a socket into a group, unless gid is negative. A hardened service
+// may not call chown, and need not where the group is right already.
+func give(path, group string, gid int) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil || gid < 0 || int(st.Gid) == gid {
+		return err
+	}
+	err := os.Chown(path, -1, gid)
+	if errors.Is(err, syscall.EPERM) {
+		err = fmt.Errorf("%w: the user of evpnd must be in the group %s (in its systemd unit: SupplementaryGroups=%s and SystemCallFilter=@chown), or remove api.group", err, group, group)
+	}
+	return err
 }
 
 // clearStale removes a socket that nobody listens on.
@@ -159,8 +170,9 @@ func clearStale(path string) error {
 	return nil
 }
 
-// groupID returns the number of a group, -1 for none.
-func groupID(name string) (int, error) {
+// groupID returns the number of the group that a key of the configuration
+// names, -1 for none.
+func groupID(key, name string) (int, error) {
 	if name == "" {
 		return -1, nil
 	}
@@ -169,7 +181,7 @@ func groupID(name string) (int, error) {
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return 0, fmt.Errorf("admin API: there is no group %q: make it (groupadd --system %s), or set api.group to another", name, name)
+		return 0, fmt.Errorf("admin API: there is no group %q: make it (groupadd --system %s), or set %s to another", name, name, key)
 	}
 	return strconv.Atoi(g.Gid)
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,6 +128,14 @@ type authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
+	dns  []string   // names of the next certificate
+	uris []*url.URL // the same
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
 }
 
 func newAuthority(t *testing.T, name string) *authority {
@@ -150,6 +159,7 @@ func (a *authority) issue(name string, parent *authority) (*ecdsa.PrivateKey, *x
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames:    a.dns, URIs: a.uris,
 	}
 	signer, by := key, tmpl
 	if parent != nil {
@@ -199,8 +209,7 @@ func TestMutualTLS(t *testing.T) {
 	b.srv = New(b.srv.deps)
 	b.serve(t, l)
 
-	pool := x509.NewCertPool()
-	pool.AddCert(ca.cert)
+	pool := ca.pool()
 	ask := func(creds credentials.TransportCredentials) error {
 		conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(creds))
 		if err != nil {

@@ -35,6 +35,7 @@ type Server struct {
 	sessions Sessions
 	kernel   Kernel
 	deps     Deps
+	access   Access
 	log      *slog.Logger
 
 	grpc   *grpc.Server
@@ -74,6 +75,7 @@ func newServer(d Deps, look func(context.Context, func(view)) error) *Server {
 		sessions: d.Sessions,
 		kernel:   d.Kernel,
 		deps:     d,
+		access:   d.Access,
 		log:      d.Log,
 		health:   health.NewServer(),
 		reload:   make(chan struct{}, 1),
@@ -83,8 +85,9 @@ func newServer(d Deps, look func(context.Context, func(view)) error) *Server {
 		s.log = slog.Default()
 	}
 	s.grpc = grpc.NewServer(
-		grpc.ChainUnaryInterceptor(s.guardUnary),
-		grpc.ChainStreamInterceptor(s.guardStream),
+		grpc.Creds(door{d.Access}),
+		grpc.ChainUnaryInterceptor(s.guardUnary, s.roleUnary),
+		grpc.ChainStreamInterceptor(s.guardStream, s.roleStream),
 		grpc.ConnectionTimeout(10*time.Second),
 		// A watcher whose host is gone must not stay for ever.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),

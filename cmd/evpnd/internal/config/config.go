@@ -223,7 +223,10 @@ type API struct {
 	Listen []Endpoint  `key:"listen" default:"unix:///run/evpnd/evpnd.sock" none:"ok"` // empty: no API
 	Mode   fs.FileMode `key:"mode" default:"0660"`                                     // of unix sockets
 	Group  string      `key:"group" auto:"that of the process"`                        // name or number
-	TLS    TLS         `key:"tls"`                                                     // complete when a TCP endpoint is there
+	// AdminGroup is whose members may change something over a unix socket,
+	// beside root and the user of the process; name or number, empty: all.
+	AdminGroup string `key:"admin-group" auto:"whoever may open the socket"`
+	TLS        TLS    `key:"tls"` // complete when a TCP endpoint is there
 }
 
 // TLS names PEM files, absolute or relative to the config file as it was
@@ -232,6 +235,9 @@ type TLS struct {
 	Cert     string `key:"cert"`
 	Key      string `key:"key"`
 	ClientCA string `key:"client-ca"`
+	// Admins is who may change something over TCP, by a name in the client's
+	// certificate; nil: all, empty: nobody.
+	Admins []string `key:"admins" auto:"every certificate" none:"ok"`
 }
 
 // State is what outlives the process.

@@ -154,8 +154,11 @@ func TestEveryKey(t *testing.T) {
 		},
 		API: API{
 			Listen: []Endpoint{{"unix", "/run/e.sock"}, {"tcp", "[::1]:50051"}},
-			Mode:   0o600, Group: "netops",
-			TLS: TLS{Cert: "testdata/tls/evpnd.pem", Key: "/etc/ssl/evpnd.key", ClientCA: "testdata/ca.pem"},
+			Mode:   0o600, Group: "netops", AdminGroup: "wheel",
+			TLS: TLS{
+				Cert: "testdata/tls/evpnd.pem", Key: "/etc/ssl/evpnd.key", ClientCA: "testdata/ca.pem",
+				Admins: []string{"alice", "spiffe://dc1/operator"},
+			},
 		},
 		State: State{Directory: "/var/tmp/evpnd"},
 		Log:   Log{Level: slog.LevelDebug, Format: FormatJSON},
@@ -246,7 +249,7 @@ func TestEnvironment(t *testing.T) {
 	t.Setenv("EVPND_STATE_DIRECTORY", "") // empty is as good as unset
 	c := mustParse(t, "bgp: {asn: 65000, router-id: 192.0.2.1, retain: 1s}\nlog: {level: error}")
 	if c.Log.Level != slog.LevelDebug || c.BGP.RouterID != addr("192.0.2.7") || c.BGP.Retain != 90*time.Second ||
-		c.API.Mode != 0o600 || c.API.TLS != (TLS{"/a", "/b", "/c"}) || c.State.Directory != "/var/lib/evpnd" {
+		c.API.Mode != 0o600 || !reflect.DeepEqual(c.API.TLS, TLS{Cert: "/a", Key: "/b", ClientCA: "/c"}) || c.State.Directory != "/var/lib/evpnd" {
 		t.Errorf("overrides were not taken: %+v", c)
 	}
 }

@@ -255,6 +255,11 @@ func (d *decoder) api(a *API) {
 		}
 		once[e] = true
 	}
+	// Nothing at all is what is left when every name has been commented out,
+	// and must not make everybody an admin.
+	if a.TLS.Admins == nil && d.has("api.tls.admins") {
+		d.problem("api.tls.admins", "has no value, list names, or write none for nobody")
+	}
 	for _, file := range []struct {
 		key  string
 		path *string
@@ -264,7 +269,7 @@ func (d *decoder) api(a *API) {
 			*file.path = d.besideFile(*file.path)
 		case tcp != "":
 			d.problem(tcp, "TCP is for clients with a certificate only: set api.tls.%s too, or use unix:///path", file.key)
-		case a.TLS != (TLS{}):
+		case a.TLS.Cert+a.TLS.Key+a.TLS.ClientCA != "" || a.TLS.Admins != nil:
 			d.problem("api.tls."+file.key, "is missing, TLS needs cert, key and client-ca")
 		}
 	}

@@ -56,14 +56,20 @@ type Daemon struct {
 	core     *core.Core
 	sessions *sessions
 	server   *api.Server
+	end      context.CancelFunc // ends Run, as its context does
 
 	mu  sync.Mutex // one reload at a time
 	cfg *config.Config
 }
 
-// Run runs evpnd with cfg until ctx ends. What the kernel holds stays there:
-// forwarding goes on, and the next evpnd takes it over.
+// Run runs evpnd with cfg until ctx ends or Shutdown is asked for over the
+// API. What the kernel holds stays there: forwarding goes on, and the next
+// evpnd takes it over.
 func Run(ctx context.Context, cfg *config.Config, opt Options) error {
+	access, err := api.NewAccess(cfg.API.AdminGroup, cfg.API.TLS.Admins)
+	if err != nil {
+		return err
+	}
 	listeners, err := listen(cfg)
 	if err != nil {
 		return err
@@ -89,11 +95,13 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
 	d.server = api.New(api.Deps{
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
-		Info: d.info, Reload: d.reload, Log: opt.Log,
+		Info: d.info, Reload: d.reload, Shutdown: d.shutdown, Access: access, Log: opt.Log,
 		Auditor:  audit,
 		Problems: func() []api.Problem { return stateProblems(keeper) },
 	})
 
+	ctx, d.end = context.WithCancel(ctx)
+	defer d.end()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.server.Serve(ctx, listeners...) })
 	g.Go(func() error { return d.plane.Run(ctx) })
