@@ -219,3 +219,11 @@ func TestTargetsFollowReload(t *testing.T) {
 	h.shows(e, "route list --advertised", "9:9 [3]")
 	h.hides(e, "route list --advertised", "172.30.0.1:200")
 }
+
+// awaitLog waits until a program has printed the text.
+func (h *host) awaitLog(p *lab.Proc, text string) {
+	h.t.Helper()
+	h.Until(10*time.Second, p.Name+" prints "+text, func() (bool, string) {
+		return strings.Contains(p.Output(), text), p.Output()
+	})
+}

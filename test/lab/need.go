@@ -24,6 +24,8 @@ var (
 	Ping = Requirement{"ping", func() string { return missingCommand("ping", "iputils-ping") }}
 	// Setpriv is the setpriv command, which takes privileges away.
 	Setpriv = Requirement{"setpriv", func() string { return missingCommand("setpriv", "util-linux") }}
+	// Users are users and groups besides root, to run programs as.
+	Users = Requirement{"other users", missingUsers}
 	// FRRouting is FRR's zebra, bgpd and vtysh.
 	FRRouting = Requirement{"FRR", sync.OnceValue(missingFRR)}
 )
@@ -91,8 +93,12 @@ func missingFRR() string {
 		return why
 	}
 	// zebra and bgpd give up root's groups when they start.
+	return missingUsers()
+}
+
+func missingUsers() string {
 	if b, err := os.ReadFile("/proc/self/setgroups"); err == nil && strings.TrimSpace(string(b)) == "deny" {
-		return "FRR's daemons must be started by the real root: a user namespace does not let them change their groups"
+		return "must be run by the real root: in a user namespace programs cannot become another user or change their groups"
 	}
 	return ""
 }
