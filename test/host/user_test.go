@@ -86,12 +86,13 @@ func (s *service) file(name, text string) string {
 	return path
 }
 
-// start runs evpnd in the namespace with the configuration.
+// start runs evpnd in the namespace with the configuration, and with a /proc
+// as ProcSubset=pid and ProtectProc=invisible make it.
 func (s *service) start(n *lab.NS, config string) {
 	s.t.Helper()
 	s.file("evpnd.yaml", config)
 	const caps = "-all,+net_admin,+net_raw,+net_bind_service"
-	s.Proc = n.Start("evpnd", "setpriv",
+	s.Proc = n.Start("evpnd", "sh", "-c", `mount -t proc -o subset=pid,hidepid=invisible proc /proc && exec "$@"`, "sh", "setpriv",
 		"--reuid", strconv.Itoa(daemonUser), "--regid", strconv.Itoa(daemonUser), "--groups", strconv.Itoa(socketGroup),
 		"--inh-caps", caps, "--ambient-caps", caps, "--bounding-set", caps, "--no-new-privs",
 		filepath.Join(n.Dir(), "evpnd"), "--config", s.config)

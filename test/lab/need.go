@@ -24,6 +24,8 @@ var (
 	Ping = Requirement{"ping", func() string { return missingCommand("ping", "iputils-ping") }}
 	// Setpriv is the setpriv command, which takes privileges away.
 	Setpriv = Requirement{"setpriv", func() string { return missingCommand("setpriv", "util-linux") }}
+	// SystemdAnalyze is the command that judges units; systemd need not run.
+	SystemdAnalyze = Requirement{"systemd-analyze", func() string { return missingCommand("systemd-analyze", "systemd") }}
 	// Users are users and groups besides root, to run programs as.
 	Users = Requirement{"other users", missingUsers}
 	// FRRouting is FRR's zebra, bgpd and vtysh.

@@ -17,7 +17,7 @@ func TestUnit(t *testing.T) {
 	unit := make(map[string]string)
 	for line := range strings.Lines(string(text)) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(key, "#") {
-			unit[key] = value
+			unit[key] = strings.TrimSpace(unit[key] + " " + value) // a second line adds to the first
 		}
 	}
 	c := mustParse(t, "bgp: {asn: 65000}")
@@ -26,6 +26,9 @@ func TestUnit(t *testing.T) {
 		"Type":                  "notify",
 		"Restart":               "on-failure",
 		"ExecReload":            "/bin/kill -HUP $MAINPID",
+		"User":                  "evpnd",
+		"Group":                 "evpnd",
+		"NoNewPrivileges":       "yes",
 		"AmbientCapabilities":   capabilities,
 		"CapabilityBoundingSet": capabilities,
 		"RuntimeDirectory":      strings.TrimPrefix(filepath.Dir(c.API.Listen[0].Address), "/run/"),
@@ -41,9 +44,16 @@ func TestUnit(t *testing.T) {
 			t.Errorf("RestrictAddressFamilies lacks %s", family)
 		}
 	}
-	for _, key := range []string{"PrivateNetwork", "ProtectKernelTunables"} {
+	for _, key := range []string{"PrivateNetwork", "PrivateUsers", "IPAddressDeny"} {
 		if unit[key] != "" {
 			t.Errorf("%s keeps evpnd from its work", key)
 		}
+	}
+	sysusers, err := os.ReadFile("../../../../configs/evpnd.sysusers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(sysusers), "\nu "+unit["User"]+" ") {
+		t.Errorf("evpnd.sysusers does not make the user %s", unit["User"])
 	}
 }
