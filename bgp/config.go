@@ -28,6 +28,10 @@ type Config struct {
 	// session falls (RFC 4724 §3), in whole seconds up to 4095. Zero means
 	// DefaultRestartTime.
 	RestartTime time.Duration
+	// LongLivedTime is how long peers are asked to keep our routes after
+	// that, as the last resort (RFC 9494 §3.1), in whole seconds up to
+	// 2^24-1. Zero asks for nothing.
+	LongLivedTime time.Duration
 	// Hold delays the sessions until Begin is called, for that long at
 	// most, so that End-of-RIB comes after the first routes of our own.
 	// Zero does not delay them.
@@ -102,6 +106,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.RestartTime < time.Second || c.RestartTime > 4095*time.Second {
 		fail("bgp: restart time %v: want 1s to 4095s", c.RestartTime)
+	}
+	if c.LongLivedTime < 0 || c.LongLivedTime > (1<<24-1)*time.Second {
+		fail("bgp: long-lived stale time %v: want 0s to 16777215s", c.LongLivedTime)
 	}
 	if c.Retain < 0 || c.Hold < 0 {
 		fail("bgp: negative time")

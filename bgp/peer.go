@@ -51,10 +51,14 @@ type peer struct {
 	lastError   string
 	lastErrorAt time.Time
 	current     *session // the one that is shown
-	live        []*session
-	rcvd, sent  Messages
-	counts      wire.Counts // of sessions that have ended
-	heldUntil   time.Time   // no session before; see EndAtLimit
+	// Of the last session: it had graceful restart of EVPN, and the
+	// long-lived kind, and until when the first lasts.
+	graceful, longLived bool
+	retained            time.Time
+	live                []*session
+	rcvd, sent          Messages
+	counts              wire.Counts // of sessions that have ended
+	heldUntil           time.Time   // no session before; see EndAtLimit
 }
 
 type dialResult struct {
@@ -67,8 +71,10 @@ type dialResult struct {
 type ending struct {
 	text   string
 	notify *wire.Notification // to send; nil: close without a word
-	final  bool               // the routes are not to be kept, on either side
+	final  bool               // we end it for good: no routes are to be kept, on either side
 	leave  bool               // with final: but we keep theirs
+	// goodbye says that the peer ends it for good.
+	goodbye bool
 }
 
 func (e *ending) Error() string { return e.text }

@@ -263,7 +263,10 @@ func (x *session) established() bool {
 	x.mu.Unlock()
 	x.p.setState(x, Established)
 	x.p.log.Info("session established", "as", x.open.AS, "router_id", x.open.ID, "hold", x.hold)
-	x.tell(&evpn.PeerUp{Peer: x.p.addr, RouterID: x.open.ID, Internal: x.p.cfg.internal(x.open.AS), Limit: x.p.cfg.RouteLimit})
+	x.tell(&evpn.PeerUp{
+		Peer: x.p.addr, RouterID: x.open.ID, Internal: x.p.cfg.internal(x.open.AS), Limit: x.p.cfg.RouteLimit,
+		Lost: x.p.lost(&x.open),
+	})
 	return true
 }
 
@@ -332,12 +335,33 @@ func (p *peer) first() bool {
 	return p.established == 0
 }
 
+// lost tells whether a peer did not keep forwarding since its last session:
+// its new OPEN has graceful restart without the family, or without its F bit
+// (RFC 4724 §4.2), or when the restart time is over, long-lived graceful
+// restart so (RFC 9494 §4.2). Who never promised to forward is none the worse
+// for not saying so now.
+func (p *peer) lost(o *wire.Open) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.graceful:
+		return false
+	case p.longLived && time.Now().After(p.retained):
+		return !(o.Restart.Present && o.LongLived.EVPN && o.LongLived.Forwarding)
+	}
+	return !(o.Restart.EVPN && o.Restart.Forwarding)
+}
+
 // retire takes what a session that has ended leaves behind.
-func (p *peer) retire(x *session, why *ending) {
+func (p *peer) retire(x *session, why *ending, retain time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = remove(p.live, x)
 	x.mu.Lock()
+	if !x.upAt.IsZero() {
+		p.graceful, p.longLived = x.open.Restart.EVPN, x.open.Restart.Present && x.open.LongLived.EVPN
+		p.retained = time.Now().Add(retain)
+	}
 	p.rcvd.add(&x.rcvd)
 	p.sent.add(&x.sent)
 	p.counts.Add(&x.counts)

@@ -141,6 +141,8 @@ func TestEndings(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// goodbye stands for DefaultRetain, with the peer's own routes gone.
+	const goodbye = -1
 	long, n := peerOpen(), peerOpen()
 	long.Restart.Time = 4000
 	n.Restart.Notification = true
@@ -150,9 +152,11 @@ func TestEndings(t *testing.T) {
 		said   *wire.Notification
 		retain time.Duration
 	}{
-		"the peer shuts down":      {peerOpen(), notification(6, 2), nil, 0},
-		"the peer has removed us":  {peerOpen(), notification(6, 3), nil, 0},
-		"a hard reset":             {n, notification(6, 9, 6, 2), nil, 0},
+		"the peer shuts down":      {peerOpen(), notification(6, 2), nil, goodbye},
+		"the peer has removed us":  {peerOpen(), notification(6, 3), nil, goodbye},
+		"a hard reset":             {n, notification(6, 9, 6, 2), nil, goodbye},
+		"a hard reset to reset":    {n, notification(6, 9, 6, 4), nil, DefaultRetain},
+		"told with the N bit":      {n, notification(3, 1), nil, DefaultRetain},
 		"the peer resets":          {peerOpen(), notification(6, 4), nil, DefaultRetain},
 		"the peer has had enough":  {peerOpen(), notification(4, 0), nil, DefaultRetain},
 		"the peer vanishes":        {peerOpen(), func(_ *speaker, p *rawPeer) { p.conn.Close() }, nil, DefaultRetain},
@@ -174,8 +178,12 @@ func TestEndings(t *testing.T) {
 				}
 				p.conn.Close()
 			}
-			if d := event[*evpn.PeerDown](s); d.Retain != c.retain {
-				t.Errorf("retain %v, want %v", d.Retain, c.retain)
+			want := evpn.PeerDown{Peer: lo, Retain: c.retain}
+			if c.retain == goodbye {
+				want = evpn.PeerDown{Peer: lo, Retain: DefaultRetain, Goodbye: true}
+			}
+			if d := event[*evpn.PeerDown](s); *d != want {
+				t.Errorf("the engine is told %+v, want %+v", *d, want)
 			}
 			s.stop()
 		})

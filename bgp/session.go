@@ -166,6 +166,9 @@ func (x *session) handshake(in *stream) *ending {
 			Forwarding: true,
 			Restarting: x.p.first() && time.Since(s.started) < cfg.RestartTime,
 		},
+		// Sent without a time too: who does not say that it knows LLGR is
+		// told no stale routes (RFC 9494 §4.3).
+		LongLived: wire.LongLived{Present: true, EVPN: true, Forwarding: true, Time: uint32(cfg.LongLivedTime / time.Second)},
 	}
 	if err := x.send(x.ours.Append(nil), wire.TypeOpen); err != nil {
 		return failure(err)
@@ -213,7 +216,7 @@ func told(n *wire.Notification) *ending {
 	if in := n.Inner(); in != n {
 		text += fmt.Sprintf(" (%v)", in)
 	}
-	return &ending{text: text, final: n.Final()}
+	return &ending{text: text, goodbye: n.Final()}
 }
 
 // acceptable checks an OPEN against the configuration (RFC 4271 §6.2).
@@ -365,7 +368,6 @@ func (x *session) refresh(both bool) {
 func (x *session) finish() (polite bool) {
 	x.mu.Lock()
 	why, l, up := x.why, x.leg, !x.upAt.IsZero()
-	retain := time.Duration(0)
 	x.mu.Unlock()
 	// GoBGP must not get a word through any more: its goodbye would have
 	// the peer drop our routes.
@@ -375,21 +377,35 @@ func (x *session) finish() (polite bool) {
 	if l != nil {
 		x.p.s.server.hangup(l)
 	}
-	if !why.final || why.leave {
-		s := x.p.s
-		s.mu.Lock()
-		retain = s.cfg.Retain
-		s.mu.Unlock()
-		if r := x.open.Restart; r.Present && r.EVPN {
-			retain = max(retain, time.Duration(r.Time)*time.Second)
-		}
-	}
-	x.p.retire(x, why)
+	retain, long := x.retention(why)
+	x.p.retire(x, why, retain)
 	if up {
-		x.p.log.Info("session down", "reason", why.text, "lasted", time.Since(x.upAt).Round(time.Second), "retain", retain)
-		x.tell(&evpn.PeerDown{Peer: x.p.addr, Retain: retain})
+		x.p.log.Info("session down", "reason", why.text, "lasted", time.Since(x.upAt).Round(time.Second), "retain", retain, "long_lived", long)
+		x.tell(&evpn.PeerDown{Peer: x.p.addr, Retain: retain, LongLived: long, Goodbye: why.goodbye})
 	}
 	return polite
+}
+
+// retention returns how long the peer's routes are to be kept, and how long
+// after that as long-lived stale. The first is our own wish where the peer
+// has none, or a shorter one; the second is the peer's, for that it asked.
+// Without graceful restart the long-lived one is void (RFC 9494 §4.1).
+func (x *session) retention(why *ending) (retain, long time.Duration) {
+	if why.final && !why.leave {
+		return 0, 0
+	}
+	s := x.p.s
+	s.mu.Lock()
+	retain = s.cfg.Retain
+	s.mu.Unlock()
+	r, l := x.open.Restart, x.open.LongLived
+	if r.Present && r.EVPN {
+		retain = max(retain, time.Duration(r.Time)*time.Second)
+	}
+	if r.Present && l.EVPN {
+		long = time.Duration(l.Time) * time.Second
+	}
+	return retain, long
 }
 
 // goodbye sends the NOTIFICATION of an ending.

@@ -164,6 +164,8 @@ func capabilities(o *wire.Open) []string {
 	add(o.Restart.Present, "graceful-restart")
 	add(o.Restart.EVPN, "graceful-restart-evpn")
 	add(o.Restart.Notification, "graceful-restart-notification")
+	add(o.LongLived.Present, "long-lived-graceful-restart")
+	add(o.LongLived.EVPN, "long-lived-graceful-restart-evpn")
 	for _, c := range o.Other {
 		add(true, wire.CapabilityName(c))
 	}

@@ -33,6 +33,9 @@ type Config struct {
 	// StaleHold is how long after a peer's End-of-RIB the routes are kept
 	// that it did not repeat. Zero means DefaultStaleHold, less none.
 	StaleHold time.Duration
+	// FloodHold is how long a VTEP is still flooded to after its type 3
+	// route was withdrawn. Zero is not at all.
+	FloodHold time.Duration
 	// ConfiguredPeers are those that Synced waits for.
 	ConfiguredPeers []netip.Addr
 }

@@ -31,6 +31,7 @@ type Engine struct {
 	history history
 	memory  memory
 	thaws   thaws
+	lingers lingers
 	probes  []Probe // to be handed out, at most maxProbes
 
 	flood   queue[floodKey]
@@ -109,11 +110,10 @@ func (e *Engine) tick(now time.Time) {
 	}
 	e.now = now
 	for _, p := range e.sortedPeers() {
-		if !p.expire.IsZero() && !now.Before(p.expire) {
-			e.sweep(p)
-		}
+		e.due(p, now)
 	}
 	e.thaw(e.thaws.due(now))
+	e.unlinger(func(_ floodKey, l linger) bool { return !now.Before(l.until) })
 	e.checkSynced()
 }
 
@@ -129,9 +129,15 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 		if !p.expire.IsZero() {
 			earliest(p.expire)
 		}
+		if !p.noLonger.IsZero() {
+			earliest(p.noLonger)
+		}
 	}
 	if at := e.thaws.next(); !at.IsZero() {
 		earliest(at)
+	}
+	for _, l := range e.lingers {
+		earliest(l.until)
 	}
 	if !e.synced {
 		earliest(e.start.Add(e.endOfRIBWait()))

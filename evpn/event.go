@@ -24,6 +24,10 @@ type PeerUp struct {
 	RouterID netip.Addr // its BGP identifier
 	Internal bool       // same AS
 	Limit    PeerLimit  // of its routes, as configured now
+	// Lost says that the peer, which does graceful restart, did not keep
+	// forwarding while it was away (RFC 4724 §4.2): its own routes of before
+	// are void.
+	Lost bool
 }
 
 // PeerDown says that the session to a peer is no more. Its routes are kept
@@ -31,6 +35,13 @@ type PeerUp struct {
 type PeerDown struct {
 	Peer   netip.Addr
 	Retain time.Duration
+	// LongLived is how long they are kept after Retain, save those that
+	// carry NO_LLGR (RFC 9494 §4.2, §4.3). Not less than zero.
+	LongLived time.Duration
+	// Goodbye says that the peer will not be back soon, by its own word. What
+	// is behind itself goes at once; what it passed on from other VTEPs it
+	// said nothing about, and that is kept.
+	Goodbye bool
 }
 
 // EndOfRIB says that a peer has sent all it had to send after PeerUp

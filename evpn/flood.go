@@ -26,6 +26,10 @@ func (a floodID) compare(b floodID) int {
 	return cmp.Or(a.rd.Compare(b.rd), cmp.Compare(a.tag, b.tag), a.ip.Compare(b.ip), a.peer.Compare(b.peer))
 }
 
+func (a floodKey) compare(b floodKey) int {
+	return cmp.Or(cmp.Compare(a.vni, b.vni), a.dest.VTEP.Compare(b.dest.VTEP), cmp.Compare(a.dest.VNI, b.dest.VNI))
+}
+
 func (v *vni) sortedFloodIDs() []floodID {
 	ids := make([]floodID, 0, len(v.floodPaths))
 	for id := range v.floodPaths {
@@ -85,6 +89,7 @@ func (e *Engine) dropFlood(v *vni, id floodID) {
 
 // reflood makes a change on which it depends where v floods to.
 func (e *Engine) reflood(v *vni, change func()) {
+	e.unlingerVNI(v)
 	recount := func(by int) {
 		for _, id := range v.sortedFloodIDs() {
 			x := v.floodPaths[id]
@@ -105,6 +110,18 @@ func (e *Engine) countFlood(v *vni, x *path, by int) {
 	if !d.VTEP.IsValid() {
 		return
 	}
+	e.countDest(v, d, by)
+	if d.VTEP != x.attrs.NextHop {
+		e.alarms.count(Alarm{
+			Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP,
+			Text: "the type 3 route of VNI " + v.id.String() + " floods to " + d.VTEP.String() + " but its next hop is " + x.attrs.NextHop.String() +
+				": a router on the way changed the next hop; set next-hop-unchanged there",
+		}, by)
+	}
+}
+
+// countDest counts those that want v to flood to d.
+func (e *Engine) countDest(v *vni, d Dest, by int) {
 	before := v.flood[d] > 0
 	v.flood[d] += by
 	after := v.flood[d] > 0
@@ -114,12 +131,5 @@ func (e *Engine) countFlood(v *vni, x *path, by int) {
 	if before != after {
 		e.flood.push(floodKey{v.id, d})
 		e.vtep(d.VTEP, func(t *vtep) { t.floods += by })
-	}
-	if d.VTEP != x.attrs.NextHop {
-		e.alarms.count(Alarm{
-			Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP,
-			Text: "the type 3 route of VNI " + v.id.String() + " floods to " + d.VTEP.String() + " but its next hop is " + x.attrs.NextHop.String() +
-				": a router on the way changed the next hop; set next-hop-unchanged there",
-		}, by)
 	}
 }

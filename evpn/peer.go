@@ -18,6 +18,9 @@ type peer struct {
 	endOfRIB bool
 	session  uint32
 	expire   time.Time // when stale routes go; zero when there are none
+	// noLonger is when, before expire, the stale routes go that must not be
+	// kept for long (NO_LLGR); zero when none wait for that.
+	noLonger time.Time
 
 	routes  int
 	ignored uint64
@@ -59,6 +62,12 @@ func (e *Engine) peerUp(ev *PeerUp) {
 		// A peer that never sends End-of-RIB must not keep it for ever.
 		p.expire = e.now.Add(e.endOfRIBWait())
 	}
+	p.noLonger = time.Time{}
+	if ev.Lost {
+		// It forwards nothing that is not told anew. What it passed on from
+		// others it never forwarded.
+		e.drop(p, func(x *path) bool { return x.unrepeated() && x.own() })
+	}
 	e.rejudge(p)
 }
 
@@ -97,12 +106,19 @@ func (e *Engine) peerDown(ev *PeerDown) {
 		return
 	}
 	p.up, p.endOfRIB = false, false
+	e.relinger(p, func(time.Time) time.Time { return e.now.Add(ev.Retain) })
 	if ev.Retain <= 0 {
 		p.session++
 		e.sweep(p)
 		return
 	}
-	p.expire = e.now.Add(ev.Retain)
+	if ev.Goodbye {
+		e.drop(p, func(x *path) bool { return x.own() })
+	}
+	p.expire, p.noLonger = e.now.Add(ev.Retain), time.Time{}
+	if ev.LongLived > 0 {
+		p.noLonger, p.expire = p.expire, p.expire.Add(ev.LongLived)
+	}
 	e.rejudge(p)
 }
 
@@ -117,6 +133,12 @@ func (e *Engine) endOfRIB(ev *EndOfRIB) {
 		return
 	}
 	p.endOfRIB = true
+	e.relinger(p, func(at time.Time) time.Time {
+		if hold := e.now.Add(e.staleHold()); hold.Before(at) {
+			return hold
+		}
+		return at
+	})
 	if !p.expire.IsZero() { // there are such routes
 		if at := e.now.Add(e.staleHold()); at.Before(p.expire) {
 			p.expire = at
@@ -139,21 +161,37 @@ func (e *Engine) deconfigured(before []netip.Addr) {
 	}
 }
 
+// due drops the stale routes of p whose time is over.
+func (e *Engine) due(p *peer, now time.Time) {
+	switch {
+	case !p.expire.IsZero() && !now.Before(p.expire):
+		e.sweep(p)
+	case !p.noLonger.IsZero() && !now.Before(p.noLonger):
+		p.noLonger = time.Time{}
+		e.drop(p, func(x *path) bool { return x.attrs.NoLongLived && x.unrepeated() })
+	}
+}
+
 // sweep drops the stale routes of p, and p itself when nothing is left of it.
 func (e *Engine) sweep(p *peer) {
-	p.expire = time.Time{}
+	p.expire, p.noLonger = time.Time{}, time.Time{}
+	e.drop(p, (*path).unrepeated)
+	if !p.up {
+		e.relieve(p)
+		delete(e.peers, p.addr)
+	}
+}
+
+// drop drops those routes of p that gone says are gone.
+func (e *Engine) drop(p *peer, gone func(*path) bool) {
 	for _, v := range e.sortedVNIs() {
 		if p.routes == 0 {
 			break
 		}
-		e.dropPaths(v, func(x *path) bool { return x.peer == p && x.stale() })
+		e.dropPaths(v, func(x *path) bool { return x.peer == p && gone(x) })
 	}
-	switch {
-	case !p.up:
-		e.relieve(p)
-		delete(e.peers, p.addr)
-	case p.routes < p.limit.Routes:
-		e.relieve(p) // what took the room was stale
+	if p.routes < p.limit.Routes {
+		e.relieve(p) // what took the room is gone
 	}
 }
 

@@ -40,7 +40,13 @@ func newPath(p *peer, r *Reach, a *Attrs) path {
 	return x
 }
 
-func (x *path) stale() bool { return !x.peer.up || x.session != x.peer.session }
+// unrepeated tells whether the session that brought x is over, and no later
+// one has brought it again (RFC 4724 §4.2).
+func (x *path) unrepeated() bool { return !x.peer.up || x.session != x.peer.session }
+
+// stale tells whether x is last year's news: to us, or to whom we have it
+// from (RFC 9494 §4.3).
+func (x *path) stale() bool { return x.unrepeated() || x.attrs.LongLivedStale }
 
 // agrees tells whether x says the same of its MAC as o, a later version of it.
 func (x *path) agrees(o *path) bool {
@@ -130,7 +136,11 @@ func (r *Reach) usableType() bool {
 func (e *Engine) withdraw(p *peer, n *NLRI) {
 	from := e.origins[n.RD]
 	for i := len(from) - 1; i >= 0; i-- {
-		e.remove(e.vnis[from[i].vni], p, n)
+		v := e.vnis[from[i].vni]
+		if n.Type == InclusiveMulticast {
+			e.linger(v, p, floodID{n.RD, n.Tag, n.IP, p.addr})
+		}
+		e.remove(v, p, n)
 	}
 }
 
@@ -202,12 +212,16 @@ func (e *Engine) countRewritten(x *path, by int) {
 // hop. Every VTEP is the next hop of its own routes: those it sends without
 // an ORIGINATOR_ID of another and, between ASes, without another AS.
 func (x *path) rewritten() bool {
-	if x.attrs.NextHop != x.peer.addr.WithZone("") {
-		return false
-	}
+	return x.attrs.NextHop == x.peer.addr.WithZone("") && !x.own()
+}
+
+// own tells whether the peer that sent x is the VTEP that x is about. A
+// reflector marks what it passes on with the router id of whom it has it from
+// (RFC 4456 §8), and another AS puts its number before that of the VTEP.
+func (x *path) own() bool {
 	if x.peer.internal {
 		id := x.attrs.OriginatorID
-		return id.IsValid() && id != x.peer.routerID
+		return !id.IsValid() || id == x.peer.routerID
 	}
-	return x.attrs.ASPathLen > 1
+	return x.attrs.ASPathLen <= 1
 }

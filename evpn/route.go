@@ -78,12 +78,17 @@ type Reach struct {
 // Attrs is what an UPDATE says of every route it announces. It is immutable
 // once it has been handed over, and shared by all routes of its UPDATE.
 type Attrs struct {
-	NextHop  netip.Addr // the VTEP, end to end
-	Targets  []RT       // in the order received
-	Encap    Encap
-	Mobility Mobility
-	PMSI     PMSI
-	ND       ND
+	NextHop netip.Addr // the VTEP, end to end
+	Targets []RT       // in the order received
+	Encap   Encap
+	// LongLivedStale says that the sender keeps the route although whom it
+	// has it from is gone: the last resort (RFC 9494 §4.3).
+	LongLivedStale bool
+	// NoLongLived says that nobody is to keep it so long (RFC 9494 §3.3).
+	NoLongLived bool
+	Mobility    Mobility
+	PMSI        PMSI
+	ND          ND
 
 	DefaultGateway bool // RFC 7432 §7.8
 	RouterMAC      MAC  // RFC 9135 §8.1, zero when absent

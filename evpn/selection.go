@@ -55,7 +55,7 @@ func compareCopies(a, b *path) int {
 // (RFC 7432 §15, §15.2). A stale route is last year's news: whoever speaks
 // now is right.
 const (
-	ruleFresh   = "the other is known only from a session that is down"
+	ruleFresh   = "the other is stale: the session that brought it is down, here or at a reflector"
 	ruleGateway = "it is a default gateway there, which may be in several places (RFC 7432 §10.1)"
 	ruleSticky  = "sticky (RFC 7432 §15.2)"
 	ruleSeq     = "higher mobility sequence (RFC 7432 §15)"

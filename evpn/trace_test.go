@@ -343,10 +343,13 @@ func parseEvent(line string, start time.Time) (Event, error) {
 
 func parseSettings(w words) (Event, error) {
 	v := VNI(w.num())
+	hold := time.Duration(0)
 	set := VNIConfig{Duplicate: &DuplicateConfig{}, Limits: &Limits{}}
 	for len(w) > 0 {
 		var err error
 		switch word := w.next(); word {
+		case "floodhold":
+			hold, err = time.ParseDuration(w.next())
 		case "noflood":
 			off := true
 			set.NoFlood = &off
@@ -373,7 +376,7 @@ func parseSettings(w words) (Event, error) {
 	}
 	return &Configure{Config: Config{
 		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), VNIs: map[VNI]VNIConfig{v: set},
-		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
+		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")}, StaleHold: -1, FloodHold: hold,
 	}}, nil
 }
 
@@ -386,6 +389,8 @@ func parsePeer(w words) (Event, error) {
 			switch word := w.next(); word {
 			case "external":
 				ev.Internal = false
+			case "lost":
+				ev.Lost = true
 			case "limit":
 				ev.Limit.Routes = w.num()
 			case "reset":
@@ -396,8 +401,25 @@ func parsePeer(w words) (Event, error) {
 		}
 		return ev, nil
 	case "down":
-		d, _ := time.ParseDuration(w.next())
-		return &PeerDown{Peer: p, Retain: d}, nil
+		ev := &PeerDown{Peer: p}
+		for len(w) > 0 {
+			word := w.next()
+			if word == "goodbye" {
+				ev.Goodbye = true
+				continue
+			}
+			// How long, and how long after that.
+			d, err := time.ParseDuration(word)
+			if err != nil {
+				return nil, err
+			}
+			if ev.Retain == 0 {
+				ev.Retain = d
+			} else {
+				ev.LongLived = d
+			}
+		}
+		return ev, nil
 	case "eor":
 		return &EndOfRIB{Peer: p}, nil
 	default:
@@ -478,6 +500,10 @@ func parseAttr(w *words, r *Reach, a *Attrs) (err error) {
 		a.PMSI.Endpoint = w.addr()
 	case "pmsi":
 		a.PMSI.Type = uint8(w.num())
+	case "llgr-stale":
+		a.LongLivedStale = true
+	case "no-llgr":
+		a.NoLongLived = true
 	case "originator":
 		a.OriginatorID = w.addr()
 	default:

@@ -113,6 +113,7 @@ func (e *Engine) vniDown(ev *VNIDown) {
 	}
 	e.withdrawAll(v)
 	e.dropPaths(v, func(*path) bool { return true })
+	e.unlingerVNI(v)
 	v.refused = nil
 	for _, ip := range v.sortedHosts() {
 		e.localIPGone(&LocalIPGone{VNI: v.id, IP: ip})

@@ -104,6 +104,8 @@ func (p *attrReader) attr(flags, typ byte, v []byte) Discard {
 		}
 	case attrClusterList:
 		p.clusters(v)
+	case attrCommunities:
+		p.wellKnownCommunities(v)
 	case attrExtCommunities:
 		p.communities(v)
 	case attrPMSI:
@@ -203,6 +205,25 @@ func (p *attrReader) clusters(v []byte) {
 	for ; len(v) >= 4; v = v[4:] {
 		if netip.AddrFrom4([4]byte(v)) == p.RouterID {
 			p.loop = DiscardCluster // RFC 4456 §8
+		}
+	}
+}
+
+// Well-known communities (RFC 9494 §3.2, §3.3).
+const (
+	communityLLGRStale = 0xffff0006
+	communityNoLLGR    = 0xffff0007
+)
+
+// wellKnownCommunities reads the communities (RFC 1997) that mean something
+// here.
+func (p *attrReader) wellKnownCommunities(v []byte) {
+	for ; len(v) >= 4; v = v[4:] {
+		switch binary.BigEndian.Uint32(v) {
+		case communityLLGRStale:
+			p.a.LongLivedStale = true
+		case communityNoLLGR:
+			p.a.NoLongLived = true
 		}
 	}
 }

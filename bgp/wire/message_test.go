@@ -102,12 +102,14 @@ func TestOpen(t *testing.T) {
 	want := Open{
 		AS: 4200000001, HoldTime: 180, ID: netip.MustParseAddr("10.0.0.254"), EVPN: true, RouteRefresh: true, AS4: true,
 		Restart: Restart{Present: true, Restarting: true, Notification: true, Time: 120, EVPN: true, Forwarding: true},
-		Other:   []uint8{6, 69, 70, 71, 73, 128},
+		// FRR 8.4 names the family with a time of 0 unless told another.
+		LongLived: LongLived{Present: true, EVPN: true, Forwarding: true},
+		Other:     []uint8{6, 69, 70, 73, 128},
 	}
 	if diff := cmp.Diff(want, o, cmpAddr); diff != "" || bad != nil {
 		t.Errorf("%v (-want +got)\n%s", bad, diff)
 	}
-	want.Other = nil
+	want.Other, want.LongLived = nil, LongLived{}
 	ours := dump(t, marker+"003b 01 04 5ba0 00b4 0a0000fe 1e 02 1c"+
 		"01 04 0019 00 46  02 00  41 04 fa56ea01  40 06 c078 0019 46 80")
 	// The parameter is 2 + 6 + 2 + 6 + 8 bytes long.
@@ -124,6 +126,37 @@ func TestOpen(t *testing.T) {
 	long := dump(t, "04 fde8 005a 0a0000fe ff ff 0009 02 0006 01 04 0019 00 46")
 	if o, bad := ParseOpen(long); bad != nil || !o.EVPN {
 		t.Errorf("RFC 9072: %+v %v", o, bad)
+	}
+}
+
+// TestLongLived reads and writes the capability of RFC 9494 §3.1: AFI, SAFI,
+// flags and a time of 24 bits a family.
+func TestLongLived(t *testing.T) {
+	const head = "04 fde8 005a 0a0000fe "
+	for name, c := range map[string]struct {
+		capability string // as a parameter, with its length
+		want       LongLived
+		written    bool // just so
+	}{
+		"no family":          {"04 02 02 47 00", LongLived{Present: true}, true},
+		"EVPN for an hour":   {"0b 02 09 47 07 0019 46 80 000e10", LongLived{true, true, true, 3600}, true},
+		"without F, longest": {"0b 02 09 47 07 0019 46 00 ffffff", LongLived{true, true, false, 1<<24 - 1}, true},
+		"EVPN is the second": {"12 02 10 47 0e 0001 01 80 000001 0019 46 80 015180", LongLived{true, true, true, 86400}, false},
+		"unknown flags":      {"0b 02 09 47 07 0019 46 ff 000e10", LongLived{true, true, true, 3600}, false},
+		"another family":     {"0b 02 09 47 07 0001 01 80 000e10", LongLived{Present: true}, false},
+	} {
+		o, bad := ParseOpen(dump(t, head+c.capability))
+		if bad != nil || o.LongLived != c.want {
+			t.Errorf("%s: %+v %v, want %+v", name, o.LongLived, bad, c.want)
+		}
+		out := Open{AS: 65000, HoldTime: 90, ID: netip.MustParseAddr("10.0.0.254"), LongLived: c.want}
+		if got := Body(out.Append(nil)); c.written && !bytes.Equal(got, dump(t, head+c.capability)) {
+			t.Errorf("%s: written % x", name, got)
+		}
+	}
+	// A length that is none is no reason to end the session (RFC 5492 §3).
+	if o, bad := ParseOpen(dump(t, head+"0a 02 08 47 06 0019 46 80 0001")); bad != nil || o.LongLived.Present || len(o.Other) != 1 {
+		t.Errorf("6 bytes: %+v %v", o, bad)
 	}
 }
 

@@ -17,6 +17,7 @@ type Open struct {
 	RouteRefresh bool // RFC 2918 §2
 	AS4          bool // 4-octet AS numbers (RFC 6793 §3)
 	Restart      Restart
+	LongLived    LongLived
 
 	Other []uint8 // codes of capabilities that are none of the above, ascending
 }
@@ -31,12 +32,21 @@ type Restart struct {
 	Forwarding   bool   // F: it kept forwarding EVPN while it restarted
 }
 
+// LongLived is the long-lived graceful restart capability (RFC 9494 §3.1).
+type LongLived struct {
+	Present    bool
+	EVPN       bool   // EVPN is among the families
+	Forwarding bool   // F: it kept forwarding EVPN
+	Time       uint32 // seconds that its EVPN routes are to be kept beyond the restart time, 24 bits
+}
+
 // Capability codes (RFC 5492 registry).
 const (
 	capMultiprotocol   = 1
 	capRouteRefresh    = 2
 	capGracefulRestart = 64
 	capAS4             = 65
+	capLongLived       = 71
 )
 
 // asTrans stands in for an AS that does not fit two bytes (RFC 6793 §9).
@@ -134,6 +144,8 @@ func (o *Open) capabilities(b []byte) bool {
 			o.AS4, o.AS = true, binary.BigEndian.Uint32(v)
 		case code == capGracefulRestart && len(v) >= 2 && (len(v)-2)%4 == 0:
 			o.Restart = parseRestart(v)
+		case code == capLongLived && len(v)%7 == 0:
+			o.LongLived = parseLongLived(v)
 		default:
 			o.Other = append(o.Other, code)
 		}
@@ -156,6 +168,20 @@ func parseRestart(v []byte) Restart {
 	return r
 }
 
+// parseLongLived reads tuples of
+//
+//	AFI (2) | SAFI (1) | flags (1) | long-lived stale time (3)
+func parseLongLived(v []byte) LongLived {
+	l := LongLived{Present: true}
+	for ; len(v) >= 7; v = v[7:] {
+		if binary.BigEndian.Uint16(v) == AFIL2VPN && v[2] == SAFIEVPN {
+			l.EVPN, l.Forwarding = true, v[3]&0x80 != 0
+			l.Time = binary.BigEndian.Uint32(v[3:]) & 0xffffff
+		}
+	}
+	return l
+}
+
 // Append appends o as a message. Other is not sent.
 func (o *Open) Append(dst []byte) []byte {
 	var caps []byte
@@ -170,6 +196,9 @@ func (o *Open) Append(dst []byte) []byte {
 	}
 	if o.Restart.Present {
 		caps = o.Restart.append(caps)
+	}
+	if o.LongLived.Present {
+		caps = o.LongLived.append(caps)
 	}
 	as := uint16(asTrans)
 	if o.AS <= 0xffff {
@@ -211,6 +240,17 @@ func (r *Restart) append(dst []byte) []byte {
 	return dst
 }
 
+func (l *LongLived) append(dst []byte) []byte {
+	if !l.EVPN {
+		return append(dst, capLongLived, 0)
+	}
+	v := l.Time & 0xffffff
+	if l.Forwarding {
+		v |= 0x80000000
+	}
+	return binary.BigEndian.AppendUint32(append(dst, capLongLived, 7, 0, AFIL2VPN, SAFIEVPN), v)
+}
+
 // CapabilityName names a capability as the IANA registry does, shortened.
 func CapabilityName(code uint8) string {
 	switch code {
@@ -232,7 +272,7 @@ func CapabilityName(code uint8) string {
 		return "add-path"
 	case 70:
 		return "enhanced-route-refresh"
-	case 71:
+	case capLongLived:
 		return "long-lived-graceful-restart"
 	case 73:
 		return "fqdn"

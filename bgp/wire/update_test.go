@@ -444,3 +444,23 @@ func TestChunks(t *testing.T) {
 		}
 	}
 }
+
+// TestCommunities: of the communities (RFC 1997) two mean something, by RFC
+// 9494 §3.2 and §3.3.
+func TestCommunities(t *testing.T) {
+	for in, want := range map[string][2]bool{
+		"fde80064":                   {false, false},
+		"ffff0006":                   {true, false},
+		"ffff0007":                   {false, true},
+		"fde80064 ffff0007 ffff0006": {true, true},
+		"ffff0005 ffff0008 0006ffff": {false, false}, // neighbors of theirs in the registry, and the bytes turned
+	} {
+		u, _, bad := reader().Update(good(t).with(0xc0, 8, in).with(0x80, 14, nh4+mac1).body())
+		if bad != nil || len(u.Reach) != 1 {
+			t.Fatalf("%s: %+v %v", in, u, bad)
+		}
+		if got := [2]bool{u.Attrs.LongLivedStale, u.Attrs.NoLongLived}; got != want {
+			t.Errorf("communities %s: stale and not long-lived %v, want %v", in, got, want)
+		}
+	}
+}

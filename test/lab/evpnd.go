@@ -19,6 +19,7 @@ type Evpnd struct {
 	API    string // for evpnctl --api
 	Config string // its file
 	ns     *NS
+	prog   string // what Restart starts
 	head   string // what the lab adds to the configuration
 }
 
@@ -26,7 +27,10 @@ type Evpnd struct {
 // state and log, which the lab adds; EVPND_LAB_LOG=debug makes it say more.
 func (n *NS) Evpnd(config string) *Evpnd {
 	n.lab.Helper()
-	e := &Evpnd{ns: n, API: "unix://" + filepath.Join(n.Dir(), "evpnd.sock"), Config: filepath.Join(n.Dir(), "evpnd.yaml")}
+	e := &Evpnd{
+		ns: n, API: "unix://" + filepath.Join(n.Dir(), "evpnd.sock"), Config: filepath.Join(n.Dir(), "evpnd.yaml"),
+		prog: Binary(n.lab, "evpnd"),
+	}
 	e.head = fmt.Sprintf("api:\n  listen: %s\nstate:\n  directory: %s\nlog:\n  level: %s\n", e.API, filepath.Join(n.Dir(), "state"), cmp.Or(os.Getenv("EVPND_LAB_LOG"), "info"))
 	e.write(config)
 	e.Restart()
@@ -44,7 +48,7 @@ func (e *Evpnd) write(config string) {
 // answers.
 func (e *Evpnd) Restart() {
 	e.ns.lab.Helper()
-	e.Proc = e.ns.Start("evpnd", Binary(e.ns.lab, "evpnd"), "--config", e.Config)
+	e.Proc = e.ns.Start("evpnd", e.prog, "--config", e.Config)
 	e.ns.lab.Until(10*time.Second, e.Name+" answers", func() (bool, string) {
 		if !e.Running() {
 			e.ns.lab.Fatalf("%s ended: %v\n%s", e.Name, e.err, indent(tail(e.Output(), 20)))
@@ -52,6 +56,19 @@ func (e *Evpnd) Restart() {
 		out, err := e.Try("status")
 		return err == nil, out
 	})
+}
+
+// Upgrade has the next Restart start another file, with the same content.
+func (e *Evpnd) Upgrade() {
+	e.ns.lab.Helper()
+	b, err := os.ReadFile(e.prog)
+	if err == nil {
+		e.prog = filepath.Join(e.ns.Dir(), fmt.Sprintf("evpnd-%d", time.Now().UnixNano()))
+		err = e.ns.lab.create(func() error { return os.WriteFile(e.prog, b, 0o755) })
+	}
+	if err != nil {
+		e.ns.lab.Fatalf("lab: upgrade of %s: %v", e.Name, err)
+	}
 }
 
 // Reload gives evpnd another configuration while it runs.
@@ -161,11 +178,12 @@ var built struct {
 	err error
 }
 
-// Binary returns the path of evpnd or evpnctl: in the directory that
-// EVPND_BIN names, and otherwise built from the tree, once for the program.
+// Binary returns the path of evpnd, evpnctl, or the reflector of the fault
+// suite: the first two in the directory that EVPND_BIN names, and
+// otherwise built from the tree, once for the program.
 func Binary(t T, name string) string {
 	t.Helper()
-	if dir := os.Getenv("EVPND_BIN"); dir != "" {
+	if dir := os.Getenv("EVPND_BIN"); dir != "" && name != "reflector" {
 		return filepath.Join(dir, name)
 	}
 	built.Lock()
@@ -184,7 +202,7 @@ func build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-o", dir, "./cmd/evpnd", "./cmd/evpnctl")
+	cmd := exec.Command("go", "build", "-o", dir, "./cmd/evpnd", "./cmd/evpnctl", "./test/reflector")
 	cmd.Dir = root()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		_ = os.RemoveAll(dir)

@@ -3,6 +3,7 @@ package lab
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -18,8 +19,10 @@ type FDBWatch struct {
 	lab   *Lab
 	fd    int
 	index uint32
+	hosts uint32 // the bridge whose neighbor entries count too, or 0
 
 	mu      sync.Mutex
+	notices []Notice
 	at      map[[6]byte]netip.Addr
 	behind  map[netip.Addr]int
 	removed map[[6]byte]int
@@ -35,14 +38,15 @@ type awaited struct {
 }
 
 // WatchFDB starts to follow the entries of the device that have a
-// destination. It does not know the ones that were there before.
-func (n *NS) WatchFDB(dev string) *FDBWatch {
+// destination. It does not know the ones that were there before. With the
+// name of its bridge the bridge's neighbor entries count in Notices too.
+func (n *NS) WatchFDB(dev string, bridge ...string) *FDBWatch {
 	n.lab.Helper()
 	w := &FDBWatch{
 		lab: n.lab, at: map[[6]byte]netip.Addr{}, behind: map[netip.Addr]int{},
 		removed: map[[6]byte]int{}, done: make(chan struct{}),
 	}
-	if err := n.Do(func() error { return w.open(dev) }); err != nil {
+	if err := n.Do(func() error { return w.open(dev, bridge) }); err != nil {
 		n.lab.Fatalf("lab: %s: watch %s: %v", n.Short, dev, err)
 	}
 	go w.read()
@@ -50,12 +54,18 @@ func (n *NS) WatchFDB(dev string) *FDBWatch {
 	return w
 }
 
-func (w *FDBWatch) open(dev string) error {
+func (w *FDBWatch) open(dev string, bridge []string) error {
 	ifi, err := net.InterfaceByName(dev)
 	if err != nil {
 		return err
 	}
 	w.index = uint32(ifi.Index)
+	for _, b := range bridge {
+		if ifi, err = net.InterfaceByName(b); err != nil {
+			return err
+		}
+		w.hosts = uint32(ifi.Index)
+	}
 	if w.fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE); err != nil {
 		return err
 	}
@@ -105,9 +115,20 @@ func (w *FDBWatch) messages(b []byte) {
 }
 
 func (w *FDBWatch) message(kind uint16, b []byte, now time.Time) {
-	if len(b) < unix.SizeofNdMsg || b[0] != unix.AF_BRIDGE || binary.NativeEndian.Uint32(b[4:]) != w.index {
+	if len(b) < unix.SizeofNdMsg {
 		return
 	}
+	index := binary.NativeEndian.Uint32(b[4:])
+	if b[0] != unix.AF_BRIDGE {
+		if index == w.hosts {
+			w.note(kind, b)
+		}
+		return
+	}
+	if index != w.index {
+		return
+	}
+	w.note(kind, b)
 	var mac [6]byte
 	var dst netip.Addr
 	for b = b[unix.SizeofNdMsg:]; len(b) >= 4; {
@@ -176,6 +197,37 @@ func (w *FDBWatch) Where(mac [6]byte) netip.Addr {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.at[mac]
+}
+
+// note keeps a notice: family, state, flags and attributes, as they came.
+func (w *FDBWatch) note(kind uint16, b []byte) {
+	what := "new"
+	if kind == unix.RTM_DELNEIGH {
+		what = "del"
+	}
+	if len(w.notices) < maxNotices {
+		text := fmt.Sprintf("%s family %d state %#x flags %#x %x", what, b[0], binary.NativeEndian.Uint16(b[8:]), b[10], b[unix.SizeofNdMsg:])
+		w.notices = append(w.notices, Notice{Neighbor: b[0] != unix.AF_BRIDGE, Text: text})
+	}
+}
+
+// Notice is what the kernel told of one change.
+type Notice struct {
+	Neighbor bool // of an address, else of a MAC or a flood destination
+	Text     string
+}
+
+// maxNotices bounds what is kept of notices.
+const maxNotices = 1 << 20
+
+// Notices returns what the kernel told of changes so far, at most a million:
+// of every entry of the device, the flood list and the bridge's own entries
+// among them, and of the bridge's neighbor entries. To write an entry that
+// is there already is one too.
+func (w *FDBWatch) Notices() []Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.notices[:len(w.notices):len(w.notices)]
 }
 
 // Await returns a channel that gets the time of the change after which until

@@ -47,13 +47,22 @@ func (n *NS) FRR(conf string) *FRR {
 	if err := chown(f.dir, frrUser); err != nil {
 		n.lab.Fatalf("lab: %v", err)
 	}
+	f.StartZebra()
+	f.StartBGP()
+	return f
+}
+
+// StartZebra starts zebra again after it was stopped.
+func (f *FRR) StartZebra() {
+	f.ns.lab.Helper()
+	for _, name := range []string{"zebra.vty", "zserv.sock"} { // of one that was killed
+		_ = os.Remove(filepath.Join(f.dir, name))
+	}
 	// Debian's size of the netlink buffer. With the default zebra ends when
 	// many entries change at once.
 	f.Zebra = f.start("zebra", "-s", "90000000")
 	f.await("zebra.vty")
 	f.await("zserv.sock")
-	f.StartBGP()
-	return f
 }
 
 func (f *FRR) start(daemon string, more ...string) *Proc {
@@ -127,20 +136,37 @@ func (f *FRR) JSON(show string, v any) (bool, string) {
 func (f *FRR) Established(sessions int) {
 	f.ns.lab.Helper()
 	f.ns.lab.Until(20*time.Second, f.ns.Short+": FRR's sessions are established", func() (bool, string) {
-		var sum struct {
-			Peers map[string]struct {
-				State string `json:"state"`
-			} `json:"peers"`
-		}
-		ok, out := f.JSON("show bgp l2vpn evpn summary", &sum)
-		up := 0
-		for _, p := range sum.Peers {
-			if p.State == "Established" {
-				up++
-			}
-		}
-		return ok && up == sessions, out
+		up, out := f.sessions()
+		return up == sessions, out
 	})
+}
+
+// Sessions returns how many EVPN sessions are established.
+func (f *FRR) Sessions() int {
+	f.ns.lab.Helper()
+	up, _ := f.sessions()
+	return up
+}
+
+// sessions counts the established sessions, -1 when FRR does not answer.
+func (f *FRR) sessions() (int, string) {
+	f.ns.lab.Helper()
+	var sum struct {
+		Peers map[string]struct {
+			State string `json:"state"`
+		} `json:"peers"`
+	}
+	ok, out := f.JSON("show bgp l2vpn evpn summary", &sum)
+	if !ok {
+		return -1, out
+	}
+	up := 0
+	for _, p := range sum.Peers {
+		if p.State == "Established" {
+			up++
+		}
+	}
+	return up, out
 }
 
 func chown(path, name string) error {

@@ -24,8 +24,9 @@ func (l *Lab) Fabric(name string) *Fabric {
 	return f
 }
 
-// Attach connects a device dev of the namespace to the underlay.
-func (f *Fabric) Attach(n *NS, dev string, addrs ...netip.Prefix) {
+// Attach connects a device dev of the namespace to the underlay, and returns
+// the name of the underlay's end.
+func (f *Fabric) Attach(n *NS, dev string, addrs ...netip.Prefix) string {
 	f.lab.Helper()
 	f.ports++
 	port := "port" + strconv.Itoa(f.ports)
@@ -34,6 +35,20 @@ func (f *Fabric) Attach(n *NS, dev string, addrs ...netip.Prefix) {
 	for _, a := range addrs {
 		n.Addr(dev, a)
 	}
+	return port
+}
+
+// Cut has the underlay lose every packet from and to a port, which neither
+// end notices: its cable stays in.
+func (f *Fabric) Cut(port string) {
+	f.lab.Helper()
+	f.IP("link", "set", port, "nomaster")
+}
+
+// Mend ends Cut.
+func (f *Fabric) Mend(port string) {
+	f.lab.Helper()
+	f.IP("link", "set", port, "master", "fabric")
 }
 
 // Node is a host: a VTEP with containers behind it.

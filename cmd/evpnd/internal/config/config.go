@@ -72,9 +72,15 @@ type BGP struct {
 	// RestartTime is what peers are told to wait for us (RFC 4724 §3: 12 bits).
 	RestartTime  time.Duration `key:"restart-time" default:"120s" range:"1s..4095s" whole:"second"`
 	EndOfRIBWait time.Duration `key:"end-of-rib-wait" default:"2m" range:"1s..1h"`
+	// LongLivedStaleTime is what peers are told to keep our routes for after
+	// that (RFC 9494 §3.1: 24 bits of seconds).
+	LongLivedStaleTime time.Duration `key:"long-lived-stale-time" default:"0" range:"0s..4660h" whole:"second"`
 	// StaleHold is how long routes are used that a peer, back again, did not
 	// repeat: other VTEPs may not be back with it yet.
 	StaleHold time.Duration `key:"stale-hold" default:"1m" range:"1s..1h"`
+	// FloodHold is how long a VTEP is still flooded to whose type 3 route
+	// was withdrawn: its reflector may have lost it for a moment only.
+	FloodHold time.Duration `key:"flood-hold" default:"5s" range:"0s..1h"`
 	Peers     []Peer        `key:"peers"`         // in the file's order, each address once
 	Dynamic   []DynamicPeer `key:"dynamic-peers"` // in the file's order, each range once
 }

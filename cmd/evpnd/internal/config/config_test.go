@@ -58,6 +58,7 @@ vnis: {settings: [{vni: 200, create: {}}]}
 			RestartTime:  2 * time.Minute,
 			EndOfRIBWait: 2 * time.Minute,
 			StaleHold:    time.Minute,
+			FloodHold:    5 * time.Second,
 			Peers:        []Peer{{Address: addr("10.90.1.254"), ASN: 65000, Port: 179, ConnectRetry: time.Second, Session: session}},
 			Dynamic:      []DynamicPeer{{Range: netip.MustParsePrefix("10.91.0.0/16"), Limit: 100, Session: session}},
 		},
@@ -97,6 +98,9 @@ func TestEveryKey(t *testing.T) {
 			RestartTime:  4095 * time.Second,
 			EndOfRIBWait: 90 * time.Second,
 			StaleHold:    45 * time.Second,
+
+			LongLivedStaleTime: 24 * time.Hour,
+			FloodHold:          9 * time.Second,
 			Peers: []Peer{{
 				Address: addr("fe80::1%eth0"), ASN: 4200000000, Port: 1790, Passive: true, ConnectRetry: 250 * time.Millisecond,
 				Session: Session{

@@ -23,7 +23,7 @@ func engineConfig(cfg *config.Config, routerID netip.Addr) evpn.Config {
 		Targets: cfg.VNIs.Targets.Form, TargetAS: cfg.VNIs.Targets.Fixed,
 		VNIs:      make(map[evpn.VNI]evpn.VNIConfig),
 		Duplicate: duplicate(&cfg.VNIs.Rules), Limits: limits(&cfg.VNIs.Rules), NoFlood: !cfg.VNIs.Flood,
-		EndOfRIBWait: cfg.BGP.EndOfRIBWait, StaleHold: cfg.BGP.StaleHold,
+		EndOfRIBWait: cfg.BGP.EndOfRIBWait, StaleHold: cfg.BGP.StaleHold, FloodHold: cfg.BGP.FloodHold,
 	}
 	for _, v := range cfg.VNIs.Settings {
 		n := evpn.VNIConfig{RD: v.RD, Import: v.Import, Export: v.Export, Sticky: v.Sticky, Gateways: v.Gateways}
@@ -61,7 +61,7 @@ func hosts(r *config.Rules) dataplane.Hosts {
 func bgpConfig(cfg *config.Config, routerID netip.Addr) bgp.Config {
 	c := bgp.Config{
 		AS: cfg.BGP.ASN, RouterID: routerID, Listen: cfg.BGP.Listen,
-		Retain: cfg.BGP.Retain, RestartTime: cfg.BGP.RestartTime, Hold: beginWait,
+		Retain: cfg.BGP.Retain, RestartTime: cfg.BGP.RestartTime, LongLivedTime: cfg.BGP.LongLivedStaleTime, Hold: beginWait,
 	}
 	for _, p := range cfg.BGP.Peers {
 		s := session(p.ASN, p.Session)
