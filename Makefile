@@ -7,7 +7,7 @@ FUZZTIME ?= 5s
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint generated proto race fuzz bench interop clean
+.PHONY: help build test demo lint generated proto race fuzz bench interop faults clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ bench: build ## benchmarks of the packages, then of evpnd end to end
 
 interop: build ## the suite against FRR, each test shown
 	EVPND_BIN='$(CURDIR)/bin' $(GO) test -count=1 -v ./test/interop
+
+faults: build ## what failures and restarts cost, evpnd and FRR beside each other, as a table: 10 minutes
+	EVPND_BIN='$(CURDIR)/bin' EVPND_FAULTS=all $(GO) test -count=1 -timeout 20m -v ./test/faults
 
 clean: ## remove what make made
 	rm -rf bin

@@ -19,6 +19,8 @@ import (
 
 func TestMain(m *testing.M) { lab.Main(m) }
 
+const asn = 65000
+
 var (
 	vni     = lab.VNI{VNI: 100}
 	router  = netip.MustParseAddr("10.90.1.254")
@@ -121,7 +123,7 @@ func routes(b lab.T, start daemon, n int) (f figures) {
 	}
 	defer listener.Close()
 	procs := start(node)
-	s, err := accept(listener, router, 20*time.Second)
+	s, err := peer.Accept(listener, asn, router, 20*time.Second)
 	if err != nil {
 		b.Fatalf("session: %v", err)
 	}

@@ -177,7 +177,7 @@ func (c changes) of(neighbors bool) (some changes) {
 func (c changes) String() string {
 	var b strings.Builder
 	for _, n := range c {
-		b.WriteString(n.Text + "\n")
+		b.WriteString(n.String() + "\n")
 	}
 	return b.String()
 }

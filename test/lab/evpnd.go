@@ -138,6 +138,27 @@ func (e *Evpnd) MACs(vni int) []MAC {
 	return list[MAC](e, "mac", "list", "--vni", fmt.Sprint(vni))
 }
 
+// Status is what evpnctl status says.
+type Status struct {
+	Synced bool `json:"synced"`  // the peers have said all
+	InSync bool `json:"in_sync"` // the kernel holds all that is wanted
+	Counts struct {
+		RemoteMACs int `json:"remote_macs"`
+		Entries    int `json:"kernel_entries"`
+	} `json:"counts"`
+}
+
+// Status returns how evpnd is.
+func (e *Evpnd) Status() Status {
+	e.ns.lab.Helper()
+	var s Status
+	out := e.Ctl("status", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		e.ns.lab.Fatalf("%s: evpnctl status -o json: %v\n%s", e.Name, err, indent(out))
+	}
+	return s
+}
+
 // Established waits until evpnd has so many established sessions.
 func (e *Evpnd) Established(sessions int) {
 	e.ns.lab.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,7 @@ type FDBWatch struct {
 	lab   *Lab
 	fd    int
 	index uint32
-	hosts uint32 // the bridge whose neighbor entries count too, or 0
+	hosts uint32 // the bridge; 0: no notices are kept
 
 	mu      sync.Mutex
 	notices []Notice
@@ -39,7 +40,7 @@ type awaited struct {
 
 // WatchFDB starts to follow the entries of the device that have a
 // destination. It does not know the ones that were there before. With the
-// name of its bridge the bridge's neighbor entries count in Notices too.
+// name of its bridge it keeps Notices, the bridge's neighbor entries included.
 func (n *NS) WatchFDB(dev string, bridge ...string) *FDBWatch {
 	n.lab.Helper()
 	w := &FDBWatch{
@@ -199,31 +200,39 @@ func (w *FDBWatch) Where(mac [6]byte) netip.Addr {
 	return w.at[mac]
 }
 
-// note keeps a notice: family, state, flags and attributes, as they came.
+// note keeps a notice, where that was asked for: it takes time.
 func (w *FDBWatch) note(kind uint16, b []byte) {
-	what := "new"
-	if kind == unix.RTM_DELNEIGH {
-		what = "del"
-	}
-	if len(w.notices) < maxNotices {
-		text := fmt.Sprintf("%s family %d state %#x flags %#x %x", what, b[0], binary.NativeEndian.Uint16(b[8:]), b[10], b[unix.SizeofNdMsg:])
-		w.notices = append(w.notices, Notice{Neighbor: b[0] != unix.AF_BRIDGE, Text: text})
+	if w.hosts != 0 && len(w.notices) < maxNotices {
+		w.notices = append(w.notices, Notice{
+			Neighbor: b[0] != unix.AF_BRIDGE, Gone: kind == unix.RTM_DELNEIGH, message: slices.Clone(b),
+		})
 	}
 }
 
 // Notice is what the kernel told of one change.
 type Notice struct {
 	Neighbor bool // of an address, else of a MAC or a flood destination
-	Text     string
+	Gone     bool
+	message  []byte
+}
+
+// String renders state, flags and attributes as they came (struct ndmsg).
+func (n Notice) String() string {
+	what := "new"
+	if n.Gone {
+		what = "del"
+	}
+	b := n.message
+	return fmt.Sprintf("%s family %d state %#x flags %#x %x", what, b[0], binary.NativeEndian.Uint16(b[8:]), b[10], b[unix.SizeofNdMsg:])
 }
 
 // maxNotices bounds what is kept of notices.
 const maxNotices = 1 << 20
 
-// Notices returns what the kernel told of changes so far, at most a million:
-// of every entry of the device, the flood list and the bridge's own entries
-// among them, and of the bridge's neighbor entries. To write an entry that
-// is there already is one too.
+// Notices returns what the kernel told of changes so far, at most a million,
+// when the watch was told the bridge: of every entry of the device, the flood
+// list and the bridge's own entries among them, and of the bridge's neighbor
+// entries. To write an entry that is there already is one too.
 func (w *FDBWatch) Notices() []Notice {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -65,6 +65,29 @@ func Dial(ns *lab.NS, from netip.Addr, to netip.AddrPort) (*Speaker, error) {
 	return New(conn), nil
 }
 
+// Accept waits for the peer at the other end to connect, and brings the
+// session up as the AS and the BGP identifier.
+func Accept(l net.Listener, as uint32, id netip.Addr, timeout time.Duration) (*Speaker, error) {
+	if tl, ok := l.(*net.TCPListener); ok {
+		if err := tl.SetDeadline(time.Now().Add(timeout)); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return nil, err
+		}
+		s := New(conn)
+		if err := s.Establish(Open(as, id)); err != nil {
+			// A peer that thinks again connects again.
+			s.Close()
+			continue
+		}
+		return s, nil
+	}
+}
+
 // Open is an OPEN that evpnd takes: of the AS and with the BGP identifier,
 // with EVPN, ROUTE-REFRESH and 4-octet AS numbers.
 func Open(as uint32, id netip.Addr) wire.Open {

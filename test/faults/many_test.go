@@ -1,0 +1,104 @@
+package faults
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/evpn"
+	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/peer"
+)
+
+// many is how many remote MACs there are in TestMany.
+const many = 100_000
+
+// inSync is how long a restart may take until evpnd is in sync with peers
+// and kernel. Nearly all of it is the kernel's, which lists its 200,000
+// entries in 1.7 s. Beside other suites it may take twice as long.
+func inSync() time.Duration {
+	if complete() {
+		return 3 * time.Second
+	}
+	return 6 * time.Second
+}
+
+const asn = 65000
+
+var remote = peer.Source{AS: asn, VNI: evpn.VNI(vni.VNI), VTEP: netip.MustParseAddr("10.90.1.201")}
+
+// TestMany: with 100,000 remote MACs and nothing changed, a restart changes
+// no entry of the kernel, and is in sync within seconds.
+func TestMany(t *testing.T) {
+	lab.Need(t, lab.Namespaces)
+	l := lab.New(t)
+	under := l.Fabric("underlay")
+	other := l.NS("peer")
+	addr := netip.MustParseAddr("10.90.1.254")
+	under.Attach(other, "eth0", netip.PrefixFrom(addr, 24))
+	n := under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))
+	n.AddVNI(vni)
+	watch := n.WatchFDB(vni.Device(), vni.Bridge())
+
+	var listener net.Listener
+	if err := other.Do(func() (err error) {
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(addr, 179).String())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	routes := append(remote.Flood(), remote.Announce(0, many)...)
+	routes = append(routes, peer.Unreach()...)
+	told := make(chan error, 1)
+	tell := func() { // ends with the session, or by Accept's time limit
+		s, err := peer.Accept(listener, asn, addr, 30*time.Second)
+		if err == nil {
+			err = s.Write(routes)
+		}
+		told <- err
+	}
+	done := func(e *lab.Evpnd, begin time.Time) time.Duration {
+		t.Helper()
+		var st lab.Status
+		l.Until(time.Minute, "in sync with peers and kernel", func() (bool, string) {
+			st = e.Status()
+			return st.Synced && st.InSync && st.Counts.RemoteMACs == many, fmt.Sprintf("%+v", st)
+		})
+		took := time.Since(begin)
+		if err := <-told; err != nil {
+			t.Fatalf("the peer: %v", err)
+		}
+		return took
+	}
+
+	go tell()
+	begin := time.Now()
+	e := n.Evpnd(fmt.Sprintf("bgp:\n  asn: %d\n  router-id: %v\n  peers:\n    - address: %v\n      asn: %d\nvtep:\n  address: %v\n",
+		asn, n.VTEP, addr, asn, n.VTEP))
+	t.Logf("first start: in sync after %v", done(e, begin).Round(time.Millisecond))
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		before := len(watch.Notices())
+		if before < many {
+			t.Fatalf("the watch has seen %d changes, want %d at least: it does not work", before, many)
+		}
+		endBy(e.Proc, sig)
+		go tell()
+		begin := time.Now()
+		e.Restart()
+		answers := time.Since(begin)
+		took := done(e, begin)
+		t.Logf("%v and start: API answers after %v, in sync after %v", sig, answers.Round(time.Millisecond), took.Round(time.Millisecond))
+		if took > inSync() {
+			t.Errorf("%v and start: in sync after %v, want %v at most", sig, took, inSync())
+		}
+		// The sweep follows what makes it in sync: nothing may come of it.
+		l.Holds(300*time.Millisecond, "no entry changes", func() (bool, string) {
+			c := changes(watch.Notices()[before:])
+			return len(c) == 0, fmt.Sprintf("%d changes, such as %v", len(c), c[:min(len(c), 10)])
+		})
+	}
+}
