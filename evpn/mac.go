@@ -77,6 +77,9 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 	again := found && m.paths[i].agrees(&x)
 	if found {
 		e.countRewritten(&m.paths[i], -1)
+		if m.paths[i].unrepeated() {
+			x.peer.fresh++
+		}
 		m.paths[i] = x
 		e.countRewritten(&x, 1)
 	} else {

@@ -23,6 +23,7 @@ type peer struct {
 	noLonger time.Time
 
 	routes  int
+	fresh   int // of routes, those that the standing session brought
 	ignored uint64
 
 	limit   PeerLimit
@@ -52,7 +53,8 @@ func (e *Engine) sortedPeers() []*peer {
 func (e *Engine) peerUp(ev *PeerUp) {
 	p := e.peer(ev.Peer)
 	e.identify(p, ev)
-	p.up, p.endOfRIB = true, false
+	e.alarms.clear(p.staleAlarm())
+	p.up, p.endOfRIB, p.fresh = true, false, 0
 	p.session++
 	// All is sent anew, so there is nothing to ask for.
 	e.relieve(p)
@@ -105,7 +107,7 @@ func (e *Engine) peerDown(ev *PeerDown) {
 	if p == nil {
 		return
 	}
-	p.up, p.endOfRIB = false, false
+	p.up, p.endOfRIB, p.fresh = false, false, 0
 	e.relinger(p, func(time.Time) time.Time { return e.now.Add(ev.Retain) })
 	if ev.Retain <= 0 {
 		p.session++
@@ -119,7 +121,18 @@ func (e *Engine) peerDown(ev *PeerDown) {
 	if ev.LongLived > 0 {
 		p.noLonger, p.expire = p.expire, p.expire.Add(ev.LongLived)
 	}
+	if p.routes > 0 {
+		e.alarms.raise(p.staleAlarm())
+	}
 	e.rejudge(p)
+}
+
+func (p *peer) staleAlarm() Alarm {
+	return Alarm{
+		Kind: AlarmStale, Addr: p.addr,
+		Text: "the session with peer " + p.addr.String() + " is down; what it told is used until it is back or its time is over: " +
+			"evpnctl peer show says when that is",
+	}
 }
 
 // endOfRIB takes the end of what a peer has to say. Routes that it did not
@@ -176,6 +189,7 @@ func (e *Engine) due(p *peer, now time.Time) {
 func (e *Engine) sweep(p *peer) {
 	p.expire, p.noLonger = time.Time{}, time.Time{}
 	e.drop(p, (*path).unrepeated)
+	e.alarms.clear(p.staleAlarm())
 	if !p.up {
 		e.relieve(p)
 		delete(e.peers, p.addr)
@@ -218,7 +232,14 @@ func (e *Engine) rejudge(p *peer) {
 func (e *Engine) Peers() []PeerStatus {
 	var s []PeerStatus
 	for _, p := range e.sortedPeers() {
-		s = append(s, PeerStatus{Peer: p.addr, Up: p.up, EndOfRIB: p.endOfRIB, Routes: p.routes, Ignored: p.ignored, Refused: p.refused, AtLimit: p.full})
+		st := PeerStatus{
+			Peer: p.addr, Up: p.up, EndOfRIB: p.endOfRIB, Routes: p.routes, Stale: p.routes - p.fresh,
+			Ignored: p.ignored, Refused: p.refused, AtLimit: p.full,
+		}
+		if st.Stale > 0 {
+			st.StaleUntil = p.expire
+		}
+		s = append(s, st)
 	}
 	return s
 }

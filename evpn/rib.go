@@ -182,6 +182,9 @@ func (e *Engine) dropPaths(v *vni, gone func(*path) bool) {
 // count keeps the books when v gains (by = 1) or loses (by = -1) path x.
 func (e *Engine) count(v *vni, x *path, by int) {
 	x.peer.routes += by
+	if !x.unrepeated() {
+		x.peer.fresh += by
+	}
 	from := e.origins[x.rd]
 	i := slices.IndexFunc(from, func(o origin) bool { return o.vni == v.id })
 	switch {

@@ -89,11 +89,16 @@ type RouteStatus struct {
 type PeerStatus struct {
 	Peer     netip.Addr
 	Up       bool
-	EndOfRIB bool   // received since the session came up
-	Routes   int    // kept, because a VNI imports them
-	Ignored  uint64 // received and not kept, because none does, or they are our own
-	Refused  uint64 // received and not kept, because the peer was at its limit
-	AtLimit  bool   // it is, and more are refused
+	EndOfRIB bool // received since the session came up
+	Routes   int  // kept, because a VNI imports them
+	// Stale counts those of Routes that an earlier session brought and this
+	// one has not repeated; StaleUntil is when they go, zero when there are
+	// none.
+	Stale      int
+	StaleUntil time.Time
+	Ignored    uint64 // received and not kept, because none does, or they are our own
+	Refused    uint64 // received and not kept, because the peer was at its limit
+	AtLimit    bool   // it is, and more are refused
 }
 
 // Alarm is a condition that an operator should know of, and that lasts until
@@ -121,6 +126,7 @@ const (
 	AlarmMACLimit      AlarmKind = "mac-limit"          // local MACs beyond the limit are not announced
 	AlarmIPLimit       AlarmKind = "ip-limit"           // addresses of a local MAC beyond the limit are not announced
 	AlarmPeerLimit     AlarmKind = "peer-limit"         // a peer sends more routes than it may, and no more are taken
+	AlarmStale         AlarmKind = "stale-routes"       // routes are used although the session that brought them is down
 	AlarmTargetTooWide AlarmKind = "target-as-too-wide" // RFC 8365 §5.1.2.1 targets need a 2-byte AS
 )
 

@@ -183,7 +183,7 @@ func (w *world) fetch() (out []string) {
 		switch a.Kind {
 		case AlarmPeerLimit:
 			s = fmt.Sprintf("alarm %s %s", a.Kind, a.Addr)
-		case AlarmDuplicateIP:
+		case AlarmDuplicateIP, AlarmStale:
 			s = fmt.Sprintf("alarm %s %d %s", a.Kind, a.VNI, a.Addr)
 		}
 		alarms = append(alarms, s)

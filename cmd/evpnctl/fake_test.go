@@ -114,6 +114,7 @@ func peers() []*evpndv1.Peer {
 			HoldTime: durationpb.New(9 * time.Second), EndOfRib: true, RoutesReceived: 4, RoutesAdvertised: 3,
 			RoutesDiscarded: map[string]uint64{"bad-mac": 2, "as-path-loop": 1}, EstablishedCount: 1,
 			MaxRoutes: 5, RoutesRefused: 7,
+			RoutesStale: 2, StaleUntil: start,
 		},
 	}
 }

@@ -27,6 +27,8 @@ type peerView struct {
 	Ignored      uint64            `json:"ignored" yaml:"ignored"`
 	Refused      uint64            `json:"refused" yaml:"refused"`       // beyond the limit
 	MaxRoutes    uint64            `json:"max_routes" yaml:"max_routes"` // 0: no limit
+	Stale        uint64            `json:"stale" yaml:"stale"`           // of received
+	StaleUntil   string            `json:"stale_until" yaml:"stale_until"`
 	Discarded    map[string]uint64 `json:"discarded" yaml:"discarded"`
 	MessagesIn   messagesView      `json:"messages_received" yaml:"messages_received"`
 	MessagesOut  messagesView      `json:"messages_sent" yaml:"messages_sent"`
@@ -59,6 +61,7 @@ var peerColumns = []column[peerView]{
 		return span(p.Uptime)
 	}},
 	{name: "RECEIVED", text: func(p *peerView) string { return number(p.Received) }},
+	{name: "STALE", wide: true, text: func(p *peerView) string { return number(p.Stale) }},
 	{name: "ADVERTISED", text: func(p *peerView) string { return number(p.Advertised) }},
 	{name: "ROUTER ID", wide: true, text: func(p *peerView) string { return p.RouterID }},
 	{name: "LOCAL ADDRESS", wide: true, text: func(p *peerView) string { return p.LocalAddress }},
@@ -152,6 +155,7 @@ func viewPeer(p *evpndv1.Peer) peerView {
 		Dynamic: p.GetDynamic(), HoldTime: seconds(p.GetHoldTime()), EndOfRIB: p.GetEndOfRib(),
 		Received: p.GetRoutesReceived(), Advertised: p.GetRoutesAdvertised(), Ignored: p.GetRoutesIgnored(),
 		Refused: p.GetRoutesRefused(), MaxRoutes: p.GetMaxRoutes(),
+		Stale: p.GetRoutesStale(), StaleUntil: when(p.GetStaleUntil()),
 		Discarded:  discarded,
 		MessagesIn: viewMessages(p.GetMessagesReceived()), MessagesOut: viewMessages(p.GetMessagesSent()),
 		LastError: p.GetLastError(), LastErrorAt: when(p.GetLastErrorTime()), Established: p.GetEstablishedCount(),
@@ -186,6 +190,9 @@ func showPeer(b *block, p *peerView) {
 	b.add("routes", fmt.Sprintf("%d received, %d advertised, %d not wanted", p.Received, p.Advertised, p.Ignored))
 	if p.MaxRoutes > 0 {
 		b.add("max routes", fmt.Sprintf("%d, %d refused beyond that", p.MaxRoutes, p.Refused))
+	}
+	if p.Stale > 0 {
+		b.add("stale", fmt.Sprintf("%d of those received, until %s", p.Stale, p.StaleUntil))
 	}
 	var reasons []string
 	for r := range p.Discarded {

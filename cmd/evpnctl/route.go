@@ -40,8 +40,10 @@ type routeView struct {
 	Other         []string   `json:"other_communities" yaml:"other_communities"`
 	Peer          string     `json:"peer" yaml:"peer"`
 	Stale         bool       `json:"stale" yaml:"stale"`
-	Chosen        bool       `json:"chosen" yaml:"chosen"`
-	Reason        string     `json:"reason" yaml:"reason"`
+	// LongLivedStale is the mark of RFC 9494 §3.2.
+	LongLivedStale bool   `json:"long_lived_stale" yaml:"long_lived_stale"`
+	Chosen         bool   `json:"chosen" yaml:"chosen"`
+	Reason         string `json:"reason" yaml:"reason"`
 }
 
 type pmsiView struct {
@@ -97,8 +99,11 @@ func routeState(r *routeView) string {
 	default:
 		state = "not used"
 	}
-	if r.Stale {
-		state += " (stale: the session is down)"
+	switch {
+	case r.LongLivedStale:
+		state += " (stale: the peer keeps it, though whom it has it from is gone)"
+	case r.Stale:
+		state += " (stale: not repeated since the session fell)"
 	}
 	return state
 }
@@ -175,7 +180,7 @@ func viewRoute(r *evpndv1.Route) routeView {
 		Origin: r.GetOrigin(), ASPathLength: r.GetAsPathLength(), LocalPref: r.GetLocalPref(), MED: r.GetMed(),
 		OriginatorID: r.GetOriginatorId(), ClusterLength: r.GetClusterLength(),
 		Other: orEmpty(slices.Clone(r.GetOtherCommunities())),
-		Peer:  r.GetPeer(), Stale: r.GetStale(), Chosen: r.GetChosen(), Reason: r.GetReason(),
+		Peer:  r.GetPeer(), Stale: r.GetStale(), LongLivedStale: r.GetLongLivedStale(), Chosen: r.GetChosen(), Reason: r.GetReason(),
 	}
 	if p := r.GetPmsi(); p != nil {
 		v.PMSI = &pmsiView{Flags: p.GetFlags(), Type: p.GetType(), Label: p.GetLabel(), Endpoint: p.GetEndpoint()}

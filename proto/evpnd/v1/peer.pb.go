@@ -127,6 +127,11 @@ type Peer struct {
 	MaxRoutes uint64 `protobuf:"varint,22,opt,name=max_routes,json=maxRoutes,proto3" json:"max_routes,omitempty"`
 	// Routes that were not kept because it was at its limit.
 	RoutesRefused uint64 `protobuf:"varint,23,opt,name=routes_refused,json=routesRefused,proto3" json:"routes_refused,omitempty"`
+	// Those of routes_received that the peer has not repeated since its session
+	// fell: they are used as long as nobody says better.
+	RoutesStale uint64 `protobuf:"varint,24,opt,name=routes_stale,json=routesStale,proto3" json:"routes_stale,omitempty"`
+	// When these go; unset: there are none.
+	StaleUntil    *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=stale_until,json=staleUntil,proto3" json:"stale_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -322,6 +327,20 @@ func (x *Peer) GetRoutesRefused() uint64 {
 	return 0
 }
 
+func (x *Peer) GetRoutesStale() uint64 {
+	if x != nil {
+		return x.RoutesStale
+	}
+	return 0
+}
+
+func (x *Peer) GetStaleUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StaleUntil
+	}
+	return nil
+}
+
 // Messages counts BGP messages by type.
 type Messages struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -403,7 +422,7 @@ var File_evpnd_v1_peer_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_peer_proto_rawDesc = "" +
 	"\n" +
-	"\x13evpnd/v1/peer.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\b\n" +
+	"\x13evpnd/v1/peer.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\b\n" +
 	"\x04Peer\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04port\x18\x02 \x01(\rR\x04port\x12\x10\n" +
@@ -431,7 +450,10 @@ const file_evpnd_v1_peer_proto_rawDesc = "" +
 	"\x11established_count\x18\x15 \x01(\x04R\x10establishedCount\x12\x1d\n" +
 	"\n" +
 	"max_routes\x18\x16 \x01(\x04R\tmaxRoutes\x12%\n" +
-	"\x0eroutes_refused\x18\x17 \x01(\x04R\rroutesRefused\x1aB\n" +
+	"\x0eroutes_refused\x18\x17 \x01(\x04R\rroutesRefused\x12!\n" +
+	"\froutes_stale\x18\x18 \x01(\x04R\vroutesStale\x12;\n" +
+	"\vstale_until\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"staleUntil\x1aB\n" +
 	"\x14RoutesDiscardedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x9d\x01\n" +
@@ -481,11 +503,12 @@ var file_evpnd_v1_peer_proto_depIdxs = []int32{
 	2, // 5: evpnd.v1.Peer.messages_received:type_name -> evpnd.v1.Messages
 	2, // 6: evpnd.v1.Peer.messages_sent:type_name -> evpnd.v1.Messages
 	4, // 7: evpnd.v1.Peer.last_error_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	4, // 8: evpnd.v1.Peer.stale_until:type_name -> google.protobuf.Timestamp
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_peer_proto_init() }

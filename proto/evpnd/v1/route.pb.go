@@ -179,7 +179,8 @@ type Route struct {
 	OtherCommunities []string `protobuf:"bytes,27,rep,name=other_communities,json=otherCommunities,proto3" json:"other_communities,omitempty"`
 	// Received: who sent it.
 	Peer string `protobuf:"bytes,28,opt,name=peer,proto3" json:"peer,omitempty"`
-	// Received: the session that it came by is down.
+	// Received: the session that it came by has ended, and no later one has
+	// repeated it; or long_lived_stale.
 	Stale bool `protobuf:"varint,29,opt,name=stale,proto3" json:"stale,omitempty"`
 	// Received: it says where the MAC is, or adds to the flood list.
 	Chosen bool `protobuf:"varint,30,opt,name=chosen,proto3" json:"chosen,omitempty"`
@@ -188,9 +189,12 @@ type Route struct {
 	// Type 5: "10.1.0.0/16".
 	Prefix string `protobuf:"bytes,32,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// Type 5: the overlay gateway (RFC 9136 §3.1); empty: none.
-	Gateway       string `protobuf:"bytes,33,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Gateway string `protobuf:"bytes,33,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	// Received: the sender keeps it although whom it has it from is gone
+	// (RFC 9494 §3.2).
+	LongLivedStale bool `protobuf:"varint,34,opt,name=long_lived_stale,json=longLivedStale,proto3" json:"long_lived_stale,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -454,6 +458,13 @@ func (x *Route) GetGateway() string {
 	return ""
 }
 
+func (x *Route) GetLongLivedStale() bool {
+	if x != nil {
+		return x.LongLivedStale
+	}
+	return false
+}
+
 // PMSITunnel is the PMSI tunnel attribute (RFC 6514 §5).
 type PMSITunnel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -589,7 +600,7 @@ var File_evpnd_v1_route_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_route_proto_rawDesc = "" +
 	"\n" +
-	"\x14evpnd/v1/route.proto\x12\bevpnd.v1\"\xd8\a\n" +
+	"\x14evpnd/v1/route.proto\x12\bevpnd.v1\"\x82\b\n" +
 	"\x05Route\x121\n" +
 	"\tdirection\x18\x01 \x01(\x0e2\x13.evpnd.v1.DirectionR\tdirection\x12'\n" +
 	"\x04type\x18\x02 \x01(\x0e2\x13.evpnd.v1.RouteTypeR\x04type\x12\x10\n" +
@@ -626,7 +637,8 @@ const file_evpnd_v1_route_proto_rawDesc = "" +
 	"\x06chosen\x18\x1e \x01(\bR\x06chosen\x12\x16\n" +
 	"\x06reason\x18\x1f \x01(\tR\x06reason\x12\x16\n" +
 	"\x06prefix\x18  \x01(\tR\x06prefix\x12\x18\n" +
-	"\agateway\x18! \x01(\tR\agateway\"h\n" +
+	"\agateway\x18! \x01(\tR\agateway\x12(\n" +
+	"\x10long_lived_stale\x18\" \x01(\bR\x0elongLivedStale\"h\n" +
 	"\n" +
 	"PMSITunnel\x12\x14\n" +
 	"\x05flags\x18\x01 \x01(\rR\x05flags\x12\x12\n" +

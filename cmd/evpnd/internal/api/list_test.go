@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -72,6 +73,29 @@ func TestStaleAfterTheSessionFell(t *testing.T) {
 	}
 	if got := res.GetMac().GetState(); got != evpndv1.EntryState_ENTRY_STATE_STALE {
 		t.Errorf("state %v, want stale", got)
+	}
+	for _, r := range res.GetReceived() {
+		if !r.GetStale() {
+			t.Errorf("not marked as stale: %v", r)
+		}
+	}
+	if len(res.GetReceived()) == 0 {
+		t.Error("the MAC has no route")
+	}
+	p, err := b.GetPeer(t.Context(), &evpndv1.GetPeerRequest{Address: "10.90.1.254"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := p.GetPeer()
+	if got.GetRoutesStale() == 0 || got.GetRoutesStale() != got.GetRoutesReceived() || !got.GetStaleUntil().IsValid() {
+		t.Errorf("%d of %d routes are stale, until %v; want all, for an hour", got.GetRoutesStale(), got.GetRoutesReceived(), got.GetStaleUntil())
+	}
+	st, err := b.GetStatus(t.Context(), &evpndv1.GetStatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(st.GetStatus().GetAlarms(), func(a *evpndv1.Alarm) bool { return a.GetKind() == "stale-routes" }) {
+		t.Errorf("no alarm says so: %v", st.GetStatus().GetAlarms())
 	}
 }
 

@@ -111,6 +111,10 @@ func peer(p *Peer, k evpn.PeerStatus) *evpndv1.Peer {
 		LastError:        p.LastError,
 		EstablishedCount: p.Established,
 	}
+	out.RoutesStale = uint64(k.Stale)
+	if !k.StaleUntil.IsZero() {
+		out.StaleUntil = timestamppb.New(k.StaleUntil)
+	}
 	if p.HoldTime > 0 {
 		out.HoldTime = durationpb.New(p.HoldTime)
 	}

@@ -164,6 +164,7 @@ func receivedRoute(r *evpn.RouteStatus) *evpndv1.Route {
 	out.Vni = uint32(r.VNI)
 	out.Peer = text(r.Peer)
 	out.Stale, out.Chosen, out.Reason = r.Stale, r.Chosen, r.Reason
+	out.LongLivedStale = r.Attrs.LongLivedStale
 	return out
 }
 

@@ -1,0 +1,48 @@
+package evpn
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestStaleCount: how many routes of a peer are stale is known while its
+// sessions come and go.
+func TestStaleCount(t *testing.T) {
+	w := newWorld()
+	up := &PeerUp{Peer: reflector, RouterID: reflector, Internal: true}
+	one, two := imet(7, "10.0.0.2", "10.0.0.2"), imet(7, "10.0.0.3", "10.0.0.3")
+	mac := &Routes{Peer: reflector, Updates: []Update{{
+		Reach: []Reach{{NLRI: NLRI{Type: MACIP, RD: NewRD(netip.MustParseAddr("10.0.0.2"), 7), MAC: MAC{2, 1}}, Label: 200}},
+		Attrs: &Attrs{NextHop: netip.MustParseAddr("10.0.0.2"), Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}},
+	}}}
+	gone := &Routes{Peer: reflector, Updates: []Update{{Withdrawn: []NLRI{mac.Updates[0].Reach[0].NLRI}}}}
+	w.settled(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+	for i, c := range []struct {
+		ev            Event
+		routes, stale int
+	}{
+		{up, 0, 0},
+		{one, 1, 0},
+		{two, 2, 0},
+		{mac, 3, 0},
+		{mac, 3, 0}, // told again
+		{&PeerDown{Peer: reflector, Retain: time.Hour}, 3, 3},
+		{up, 3, 3},
+		{mac, 3, 2},
+		{mac, 3, 2},
+		{one, 3, 1},
+		{gone, 2, 1},
+		{mac, 3, 1},
+		{up, 3, 3}, // anew, without a word of the end
+		{gone, 2, 2},
+		{one, 2, 1},
+		{&EndOfRIB{Peer: reflector}, 1, 0},
+	} {
+		w.settled(c.ev)
+		p := w.e.Peers()[0]
+		if p.Routes != c.routes || p.Stale != c.stale || p.StaleUntil.IsZero() != (c.stale == 0) {
+			t.Errorf("step %d, %T: %d routes, %d stale until %v, want %d and %d", i, c.ev, p.Routes, p.Stale, p.StaleUntil, c.routes, c.stale)
+		}
+	}
+}
