@@ -197,6 +197,9 @@ func listenTLS(addr string, c ListenConfig) (net.Listener, error) {
 		}
 	}
 	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("admin API: certificate and key: %w: the group of evpnd must be able to read it (chgrp, chmod g+r)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("admin API: certificate %s with key %s: %w", c.CertFile, c.KeyFile, err)
 	}

@@ -25,17 +25,24 @@ const maxSize = 16 << 20
 func Load(path string) (*Config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, unreadable{err}
 	}
 	if info.Size() > maxSize {
 		return nil, fmt.Errorf("configuration: %s has %d bytes, at most %d are read", path, info.Size(), maxSize)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, unreadable{err}
 	}
 	return parse(path, text)
 }
+
+// unreadable is an error of the file system with what to do about it.
+type unreadable struct{ error }
+
+func (e unreadable) Error() string { return "the configuration cannot be read: " + reason(e.error) }
+
+func (e unreadable) Unwrap() error { return e.error }
 
 // parse is Load with the text at hand; path gives its name and the place
 // that relative paths in it start from.

@@ -200,16 +200,6 @@ func (d *decoder) password(at string, s *Session) {
 	}
 }
 
-// reason drops the path from an error of package os where the key's value
-// has it already.
-func reason(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Path + ": " + path.Err.Error()
-	}
-	return err.Error()
-}
-
 // asTrans stands in for AS numbers of 4 bytes and is nobody's (RFC 6793 §9).
 const asTrans = 23456
 

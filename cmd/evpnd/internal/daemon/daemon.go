@@ -91,7 +91,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 		hub.Publish(changes)
 		keeper.Wake()
 	})
-	d.sessions = &sessions{}
+	d.sessions = &sessions{secrets: secretFiles(opt.Path, cfg)}
 	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
 	d.server = api.New(api.Deps{
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,

@@ -59,6 +59,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	if err := d.core.Do(ctx, func(e *evpn.Engine) { e.Step(&evpn.Configure{Config: engineConfig(next, id)}) }); err != nil {
 		return api.Reloaded{}, err
 	}
+	d.sessions.setSecrets(secretFiles(d.opt.Path, next))
 	d.opt.Level.Set(next.Log.Level)
 	r := difference(d.cfg, next)
 	d.cfg = next

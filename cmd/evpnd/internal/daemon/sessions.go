@@ -24,6 +24,7 @@ type sessions struct {
 	speaker *bgp.Speaker
 	api     api.Sessions
 	id      netip.Addr
+	secrets []string // files that others must not be able to read
 }
 
 func (s *sessions) set(sp *bgp.Speaker, id netip.Addr) {
@@ -60,12 +61,24 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 	return errNoRouterID
 }
 
-// Problems implements api.Sessions.
+// setSecrets says which files hold secrets.
+func (s *sessions) setSecrets(files []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets = files
+}
+
+// Problems implements api.Sessions. Those of the files with the passwords of
+// sessions are among them.
 func (s *sessions) Problems() []api.Problem {
-	if _, a := s.get(); a != nil {
-		return a.Problems()
+	s.mu.Lock()
+	a, secrets := s.api, s.secrets
+	s.mu.Unlock()
+	out := exposed(secrets)
+	if a != nil {
+		return append(out, a.Problems()...)
 	}
-	return []api.Problem{{Kind: "no-router-id", Object: "bgp", Text: errNoRouterID.Error()}}
+	return append(out, api.Problem{Kind: "no-router-id", Object: "bgp", Text: errNoRouterID.Error()})
 }
 
 var errNoRouterID = errors.New("no session can begin without a router id: " +
