@@ -63,6 +63,11 @@ type speaker struct {
 
 func run(t testing.TB, cfg Config) *speaker {
 	t.Helper()
+	return runWith(t, cfg, testLog(t))
+}
+
+func runWith(t testing.TB, cfg Config, log *slog.Logger) *speaker {
+	t.Helper()
 	if cfg.AS == 0 {
 		cfg.AS = 65000
 	}
@@ -72,7 +77,7 @@ func run(t testing.TB, cfg Config) *speaker {
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []netip.AddrPort{addrPort(t)}
 	}
-	s, err := New(cfg, testLog(t))
+	s, err := New(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
