@@ -24,8 +24,10 @@ func TestRoles(t *testing.T) {
 	h.awaitLog(s.Proc, "msg=ready")
 
 	overTLS := func(cert, key string, args ...string) (string, error) {
-		out, err := exec.Command("ip", append([]string{"netns", "exec", h.Name, lab.Binary(t, "evpnctl"),
-			"--api", "tcp://172.30.0.1:50051", "--tls-cert", cert, "--tls-key", key, "--tls-ca", s.etc + "/ca.pem"}, args...)...).CombinedOutput()
+		out, err := exec.Command("ip", append([]string{
+			"netns", "exec", h.Name, lab.Binary(t, "evpnctl"),
+			"--api", "tcp://172.30.0.1:50051", "--tls-cert", cert, "--tls-key", key, "--tls-ca", s.etc + "/ca.pem",
+		}, args...)...).CombinedOutput()
 		return string(out), err
 	}
 	root := func(args ...string) (string, error) { return s.try(args...) }
