@@ -28,7 +28,7 @@ type reflector struct {
 	proc *lab.Proc
 }
 
-func (s *site) reflector(i int, kind string) *reflector {
+func (s *site) newReflector(i int, kind string) *reflector {
 	r := &reflector{s: s, kind: kind, ns: s.NS(fmt.Sprintf("rr%d", i)), addr: netip.AddrFrom4([4]byte{10, 90, 1, byte(254 - i)})}
 	r.port = s.under.Attach(r.ns, "eth0", netip.PrefixFrom(r.addr, 24))
 	if kind == gobgp {
@@ -50,6 +50,7 @@ func (s *site) reflector(i int, kind string) *reflector {
 
 func (r *reflector) gobgp(restarting bool) {
 	args := []string{lab.Binary(r.s, "reflector"), "-id", r.addr.String(), "-hold", fmt.Sprint(holdTime), "-idle", "8"}
+	args = append(args, r.s.options.reflector...)
 	if restarting {
 		args = append(args, "-restarting")
 	}

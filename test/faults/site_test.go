@@ -24,6 +24,7 @@ var vni = lab.VNI{VNI: 100}
 //	        rr ...
 type site struct {
 	*lab.Lab
+	options
 	under  *lab.Fabric
 	h1, h2 *lab.Node
 	c1, c2 *lab.Container
@@ -48,21 +49,27 @@ type vtep interface {
 	output() string
 }
 
-// newSite makes a site of VTEPs that are evpnd or FRR, with reflectors of
-// the kinds given.
-func newSite(t *testing.T, frr bool, kinds ...string) *site {
+// options are what sites differ in.
+type options struct {
+	frr       bool     // the VTEPs are FRR, else evpnd
+	bgp       string   // more keys of evpnd's bgp
+	reflector []string // more options of a GoBGP reflector
+}
+
+// newSite makes a site with reflectors of the kinds given.
+func newSite(t *testing.T, o options, kinds ...string) *site {
 	t.Helper()
 	lab.Need(t, lab.Namespaces, lab.Ping, lab.FRRouting)
-	s := &site{Lab: lab.New(t)}
+	s := &site{Lab: lab.New(t), options: o}
 	s.under = s.Fabric("underlay")
 	for i, kind := range kinds {
-		s.rrs = append(s.rrs, s.reflector(i, kind))
+		s.rrs = append(s.rrs, s.newReflector(i, kind))
 	}
 	s.h1, s.c1 = s.host(1)
 	s.h2, s.c2 = s.host(2)
 	s.w1 = s.h1.WatchFDB(vni.Device(), vni.Bridge())
 	s.w2 = s.h2.WatchFDB(vni.Device(), vni.Bridge())
-	if frr {
+	if s.frr {
 		s.v1, s.v2 = s.frrVTEP(s.h1), s.frrVTEP(s.h2)
 	} else {
 		s.v1, s.v2 = s.evpndVTEP(s.h1), s.evpndVTEP(s.h2)
@@ -95,7 +102,7 @@ func (s *site) whole() {
 // other node can answer for them. FRR does not listen to ARP.
 func (s *site) introduce() {
 	s.Helper()
-	if _, frr := s.v1.(*frrVTEP); frr {
+	if s.frr {
 		return
 	}
 	for c, n := range map[*lab.Container]*lab.Node{s.c1: s.h2, s.c2: s.h1} {
@@ -112,7 +119,7 @@ type evpndVTEP struct{ *lab.Evpnd }
 
 func (s *site) evpndVTEP(n *lab.Node) vtep {
 	var b strings.Builder
-	fmt.Fprintf(&b, "bgp:\n  asn: 65000\n  router-id: %v\n  peers:\n", n.VTEP)
+	fmt.Fprintf(&b, "bgp:\n  asn: 65000\n  router-id: %v\n%s  peers:\n", n.VTEP, s.bgp)
 	for _, r := range s.rrs {
 		fmt.Fprintf(&b, "    - address: %v\n      asn: 65000\n      hold-time: %ds\n", r.addr, holdTime)
 	}

@@ -59,11 +59,12 @@ func (n *NS) Reach(to netip.Addr, d time.Duration) {
 // Pinging is a ping that goes on.
 type Pinging struct{ *Proc }
 
-// StartPing sends an echo request each interval until Stop.
-func (n *NS) StartPing(to netip.Addr, interval time.Duration) Pinging {
+// StartPing sends an echo request each interval until Stop, not counting the
+// time that ping takes to notice that it is over. more are options of ping.
+func (n *NS) StartPing(to netip.Addr, interval time.Duration, more ...string) Pinging {
 	n.lab.Helper()
 	name := fmt.Sprintf("ping-%d", time.Now().UnixNano())
-	return Pinging{n.Start(name, pingArgs(to, interval)...)}
+	return Pinging{n.Start(name, pingArgs(to, interval, more...)...)}
 }
 
 // Stop ends the ping and returns its summary.
