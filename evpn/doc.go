@@ -33,5 +33,6 @@
 // becomes a path of a MAC (mac.go) or of a flood list (flood.go). Which path
 // of a MAC wins is selection.go; how a MAC that is here and one that is there
 // are weighed is mobility.go; whose an IP address is is neighbor.go. What we
-// announce ourselves is advert.go.
+// announce ourselves is advert.go. What a peer's failure takes with it, and
+// what it leaves, is peer.go and linger.go.
 package evpn
