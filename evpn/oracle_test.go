@@ -35,6 +35,23 @@ type oracleMAC struct {
 	seq             uint32
 }
 
+// news tells whether a route is neither stale here nor said to be stale.
+func (x oracleRoute) news() bool { return x.fresh && !x.a.LongLivedStale }
+
+// own tells whether its peer is the VTEP that it is about.
+func (x oracleRoute) own() bool { return !x.a.OriginatorID.IsValid() || x.a.OriginatorID == x.peer }
+
+// better orders copies of one route: the newer, then by RFC 4456 §9.
+func (x oracleRoute) better(y oracleRoute) bool {
+	switch {
+	case x.news() != y.news():
+		return x.news()
+	case x.a.OriginatorID != y.a.OriginatorID:
+		return x.a.OriginatorID.Less(y.a.OriginatorID)
+	}
+	return x.peer.Less(y.peer)
+}
+
 // imported returns the type 2 routes of a MAC in a VNI that count.
 func (o *oracle) imported(k MACKey) (out []oracleRoute) {
 	for _, x := range o.routes {
@@ -53,8 +70,8 @@ func (o *oracle) takes(v VNI, x oracleRoute) bool {
 // beats is RFC 7432 section 15 word by word, fresh before stale.
 func (a oracleRoute) beats(b oracleRoute) bool {
 	switch am, bm := a.a.Mobility, b.a.Mobility; {
-	case a.fresh != b.fresh:
-		return a.fresh
+	case a.news() != b.news():
+		return a.news()
 	case am.Sticky != bm.Sticky:
 		return am.Sticky
 	case am.Seq != bm.Seq:
@@ -69,10 +86,7 @@ func (o *oracle) best(k MACKey, ip netip.Addr) (best *oracleRoute) {
 		if ip.IsValid() && x.r.IP != ip {
 			continue
 		}
-		// Of the copies of one route, a fresh one counts before a stale one.
-		if slices.ContainsFunc(o.imported(k), func(y oracleRoute) bool {
-			return y.r.NLRI == x.r.NLRI && (y.fresh && !x.fresh || y.fresh == x.fresh && y.peer.Less(x.peer))
-		}) {
+		if slices.ContainsFunc(o.imported(k), func(y oracleRoute) bool { return y.r.NLRI == x.r.NLRI && y.better(x) }) {
 			continue
 		}
 		if best == nil || x.beats(*best) {
@@ -86,7 +100,7 @@ func (o *oracle) best(k MACKey, ip netip.Addr) (best *oracleRoute) {
 func (o *oracle) settle() {
 	for k, m := range o.macs {
 		best := o.best(k, netip.Addr{})
-		if !m.present || m.static || best == nil || !best.fresh {
+		if !m.present || m.static || best == nil || !best.news() {
 			continue
 		}
 		s := best.a.Mobility
@@ -220,11 +234,17 @@ func (o *oracle) apply(ev Event) {
 	case *PeerUp:
 		o.up[ev.Peer] = true
 		o.mark(ev.Peer)
+		if ev.Lost {
+			o.routes = slices.DeleteFunc(o.routes, func(x oracleRoute) bool { return x.peer == ev.Peer && x.own() })
+		}
 	case *PeerDown:
 		o.up[ev.Peer] = false
 		o.mark(ev.Peer)
 		if ev.Retain == 0 {
 			o.sweep(ev.Peer)
+		}
+		if ev.Goodbye {
+			o.routes = slices.DeleteFunc(o.routes, func(x oracleRoute) bool { return x.peer == ev.Peer && x.own() })
 		}
 	case *EndOfRIB:
 		if o.up[ev.Peer] {
@@ -292,9 +312,9 @@ func drawEvent(t *rapid.T) Event {
 	case 8:
 		return &LocalIPGone{VNI: vni, IP: ip}
 	case 9, 10:
-		return &PeerUp{Peer: peer, RouterID: peer, Internal: true}
+		return &PeerUp{Peer: peer, RouterID: peer, Internal: true, Lost: pick("lost", 4) == 0}
 	case 11:
-		return &PeerDown{Peer: peer, Retain: time.Duration(pick("retain", 2)) * time.Hour}
+		return &PeerDown{Peer: peer, Retain: time.Duration(pick("retain", 2)) * time.Hour, Goodbye: pick("goodbye", 4) == 0}
 	case 12:
 		return &EndOfRIB{Peer: peer}
 	default:
@@ -310,6 +330,13 @@ func drawEvent(t *rapid.T) Event {
 			r = Reach{NLRI: NLRI{Type: InclusiveMulticast, RD: r.RD, IP: vtep}}
 			a.PMSI, a.Mobility = PMSI{Present: true, Type: IngressReplication, Label: vni, Endpoint: vtep}, Mobility{}
 		}
+		switch pick("path", 4) {
+		case 0:
+			a.OriginatorID = vtep
+		case 1:
+			a.OriginatorID = peer
+		}
+		a.LongLivedStale = pick("llgr", 6) == 0
 		u := Update{Reach: []Reach{r}, Attrs: a}
 		if pick("withdraw", 3) == 0 {
 			u = Update{Withdrawn: []NLRI{r.NLRI}}
@@ -353,7 +380,13 @@ func TestOracle(t *testing.T) {
 
 // checkCounts counts again what the engine keeps count of.
 func checkCounts(t *rapid.T, e *Engine) {
-	routes := map[netip.Addr]int{}
+	routes, stale := map[netip.Addr]int{}, map[netip.Addr]int{}
+	count := func(r RouteStatus) {
+		routes[r.Peer]++
+		if r.Stale && !r.Attrs.LongLivedStale {
+			stale[r.Peer]++
+		}
+	}
 	for _, s := range e.VNIs() {
 		local, remote := 0, 0
 		for _, k := range e.MACKeys(s.VNI) {
@@ -364,11 +397,11 @@ func checkCounts(t *rapid.T, e *Engine) {
 				remote++
 			}
 			for _, r := range e.Routes(k.VNI, k.MAC) {
-				routes[r.Peer]++
+				count(r)
 			}
 		}
 		for _, r := range e.FloodRoutes(s.VNI) {
-			routes[r.Peer]++
+			count(r)
 		}
 		if s.LocalMACs != local || s.RemoteMACs != remote {
 			t.Fatalf("VNI %d counts %d local and %d remote MACs, has %d and %d", s.VNI, s.LocalMACs, s.RemoteMACs, local, remote)
@@ -377,6 +410,10 @@ func checkCounts(t *rapid.T, e *Engine) {
 	for _, p := range e.Peers() {
 		if p.Routes != routes[p.Peer] {
 			t.Fatalf("peer %s counts %d routes, has %d", p.Peer, p.Routes, routes[p.Peer])
+		}
+		// What the peer itself says is stale may have been repeated.
+		if p.Stale < stale[p.Peer] || p.Stale > p.Routes || !p.Up && p.Stale != p.Routes {
+			t.Fatalf("peer %s counts %d of %d routes as stale, has %d at least", p.Peer, p.Stale, p.Routes, stale[p.Peer])
 		}
 	}
 	macs := 0
