@@ -79,7 +79,9 @@ type Session struct {
 
 // Defaults.
 const (
-	DefaultRetain       = 5 * time.Minute
+	// DefaultRetain is time to repair a reflector. A stale route does little
+	// harm meanwhile: any fresh one of the same MAC wins over it.
+	DefaultRetain       = 2 * time.Hour
 	DefaultRestartTime  = 2 * time.Minute
 	DefaultHoldTime     = 90 * time.Second // RFC 4271 §10
 	DefaultConnectRetry = time.Second

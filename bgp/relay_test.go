@@ -143,8 +143,7 @@ func TestEndings(t *testing.T) {
 	}
 	// goodbye stands for DefaultRetain, with the peer's own routes gone.
 	const goodbye = -1
-	long, n := peerOpen(), peerOpen()
-	long.Restart.Time = 4000
+	n := peerOpen()
 	n.Restart.Notification = true
 	for name, c := range map[string]struct {
 		open   wire.Open
@@ -160,7 +159,6 @@ func TestEndings(t *testing.T) {
 		"the peer resets":          {peerOpen(), notification(6, 4), nil, DefaultRetain},
 		"the peer has had enough":  {peerOpen(), notification(4, 0), nil, DefaultRetain},
 		"the peer vanishes":        {peerOpen(), func(_ *speaker, p *rawPeer) { p.conn.Close() }, nil, DefaultRetain},
-		"a long restart time":      {long, func(_ *speaker, p *rawPeer) { p.conn.Close() }, nil, 4000 * time.Second},
 		"reset here":               {peerOpen(), func(s *speaker, _ *rawPeer) { _ = s.Reset(lo, false) }, &wire.Notification{Code: 6, Subcode: 4}, DefaultRetain},
 		"removed here":             {peerOpen(), without, &wire.Notification{Code: 6, Subcode: 3}, 0},
 		"removed here, RFC 8538":   {n, without, &wire.Notification{Code: 6, Subcode: 9, Data: []byte{6, 3}}, 0},

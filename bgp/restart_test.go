@@ -78,7 +78,8 @@ func TestHelper(t *testing.T) {
 		return o
 	}
 	kept := wire.Restart{Present: true, Restarting: true, EVPN: true, Forwarding: true, Time: 1}
-	notKept, others := kept, kept
+	notKept, others, patient := kept, kept, kept
+	patient.Time = 4000
 	notKept.Forwarding = false
 	others.EVPN, others.Forwarding = false, false
 	hour := wire.LongLived{Present: true, EVPN: true, Forwarding: true, Time: 3600}
@@ -93,6 +94,7 @@ func TestHelper(t *testing.T) {
 		lost          bool
 	}{
 		"it kept forwarding":                             {before: open(kept, noLong), after: open(kept, noLong)},
+		"it asks for longer":                             {before: open(patient, noLong), after: open(kept, noLong)},
 		"without the F bit":                              {before: open(kept, noLong), after: open(notKept, noLong), lost: true},
 		"without the family":                             {before: open(kept, noLong), after: open(others, noLong), lost: true},
 		"without the capability":                         {before: open(kept, noLong), after: open(none, noLong), lost: true},

@@ -56,14 +56,18 @@ var vtepFaults = []fault{
 // everywhere is the wish that nothing changes.
 var everywhere = map[string]string{frr84: "h1 h2", gobgp: "h1 h2"}
 
+// unlessGoBGP is the same where GoBGP ends one session after the other, and
+// withdraws the routes of the first from the next.
+var unlessGoBGP = map[string]string{frr84: "h1 h2"}
+
 var reflectorFaults = []fault{
 	{"reflector: kill -9, start", restartReflector(syscall.SIGKILL, pause), false, none, everywhere},
-	{"reflector: SIGTERM, start", restartReflector(syscall.SIGTERM, pause), false, none, everywhere},
+	{"reflector: SIGTERM, start", restartReflector(syscall.SIGTERM, pause), false, none, unlessGoBGP},
 	{"reflector: gone, longer than hold time", restartReflector(syscall.SIGKILL, (holdTime+1)*time.Second), false, none, everywhere},
 	{"reflector: all sessions reset", func(s *site) {
 		s.rrs[0].reset()
 		s.fallen()
-	}, false, none, map[string]string{frr84: "h1 h2"}}, // GoBGP withdraws the routes of those it resets first from the others
+	}, false, none, unlessGoBGP},
 	{"reflector: packets dropped until hold time", func(s *site) {
 		s.under.Cut(s.rrs[0].port)
 		s.fallen()

@@ -68,7 +68,7 @@ type BGP struct {
 	RouterID netip.Addr       `key:"router-id" auto:"vtep.address when that is IPv4, else found from the VXLAN devices or the loopback interface"`
 	Listen   []netip.AddrPort `key:"listen" default:"['0.0.0.0:179', '[::]:179']" none:"ok"` // empty: do not listen
 	// Retain is how long routes of a peer that is gone are used (RFC 4724 §4.2).
-	Retain time.Duration `key:"retain" default:"5m" range:"1s..24h"`
+	Retain time.Duration `key:"retain" default:"2h" range:"1s..24h"`
 	// RestartTime is what peers are told to wait for us (RFC 4724 §3: 12 bits).
 	RestartTime  time.Duration `key:"restart-time" default:"120s" range:"1s..4095s" whole:"second"`
 	EndOfRIBWait time.Duration `key:"end-of-rib-wait" default:"2m" range:"1s..1h"`

@@ -54,7 +54,7 @@ vnis: {settings: [{vni: 200, create: {}}]}
 			ASN:          65000,
 			RouterID:     addr("172.30.0.1"),
 			Listen:       []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:179"), netip.MustParseAddrPort("[::]:179")},
-			Retain:       5 * time.Minute,
+			Retain:       2 * time.Hour,
 			RestartTime:  2 * time.Minute,
 			EndOfRIBWait: 2 * time.Minute,
 			StaleHold:    time.Minute,
