@@ -68,9 +68,11 @@ type Session struct {
 	Multihop int
 	Passive  bool // wait for the peer to connect
 
-	HoldTime     time.Duration // whole seconds; zero means DefaultHoldTime
-	Keepalive    time.Duration // whole seconds; zero means a third of the hold time
-	ConnectRetry time.Duration // before connecting again; zero means DefaultConnectRetry
+	HoldTime  time.Duration // whole seconds; zero means DefaultHoldTime
+	Keepalive time.Duration // whole seconds; zero means a third of the hold time
+	// ConnectRetry is the time between two tries to connect; the first come
+	// after a tenth of it. Zero means DefaultConnectRetry.
+	ConnectRetry time.Duration
 
 	// RouteLimit bounds the routes of the peer that are kept. The engine counts
 	// them, it is told with PeerUp; EndAtLimit is what it may answer.

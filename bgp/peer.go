@@ -100,7 +100,7 @@ func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
 		over:        make(chan *session),
 		dialed:      make(chan dialResult, 1),
 		wake:        make(chan struct{}, 1),
-		backoff:     c.ConnectRetry,
+		backoff:     quick(c.ConnectRetry),
 		description: c.Description,
 		state:       Idle,
 		since:       time.Now(),
@@ -268,6 +268,11 @@ func dialError(err error) error {
 	return err
 }
 
+// quick is how long to wait before the first tries: a peer that lost us
+// refuses connections for as long as it takes to tidy up, and until it takes
+// one the others lack our routes.
+func quick(retry time.Duration) time.Duration { return retry / 10 }
+
 // grow returns how long to wait before the next try, longer each time.
 func (p *peer) grow() time.Duration {
 	d := p.backoff
@@ -350,12 +355,8 @@ func (p *peer) ended(x *session) {
 		lasted = time.Since(x.upAt)
 	}
 	if lasted >= stable {
-		p.backoff = p.cfg.ConnectRetry
+		p.backoff = quick(p.cfg.ConnectRetry)
 		p.again(min(50*time.Millisecond, p.cfg.ConnectRetry))
-		return
-	}
-	if lasted > 0 && p.backoff == p.cfg.ConnectRetry {
-		p.again(min(100*time.Millisecond, p.grow()))
 		return
 	}
 	p.again(p.grow())

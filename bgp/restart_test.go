@@ -19,7 +19,7 @@ type again struct {
 	l net.Listener
 }
 
-func newAgain(t *testing.T, cfg Config) *again {
+func newAgain(t *testing.T, cfg Config, retry time.Duration) *again {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +28,7 @@ func newAgain(t *testing.T, cfg Config) *again {
 	t.Cleanup(func() { l.Close() })
 	cfg.Peers = []Peer{{
 		Address: lo, Port: l.Addr().(*net.TCPAddr).AddrPort().Port(),
-		Session: Session{AS: 65000, ConnectRetry: 10 * time.Millisecond},
+		Session: Session{AS: 65000, ConnectRetry: retry},
 	}}
 	return &again{run(t, cfg), t, l}
 }
@@ -56,7 +56,7 @@ func (a *again) fall(p *rawPeer) *evpn.PeerDown {
 // (RFC 4724 §3), F always, for the kernel forwards whether we run or not, and
 // N (RFC 8538 §2).
 func TestRestarter(t *testing.T) {
-	a := newAgain(t, Config{RestartTime: 77 * time.Second, LongLivedTime: 2 * time.Hour})
+	a := newAgain(t, Config{RestartTime: 77 * time.Second, LongLivedTime: 2 * time.Hour}, 10*time.Millisecond)
 	want := wire.Restart{Present: true, Restarting: true, Notification: true, Time: 77, EVPN: true, Forwarding: true}
 	long := wire.LongLived{Present: true, EVPN: true, Forwarding: true, Time: 7200}
 	for i := range 2 {
@@ -112,7 +112,7 @@ func TestHelper(t *testing.T) {
 			if c.late {
 				retain = time.Nanosecond // and a restart time of 1 s
 			}
-			a := newAgain(t, Config{Retain: retain})
+			a := newAgain(t, Config{Retain: retain}, 10*time.Millisecond)
 			p, up := a.session(c.before)
 			if up.Lost {
 				t.Error("the first session finds the peer to have lost something")
@@ -162,5 +162,25 @@ func TestFRRLongLived(t *testing.T) {
 	f.kill()
 	if d := seldom[*evpn.PeerDown](s); d.LongLived != time.Hour {
 		t.Errorf("FRR asks for an hour, and we keep its routes for %v (%v)", d.LongLived, s.Peers()[0].Capabilities)
+	}
+}
+
+// TestRefused: a peer that refuses connections at first, as one does that has
+// just lost us, is tried again before a ConnectRetry is over.
+func TestRefused(t *testing.T) {
+	a := newAgain(t, Config{}, time.Second)
+	var began time.Time
+	for i := range 4 {
+		c, err := a.l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			began = time.Now()
+		}
+		c.Close()
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the fourth try came %v after the first", took)
 	}
 }

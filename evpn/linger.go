@@ -42,13 +42,14 @@ func (e *Engine) linger(v *vni, p *peer, id floodID) {
 	e.lingers[k] = linger{peer: p, until: e.now.Add(e.cfg.FloodHold)}
 }
 
-// relinger gives what lingers because of p other times. When the session
-// falls right after p withdrew it, p was going down itself: it is kept as
-// its routes are.
-func (e *Engine) relinger(p *peer, until func(time.Time) time.Time) {
+// relinger has what lingers because of p do so for another time from now, with
+// shorten only where that is less. When the session falls right after p
+// withdrew it, p was going down itself: it is kept as p's routes are.
+func (e *Engine) relinger(p *peer, hold time.Duration, shorten bool) {
+	at := e.now.Add(hold)
 	for k, l := range e.lingers {
-		if l.peer == p {
-			l.until = until(l.until)
+		if l.peer == p && (!shorten || at.Before(l.until)) {
+			l.until = at
 			e.lingers[k] = l
 		}
 	}

@@ -65,6 +65,7 @@ func (e *Engine) peerUp(ev *PeerUp) {
 		p.expire = e.now.Add(e.endOfRIBWait())
 	}
 	p.noLonger = time.Time{}
+	e.relinger(p, e.endOfRIBWait(), true)
 	if ev.Lost {
 		// It forwards nothing that is not told anew. What it passed on from
 		// others it never forwarded.
@@ -108,7 +109,7 @@ func (e *Engine) peerDown(ev *PeerDown) {
 		return
 	}
 	p.up, p.endOfRIB, p.fresh = false, false, 0
-	e.relinger(p, func(time.Time) time.Time { return e.now.Add(ev.Retain) })
+	e.relinger(p, ev.Retain, false)
 	if ev.Retain <= 0 {
 		p.session++
 		e.sweep(p)
@@ -146,12 +147,7 @@ func (e *Engine) endOfRIB(ev *EndOfRIB) {
 		return
 	}
 	p.endOfRIB = true
-	e.relinger(p, func(at time.Time) time.Time {
-		if hold := e.now.Add(e.staleHold()); hold.Before(at) {
-			return hold
-		}
-		return at
-	})
+	e.relinger(p, e.staleHold(), true)
 	if !p.expire.IsZero() { // there are such routes
 		if at := e.now.Add(e.staleHold()); at.Before(p.expire) {
 			p.expire = at
