@@ -65,24 +65,23 @@ var reflectorFaults = []fault{
 	{"reflector: SIGTERM, start", restartReflector(syscall.SIGTERM, pause), false, none, unlessGoBGP},
 	{"reflector: gone, longer than hold time", restartReflector(syscall.SIGKILL, (holdTime+1)*time.Second), false, none, everywhere},
 	{"reflector: all sessions reset", func(s *site) {
-		s.rrs[0].reset()
-		s.fallen()
+		s.fall(s.rrs[0].reset)
 	}, false, none, unlessGoBGP},
 	{"reflector: packets dropped until hold time", func(s *site) {
-		s.under.Cut(s.rrs[0].port)
-		s.fallen()
+		s.fall(func() { s.under.Cut(s.rrs[0].port) })
 		s.under.Mend(s.rrs[0].port)
 	}, false, none, everywhere},
 }
 
-// fallen waits until both VTEPs have seen that a session is down.
-func (s *site) fallen() {
+// fall does what ends the sessions with the reflectors, and waits until both
+// VTEPs have seen it.
+func (s *site) fall(do func()) {
 	s.Helper()
-	var one, two bool
+	one, two := s.v1.falls(), s.v2.falls()
+	do()
 	s.Until(limit, "both VTEPs have seen the session fall", func() (bool, string) {
-		one = one || s.v1.sessions() < len(s.rrs)
-		two = two || s.v2.sessions() < len(s.rrs)
-		return one && two, fmt.Sprintf("h1 %v, h2 %v", one, two)
+		a, b := s.v1.falls(), s.v2.falls()
+		return a > one && b > two, fmt.Sprintf("h1 %d times and before %d, h2 %d and %d", a, one, b, two)
 	})
 }
 

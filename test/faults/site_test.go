@@ -42,6 +42,8 @@ type vtep interface {
 	upgrade()
 	// sessions counts those that are established.
 	sessions() int
+	// falls counts those that have ended since the daemon was started.
+	falls() int
 	// sees tells whether the MAC is behind the VTEP by a route of a session
 	// that stands.
 	sees(mac string, at netip.Addr) bool
@@ -145,6 +147,16 @@ func (e *evpndVTEP) sessions() (up int) {
 	return up
 }
 
+func (e *evpndVTEP) falls() (n int) {
+	for _, p := range e.Peers() {
+		n += p.Established
+		if p.State == "established" {
+			n--
+		}
+	}
+	return n
+}
+
 func (e *evpndVTEP) sees(mac string, at netip.Addr) bool {
 	for _, m := range e.MACs(vni.VNI) {
 		if m.MAC == mac && m.VTEP == at.String() && m.State == "installed" {
@@ -188,6 +200,19 @@ func (f *frrVTEP) start() {
 func (f *frrVTEP) upgrade()       { f.start() }
 func (f *frrVTEP) output() string { return f.BGPd.Output() }
 func (f *frrVTEP) sessions() int  { return f.Sessions() }
+
+func (f *frrVTEP) falls() (n int) {
+	var sum struct {
+		Peers map[string]struct {
+			Dropped int `json:"connectionsDropped"`
+		} `json:"peers"`
+	}
+	f.JSON("show bgp l2vpn evpn summary", &sum) // no answer is no fall
+	for _, p := range sum.Peers {
+		n += p.Dropped
+	}
+	return n
+}
 
 func (f *frrVTEP) sees(mac string, at netip.Addr) bool {
 	for _, e := range f.n.FDB(vni.Device()) {

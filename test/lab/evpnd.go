@@ -111,6 +111,7 @@ type Peer struct {
 	ASN         uint32     `json:"asn"`
 	State       string     `json:"state"`
 	Description string     `json:"description"`
+	Established int        `json:"established_count"` // times it became so
 }
 
 // Peers returns evpnd's peers.
