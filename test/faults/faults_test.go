@@ -244,6 +244,11 @@ func (s *site) judge(f *fault, r row) {
 		if strings.Contains(v.output(), "panic:") || strings.Contains(v.output(), "DATA RACE") {
 			s.Errorf("%s: evpnd crashed:\n%s", r.fault, v.output())
 		}
+		// Of what these peers send nothing gives a reason to end a session
+		// (RFC 7606).
+		if strings.Contains(v.output(), "we sent: UPDATE message error") {
+			s.Errorf("%s: evpnd reset a session:\n%s", r.fault, v.output())
+		}
 	}
 }
 

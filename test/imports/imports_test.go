@@ -173,7 +173,7 @@ func TestCheck(t *testing.T) {
 		{from: "dataplane/fake", path: netlink, want: "only dataplane/linux and test may"},
 		{from: "dataplane/linux", path: netlink},
 		{from: "dataplane/linux", path: Module + "/dataplane"},
-		{from: "dataplane/linux", path: gobgp, want: "only bgp and test may"},
+		{from: "dataplane/linux", path: gobgp, want: "only bgp and test/reflector may"},
 		{from: "dataplane/linuxer", path: netlink, want: "only dataplane/linux and test may"},
 
 		{from: "proto/evpnd/v1", path: "google.golang.org/grpc"},
@@ -182,7 +182,7 @@ func TestCheck(t *testing.T) {
 		{from: "cmd/evpnd", path: Module + "/cmd/evpnd/internal/config"},
 		{from: "cmd/evpnd/internal/api", path: Module + "/proto/evpnd/v1"},
 		{from: "cmd/evpnd/internal/daemon", path: Module + "/dataplane/linux"},
-		{from: "cmd/evpnd", path: gobgp, want: "only bgp and test may"},
+		{from: "cmd/evpnd", path: gobgp, want: "only bgp and test/reflector may"},
 		{from: "cmd/evpnd", path: "github.com/vishvananda/netns", want: "only dataplane/linux and test may"},
 		{from: "dataplane", path: "github.com/vishvananda/netns", test: true},
 		{from: "cmd/evpnd", path: Module + "/test/lab", want: "no part of a test"},
@@ -193,7 +193,8 @@ func TestCheck(t *testing.T) {
 
 		{from: "test/interop", path: Module + "/test/lab"},
 		{from: "test/interop", path: Module + "/dataplane/linux", test: true},
-		{from: "test/bench", path: gobgp},
+		{from: "test/reflector", path: gobgp},
+		{from: "test/bench", path: gobgp, want: "only bgp and test/reflector may"},
 		{from: "test/bench", path: netlink},
 
 		{from: "util", path: "fmt", want: "no folder of the table"},

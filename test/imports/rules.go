@@ -9,8 +9,9 @@
 //	cmd/evpnctl  imports proto: it knows only what any client of the API knows
 //	test         imports everything
 //
-// Turned the other way, some libraries have one place: gobgp in bgp, netlink
-// in dataplane/linux, proto in cmd.
+// Turned the other way, some libraries have one place: gobgp in bgp (and in
+// test/reflector, a reflector to test with), netlink in dataplane/linux, proto
+// in cmd.
 //
 // The point is that the core stays a function of its inputs, and that another
 // program can take core and one adapter without the other. The rules are for
@@ -68,7 +69,7 @@ type place struct {
 var kernel = []string{"dataplane/linux", "test"}
 
 var places = []place{
-	{path: "github.com/osrg/gobgp", folders: []string{"bgp", "test"}, because: "sessions and wire format are bgp's alone"},
+	{path: "github.com/osrg/gobgp", folders: []string{"bgp", "test/reflector"}, because: "sessions and wire format are bgp's alone, and a reflector to test with"},
 	{path: "github.com/vishvananda/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/mdlayher/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/vishvananda/netns", folders: kernel, because: "evpnd works in the namespace it is started in", tests: true},
