@@ -118,7 +118,7 @@ func (u *uplink) message(msg []byte) *ending {
 		// do not announce, and families that were not agreed on are no
 		// error (RFC 2918 §4).
 		if u.up && len(body) == 4 && body[0] == 0 && body[1] == wire.AFIL2VPN && body[2] == 0 && body[3] == wire.SAFIEVPN {
-			return u.pass(wire.AppendRouteRefresh(nil))
+			wish(x.push)
 		}
 	case wire.TypeNotification:
 		return told(wire.ParseNotification(body))

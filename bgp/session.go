@@ -287,10 +287,16 @@ func otherID(id netip.Addr) netip.Addr {
 // GoBGP cannot do without: it takes 0 for the time a write may take.
 const quietHold = 240
 
+// pushEvery is how often a peer is sent all our routes again at most. GoBGP
+// queues them without a bound, so a peer that asks without end, and takes
+// nothing, could have all the memory.
+const pushEvery = time.Second
+
 // aside does what neither direction's reader does: it sends the refreshes that
 // are asked for, and keeps GoBGP content while the peer, by agreement, sends
 // no KEEPALIVEs.
 func (x *session) aside(l *leg) {
+	push, rest := x.push, (<-chan time.Time)(nil) // one of them is nil
 	var feed <-chan time.Time
 	if x.hold == 0 {
 		t := time.NewTicker(quietHold / 4 * time.Second)
@@ -304,8 +310,11 @@ func (x *session) aside(l *leg) {
 			_, err = l.Write(wire.AppendKeepalive(nil))
 		case <-x.pull:
 			err = x.send(wire.AppendRouteRefresh(nil), wire.TypeRouteRefresh)
-		case <-x.push:
+		case <-push:
 			_, err = l.Write(wire.AppendRouteRefresh(nil))
+			push, rest = nil, time.After(pushEvery)
+		case <-rest:
+			push, rest = x.push, nil
 		case <-x.quit:
 			return
 		}
@@ -352,14 +361,15 @@ func (x *session) refresh(both bool) {
 		})
 		return
 	}
-	wish := func(c chan struct{}) {
-		select {
-		case c <- struct{}{}:
-		default: // it has been asked for and not been sent
-		}
-	}
 	if wish(x.pull); both {
 		wish(x.push)
+	}
+}
+
+func wish(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has been asked for and not been sent
 	}
 }
 

@@ -46,6 +46,7 @@ const (
 type world struct {
 	*lab.Lab
 	t       *testing.T // of the attack
+	node    *lab.Node
 	evpnd   *lab.Evpnd
 	pid     int
 	watches []*lab.FDBWatch
@@ -73,6 +74,7 @@ func newWorld(t *testing.T) *world {
 	n.Addr("eth0", netip.PrefixFrom(vni6.Local, 64))
 	n.AddVNI(vni)
 	n.AddVNI(vni6)
+	w.node = n
 	w.watches = []*lab.FDBWatch{n.WatchFDB(vni.Device()), n.WatchFDB(vni6.Device())}
 	w.evpnd = n.Evpnd(fmt.Sprintf(`bgp:
   asn: %d
@@ -206,6 +208,7 @@ type status struct {
 	State       string            `json:"state"`
 	Received    int               `json:"received"`
 	Ignored     int               `json:"ignored"`
+	Advertised  int               `json:"advertised"`
 	Refused     int               `json:"refused"`
 	Discarded   map[string]uint64 `json:"discarded"`
 	LastError   string            `json:"last_error"`

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -156,6 +157,9 @@ func collision(w *world) string {
 	}
 	theirs := peer.New(c)
 	defer theirs.Close()
+	if err := theirs.AwaitOpen(); err != nil { // before, evpnd may think again
+		w.t.Fatal(err)
+	}
 	ours, err := peer.Dial(w.outside, dialed, port)
 	if err != nil {
 		w.t.Fatal(err)
@@ -348,4 +352,70 @@ func millionReset(w *world) string {
 	w.write(s, flood.Reach(flood.MACRoute(first)))
 	w.Until(10*time.Second, "its routes are used again", func() (bool, string) { return w.kernelHas(first, first+1, flood.VTEP) })
 	return "cease: maximum number of prefixes reached, routes gone, left alone until peer reset"
+}
+
+func longMessage(w *world) string {
+	s, first := w.session(), w.macs(1)
+	w.write(s, bad.Reach(bad.MACRoute(first)))
+	w.used(first, first+1)
+	_ = s.Write(peer.Message(wire.TypeUpdate, make([]byte, 1<<16-1-wire.HeaderLen))) // evpnd may have closed
+	w.ends(s, &wire.Notification{Code: wire.CodeHeader, Subcode: 2})
+	w.used(first, first+1)
+	w.after(w.session())
+	return "session ended with message header error: bad message length"
+}
+
+func withdrawFlood(w *world) string {
+	s := w.session()
+	before := w.status(attacker)
+	w.write(s, bad.Withdraw(floodFirst, floodFirst+100_000))
+	w.after(s)
+	w.counted(before, "")
+	return "ignored"
+}
+
+// refreshFlood has evpnd asked for its routes, of which there are some, again
+// and again, by a peer that takes none of them.
+func refreshFlood(w *world) string {
+	const n, local = 20_000, 500
+	w.node.IP("link", "add", "name", "hosts", "type", "veth", "peer", "name", "hosts-end")
+	w.node.IP("link", "set", "hosts-end", "up")
+	w.node.IP("link", "set", "hosts", "master", vni.Bridge(), "up")
+	var batch strings.Builder
+	for i := range local {
+		fmt.Fprintf(&batch, "fdb add 02:aa:00:00:%02x:%02x dev hosts master static\n", i>>8, i&0xff)
+	}
+	file := filepath.Join(w.node.Dir(), "hosts")
+	if err := os.WriteFile(file, []byte(batch.String()), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	w.node.Bridge("-batch", file)
+	w.Until(10*time.Second, "the hosts are announced", func() (bool, string) {
+		n := w.status(honest).Advertised
+		return n >= local, fmt.Sprint(n)
+	})
+
+	w.drop()
+	s := w.dial()
+	w.live = s
+	o := peer.Open(asn, attacker)
+	w.write(s, o.Append(nil))
+	if err := s.Handshake(); err != nil {
+		w.t.Fatal(err)
+	}
+	memory := w.memory()
+	var out []byte
+	for range n {
+		out = wire.AppendRouteRefresh(out)
+	}
+	w.write(s, out)
+	w.after(s)
+	w.Holds(3*time.Second, "evpnd does not grow", func() (bool, string) {
+		by := w.memory() - memory
+		return by <= 64, fmt.Sprintf("by %d MB", by)
+	})
+	grown := w.grown(memory, 64)
+	s.Drain()
+	w.after(s)
+	return fmt.Sprintf("session up, %d MB more memory", grown)
 }

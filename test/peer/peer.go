@@ -37,6 +37,7 @@ type Speaker struct {
 	mu   sync.Mutex // a Write is not interrupted by a KEEPALIVE
 	stop chan struct{}
 	once sync.Once
+	open bool // the other end's OPEN has come
 
 	ended  chan struct{}
 	notify *wire.Notification
@@ -105,17 +106,33 @@ func (s *Speaker) Establish(o wire.Open) error {
 
 // Answer is the rest of Establish, after an OPEN was written.
 func (s *Speaker) Answer() error {
-	if err := s.expect(wire.TypeOpen); err != nil {
+	if err := s.Handshake(); err != nil {
+		return err
+	}
+	s.Drain()
+	return nil
+}
+
+// Handshake is Answer for a peer that does not read from then on, until Drain.
+func (s *Speaker) Handshake() error {
+	if err := s.AwaitOpen(); err != nil {
 		return err
 	}
 	if err := s.Write(wire.AppendKeepalive(nil)); err != nil {
 		return err
 	}
-	if err := s.expect(wire.TypeKeepalive); err != nil {
-		return err
+	return s.expect(wire.TypeKeepalive)
+}
+
+// AwaitOpen waits for the other end's OPEN, if it has not come yet. Handshake
+// does it.
+func (s *Speaker) AwaitOpen() error {
+	if s.open {
+		return nil
 	}
-	s.Drain()
-	return nil
+	err := s.expect(wire.TypeOpen)
+	s.open = err == nil
+	return err
 }
 
 func (s *Speaker) expect(want wire.Type) error {
