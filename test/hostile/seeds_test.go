@@ -36,6 +36,7 @@ func seed(args ...any) []byte {
 // that what is known to be nasty is where fuzzing begins, and is tried in each
 // run of go test.
 func TestSeeds(t *testing.T) {
+	known := map[string]bool{}
 	for _, e := range corpus(t) {
 		k, b, err := e.assemble(samples)
 		if err != nil {
@@ -52,6 +53,7 @@ func TestSeeds(t *testing.T) {
 			target, want = "FuzzStream", seed(append(bytes.Clone(b), peer.Unreach()...), uint8(19))
 		}
 		file := filepath.Join(seedDir, target, "hostile-"+e.Name)
+		known[file] = true
 		if *update {
 			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 				t.Fatal(err)
@@ -62,6 +64,15 @@ func TestSeeds(t *testing.T) {
 		}
 		if got, err := os.ReadFile(file); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what the corpus says (%v): run go test ./test/hostile -run TestSeeds -update", file, err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(seedDir, "*", "hostile-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !known[f] {
+			t.Errorf("%s is of no entry of the corpus any more: remove it", f)
 		}
 	}
 }

@@ -165,6 +165,9 @@ func collision(w *world) string {
 		w.t.Fatal(err)
 	}
 	defer ours.Close()
+	if err := ours.AwaitOpen(); err != nil { // evpnd knows of both
+		w.t.Fatal(err)
+	}
 	o := peer.Open(asn, dialed)
 	w.write(theirs, o.Append(nil))
 	w.write(ours, o.Append(nil))
