@@ -29,11 +29,15 @@ func (s *Speaker) EndAtLimit(addr netip.Addr) {
 	p.mu.Unlock()
 	p.wakeUp()
 	p.stopSessions(&ending{
-		text: fmt.Sprintf("it sent more than %d routes that are imported here, its limit (max-routes); it is left alone for %v: "+
-			"find out who makes them up, or raise the limit; evpnctl peer reset lets it come back at once", p.cfg.RouteLimit.Routes, holdOff),
+		text:   p.overLimit(),
 		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseMaxPrefixes},
 		final:  true,
 	})
+}
+
+func (p *peer) overLimit() string {
+	return fmt.Sprintf("it sent more than %d routes that are imported here, its limit (max-routes); it is left alone for %v: "+
+		"find out who makes them up, or raise the limit; evpnctl peer reset lets it come back at once", p.cfg.RouteLimit.Routes, holdOff)
 }
 
 // RefreshPeer asks one peer for all its routes again (RFC 2918). Where it
@@ -82,18 +86,23 @@ func (p *peer) heldFor() time.Duration {
 	return max(0, time.Until(p.heldUntil))
 }
 
-// awaken connects again when a hold-off is over, or waits for its end.
+// awaken connects again when a hold-off is over, or waits for its end. Until
+// then it stands as a problem.
 func (p *peer) awaken(ctx context.Context) {
 	if d := p.held(); d > 0 {
+		p.s.setProblem(p.problem(), fmt.Sprintf("peer %v: %s", p.addr, p.overLimit()))
 		p.setState(nil, Idle)
 		p.retry.Reset(d)
 		return
 	}
+	p.s.setProblem(p.problem(), "")
 	if p.cfg.Passive && len(p.sessions) == 0 {
 		p.setState(nil, Active)
 	}
 	p.dial(ctx)
 }
+
+func (p *peer) problem() string { return "peer " + p.addr.String() }
 
 // forgotten tells whether nothing keeps a peer that came by a range. One that
 // is held off stays, or it would be back as a new one.

@@ -46,6 +46,10 @@ func TestEndAtLimit(t *testing.T) {
 	if st := s.Peers()[0]; !strings.Contains(st.LastError, "more than 5 routes") || st.MaxRoutes != 5 {
 		t.Errorf("shown: %+v", st)
 	}
+	eventually(t, "a problem that names the peer and the limit", func() bool {
+		pr := s.Problems()
+		return len(pr) == 1 && pr[0].Name == "peer 127.0.0.1" && strings.Contains(pr[0].Text, "more than 5 routes")
+	})
 	refused(t, at)
 
 	if err := s.Reset(lo, false); err != nil {
@@ -55,6 +59,7 @@ func TestEndAtLimit(t *testing.T) {
 	p = dialRaw(t, at)
 	p.establish(peerOpen())
 	event[*evpn.PeerUp](s)
+	eventually(t, "no problem", func() bool { return len(s.Problems()) == 0 })
 }
 
 // evpnd does not connect while it leaves a peer alone, and does when the time
@@ -115,7 +120,7 @@ func TestHoldOffOfDynamicPeer(t *testing.T) {
 		t.Fatalf("peers %+v, want the one that is held off", st)
 	}
 	s.find(lo).letBack()
-	eventually(t, "forgotten", func() bool { return len(s.Peers()) == 0 })
+	eventually(t, "forgotten", func() bool { return len(s.Peers()) == 0 && len(s.Problems()) == 0 })
 	dialRaw(t, at).establish(peerOpen())
 	event[*evpn.PeerUp](s)
 }

@@ -173,6 +173,7 @@ func (p *peer) run(ctx context.Context) {
 // end stops what runs, and waits for it.
 func (p *peer) end(ctx context.Context) {
 	close(p.leaving)
+	p.s.setProblem(p.problem(), "")
 	why := endingOf(ctx)
 	if p.undial != nil {
 		p.undial()

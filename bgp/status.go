@@ -87,10 +87,10 @@ type PeerStatus struct {
 	Routes         wire.Counts // what the received UPDATEs said
 }
 
-// Problem is a trouble that stands until its cause is gone, and that no one
-// peer has.
+// Problem is a trouble that stands until its cause is gone, and that the state
+// of no session shows.
 type Problem struct {
-	Name  string // stable, such as "listen 0.0.0.0:179"
+	Name  string // stable, such as "listen 0.0.0.0:179" or "peer 10.0.0.9"
 	Text  string // what is wrong and what to do
 	Since time.Time
 }

@@ -350,6 +350,10 @@ func millionReset(w *world) string {
 	if got := w.status(reset).LastError; !strings.Contains(got, "more than 1000 routes") {
 		w.t.Errorf("evpnctl peer show says %q", got)
 	}
+	w.Until(5*time.Second, "evpnctl status says that the peer is left alone", func() (bool, string) {
+		out := w.evpnd.Ctl("status")
+		return strings.Contains(out, "it is left alone"), out
+	})
 	w.evpnd.Ctl("peer", "reset", reset.String())
 	s = w.connect(reset)
 	w.write(s, flood.Reach(flood.MACRoute(first)))
