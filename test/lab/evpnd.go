@@ -143,7 +143,9 @@ func (e *Evpnd) MACs(vni int) []MAC {
 type Status struct {
 	Synced bool `json:"synced"`  // the peers have said all
 	InSync bool `json:"in_sync"` // the kernel holds all that is wanted
-	Counts struct {
+	// Repaired counts entries that others removed or changed.
+	Repaired int `json:"repaired"`
+	Counts   struct {
 		RemoteMACs int `json:"remote_macs"`
 		Entries    int `json:"kernel_entries"`
 	} `json:"counts"`
