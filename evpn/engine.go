@@ -113,7 +113,7 @@ func (e *Engine) tick(now time.Time) {
 		e.due(p, now)
 	}
 	e.thaw(e.thaws.due(now))
-	e.unlinger(func(_ floodKey, l linger) bool { return !now.Before(l.until) })
+	e.endLingers(now)
 	e.checkSynced()
 }
 
@@ -136,8 +136,8 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 	if at := e.thaws.next(); !at.IsZero() {
 		earliest(at)
 	}
-	for _, l := range e.lingers {
-		earliest(l.until)
+	if at := e.lingers.next; !at.IsZero() {
+		earliest(at)
 	}
 	if !e.synced {
 		earliest(e.start.Add(e.endOfRIBWait()))

@@ -14,11 +14,28 @@ import (
 // forwards on. Frames for its MACs are unknown unicast from then on, and
 // reach it as long as it is flooded to. If it is really gone, one copy of each
 // such frame goes nowhere for a few seconds.
-type lingers map[floodKey]linger
+type lingers struct {
+	of   map[floodKey]linger
+	next time.Time // when the first is over; zero when there are none
+}
 
 type linger struct {
 	peer  *peer // that withdrew it last
 	until time.Time
+}
+
+// maxLingers bounds what a peer can leave behind by routes that it withdraws.
+// The rest goes at once.
+const maxLingers = 1 << 14
+
+func (l *lingers) put(k floodKey, x linger) {
+	if l.of == nil {
+		l.of = make(map[floodKey]linger)
+	}
+	l.of[k] = x
+	if l.next.IsZero() || x.until.Before(l.next) {
+		l.next = x.until
+	}
 }
 
 // linger keeps flooding where the type 3 route that is about to be withdrawn
@@ -33,13 +50,13 @@ func (e *Engine) linger(v *vni, p *peer, id floodID) {
 		return
 	}
 	k := floodKey{v.id, d}
-	if _, there := e.lingers[k]; !there {
+	if _, there := e.lingers.of[k]; !there {
+		if len(e.lingers.of) >= maxLingers {
+			return
+		}
 		e.countDest(v, d, 1)
 	}
-	if e.lingers == nil {
-		e.lingers = make(lingers)
-	}
-	e.lingers[k] = linger{peer: p, until: e.now.Add(e.cfg.FloodHold)}
+	e.lingers.put(k, linger{peer: p, until: e.now.Add(e.cfg.FloodHold)})
 }
 
 // relinger has what lingers because of p do so for another time from now, with
@@ -47,25 +64,35 @@ func (e *Engine) linger(v *vni, p *peer, id floodID) {
 // withdrew it, p was going down itself: it is kept as p's routes are.
 func (e *Engine) relinger(p *peer, hold time.Duration, shorten bool) {
 	at := e.now.Add(hold)
-	for k, l := range e.lingers {
+	for k, l := range e.lingers.of {
 		if l.peer == p && (!shorten || at.Before(l.until)) {
-			l.until = at
-			e.lingers[k] = l
+			e.lingers.put(k, linger{peer: p, until: at})
 		}
 	}
 }
 
-// unlinger ends what over says is over.
-func (e *Engine) unlinger(over func(floodKey, linger) bool) {
-	if len(e.lingers) == 0 {
+// endLingers ends what has lingered long enough.
+func (e *Engine) endLingers(now time.Time) {
+	if e.lingers.next.IsZero() || now.Before(e.lingers.next) {
 		return
 	}
-	keys := slices.SortedFunc(maps.Keys(e.lingers), floodKey.compare)
-	for _, k := range keys {
-		if over(k, e.lingers[k]) {
-			delete(e.lingers, k)
-			e.countDest(e.vnis[k.vni], k.dest, -1)
+	e.unlinger(func(_ floodKey, l linger) bool { return !now.Before(l.until) })
+}
+
+// unlinger ends what over says is over.
+func (e *Engine) unlinger(over func(floodKey, linger) bool) {
+	if len(e.lingers.of) == 0 {
+		return
+	}
+	e.lingers.next = time.Time{}
+	for _, k := range slices.SortedFunc(maps.Keys(e.lingers.of), floodKey.compare) {
+		l := e.lingers.of[k]
+		if !over(k, l) {
+			e.lingers.put(k, l)
+			continue
 		}
+		delete(e.lingers.of, k)
+		e.countDest(e.vnis[k.vni], k.dest, -1)
 	}
 }
 

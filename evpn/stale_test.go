@@ -46,3 +46,31 @@ func TestStaleCount(t *testing.T) {
 		}
 	}
 }
+
+// TestLingersAreBounded: a peer that announces and withdraws VTEPs without
+// end leaves a bounded number behind, and all of them go.
+func TestLingersAreBounded(t *testing.T) {
+	w := newWorld()
+	cfg := w.e.cfg
+	cfg.FloodHold = 5 * time.Second
+	w.settled(
+		&Configure{Config: cfg}, &VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
+		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true},
+	)
+	for i := range maxLingers + 100 {
+		to := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}).String()
+		there := imet(7, to, to)
+		w.e.Step(there)
+		w.e.Step(&Routes{Peer: reflector, Updates: []Update{{Withdrawn: []NLRI{there.Updates[0].Reach[0].NLRI}}}})
+	}
+	if n := len(w.e.vnis[200].flood); n != maxLingers {
+		t.Errorf("%d destinations linger, want %d", n, maxLingers)
+	}
+	if at, ok := w.e.Deadline(); !ok || !at.Equal(w.start.Add(5*time.Second)) {
+		t.Errorf("the engine wants to be woken at %v (%v), want 5 s after the start", at, ok)
+	}
+	w.settled(&Tick{Now: w.start.Add(5 * time.Second)})
+	if n := len(w.e.vnis[200].flood) + len(w.e.lingers.of) + len(w.e.vteps); n != 0 {
+		t.Errorf("%d destinations are left", n)
+	}
+}
