@@ -113,6 +113,7 @@ func (e *Engine) tick(now time.Time) {
 		e.due(p, now)
 	}
 	e.thaw(e.thaws.due(now))
+	e.endDoubts()
 	e.endLingers(now)
 	e.checkSynced()
 }
@@ -138,6 +139,9 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 	}
 	if at := e.lingers.next; !at.IsZero() {
 		earliest(at)
+	}
+	if d := &e.memory.hosts; len(d.open) > 0 {
+		earliest(d.until)
 	}
 	if !e.synced {
 		earliest(e.start.Add(e.endOfRIBWait()))

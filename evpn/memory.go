@@ -19,6 +19,15 @@ type Memory struct {
 	// MACs and IPs are those that are frozen as duplicates.
 	MACs map[MACKey]FrozenMAC
 	IPs  map[IPKey]FrozenIP
+	// Bindings are the addresses of the local hosts. A host that is content
+	// does not say them again only because we were away.
+	Bindings map[IPKey]Bound
+}
+
+// Bound is what a local address is paired with.
+type Bound struct {
+	MAC MAC
+	ND  ND
 }
 
 // FrozenMAC is where and since when a MAC is frozen.
@@ -37,6 +46,7 @@ func newMemory() Memory {
 	return Memory{
 		RDs: make(map[VNI]uint16), Sequences: make(map[MACKey]uint32),
 		MACs: make(map[MACKey]FrozenMAC), IPs: make(map[IPKey]FrozenIP),
+		Bindings: make(map[IPKey]Bound),
 	}
 }
 
@@ -47,12 +57,14 @@ type memory struct {
 	now     Memory // its RDs are those of rdTable
 	before  Memory
 	version uint64
+	hosts   doubts
 }
 
 // Recall tells a new engine what an earlier one knew. It is to be called
 // before the first Step, at most once; the engine keeps m.
 func (e *Engine) Recall(m Memory) {
 	e.memory.before = m
+	e.memory.hosts.recall(m.Bindings)
 	e.rds.recall(m.RDs)
 }
 
@@ -64,6 +76,7 @@ func (e *Engine) Memory() Memory {
 		maps.Copy(m.Sequences, part.Sequences)
 		maps.Copy(m.MACs, part.MACs)
 		maps.Copy(m.IPs, part.IPs)
+		maps.Copy(m.Bindings, part.Bindings)
 	}
 	return m
 }
@@ -181,6 +194,6 @@ func (e *Engine) forgetBefore() {
 			e.chooseHost(v, key.IP, v.hosts[key.IP])
 		}
 	}
-	e.memory.before = Memory{}
+	e.memory.before, e.memory.hosts.unseen = Memory{}, nil
 	e.memory.version++
 }

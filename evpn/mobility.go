@@ -70,6 +70,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	l.present, l.port, l.fixed = true, ev.Port, ev.Static
 	l.static = ev.Static || slices.Contains(v.sticky, ev.MAC)
 	e.choose(v, ev.MAC, m)
+	e.recallHosts(v, ev.MAC)
 	if m.place.where == there {
 		// It was refused. The frame that brought it may have moved the
 		// bridge's entry to the port, so the remote entry is wished again.

@@ -79,6 +79,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	nd.Present = nd != ND{}
 	b := binding{set: true, mac: ev.MAC, nd: nd}
 	h := v.host(ev.IP)
+	delete(e.memory.hosts.open, IPKey{v.id, ev.IP}) // whoever says so vouches for it
 	if h.bound == b {
 		return
 	}
@@ -92,6 +93,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	}
 	e.unbind(v, ev.IP, h)
 	h.bound = b
+	remember(e, e.memory.now.Bindings, IPKey{v.id, ev.IP}, Bound{MAC: ev.MAC, ND: nd})
 	l = v.mac(ev.MAC).local()
 	if i, found := slices.BinarySearchFunc(l.bound, ev.IP, netip.Addr.Compare); !found {
 		l.bound = slices.Insert(l.bound, i, ev.IP)
@@ -119,6 +121,8 @@ func (e *Engine) unbind(v *vni, ip netip.Addr, h *host) {
 	}
 	mac := h.bound.mac
 	h.bound = binding{}
+	delete(e.memory.hosts.open, IPKey{v.id, ip})
+	forget(e, e.memory.now.Bindings, IPKey{v.id, ip})
 	m := v.macs[mac]
 	if i, found := slices.BinarySearchFunc(m.loc.bound, ip, netip.Addr.Compare); found {
 		m.loc.bound = slices.Delete(m.loc.bound, i, i+1)

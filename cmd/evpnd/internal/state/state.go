@@ -45,6 +45,7 @@ type file struct {
 	Sequences []sequence  `json:"sequences"`
 	MACs      []frozenMAC `json:"frozen_macs"`
 	IPs       []frozenIP  `json:"frozen_ips"`
+	Bindings  []bound     `json:"bindings"`
 }
 
 type rd struct {
@@ -70,6 +71,15 @@ type frozenIP struct {
 	IP    netip.Addr `json:"ip"`
 	MAC   string     `json:"mac"`
 	Since time.Time  `json:"since"`
+}
+
+type bound struct {
+	VNI       uint32     `json:"vni"`
+	IP        netip.Addr `json:"ip"`
+	MAC       string     `json:"mac"`
+	Router    bool       `json:"router,omitempty"`
+	Override  bool       `json:"override,omitempty"`
+	Immutable bool       `json:"immutable,omitempty"`
 }
 
 // Load reads what was saved in dir. Without a file it returns an empty
@@ -113,6 +123,7 @@ func (x *file) memory() (evpn.Memory, error) {
 	m := evpn.Memory{
 		RDs: make(map[evpn.VNI]uint16), Sequences: make(map[evpn.MACKey]uint32),
 		MACs: make(map[evpn.MACKey]evpn.FrozenMAC), IPs: make(map[evpn.IPKey]evpn.FrozenIP),
+		Bindings: make(map[evpn.IPKey]evpn.Bound),
 	}
 	if x.Version != version {
 		return m, fmt.Errorf("its format is version %d, and this evpnd reads version %d", x.Version, version)
@@ -139,16 +150,30 @@ func (x *file) memory() (evpn.Memory, error) {
 		m.MACs[key] = evpn.FrozenMAC{VTEP: f.VTEP, Since: f.Since}
 	}
 	for _, f := range x.IPs {
-		key, err := macKey(f.VNI, f.MAC)
+		key, mac, err := ipKey(f.VNI, f.IP, f.MAC)
 		if err != nil {
 			return m, err
 		}
-		if !f.IP.IsValid() {
-			return m, errors.New("an address is missing")
+		m.IPs[key] = evpn.FrozenIP{MAC: mac, Since: f.Since}
+	}
+	for _, b := range x.Bindings {
+		key, mac, err := ipKey(b.VNI, b.IP, b.MAC)
+		if err != nil {
+			return m, err
 		}
-		m.IPs[evpn.IPKey{VNI: key.VNI, IP: f.IP}] = evpn.FrozenIP{MAC: key.MAC, Since: f.Since}
+		m.Bindings[key] = evpn.Bound{MAC: mac, ND: evpn.ND{
+			Present: b.Router || b.Override || b.Immutable, Router: b.Router, Override: b.Override, Immutable: b.Immutable,
+		}}
 	}
 	return m, nil
+}
+
+func ipKey(n uint32, ip netip.Addr, mac string) (evpn.IPKey, evpn.MAC, error) {
+	key, err := macKey(n, mac)
+	if err == nil && !ip.IsValid() {
+		err = errors.New("an address is missing")
+	}
+	return evpn.IPKey{VNI: key.VNI, IP: ip}, key.MAC, err
 }
 
 func vni(n uint32) (evpn.VNI, error) {
@@ -214,6 +239,10 @@ func fileOf(m evpn.Memory) *file {
 	for k, f := range m.IPs {
 		x.IPs = append(x.IPs, frozenIP{uint32(k.VNI), k.IP, f.MAC.String(), f.Since.Round(0)})
 	}
+	for k, b := range m.Bindings {
+		x.Bindings = append(x.Bindings, bound{uint32(k.VNI), k.IP, b.MAC.String(), b.ND.Router, b.ND.Override, b.ND.Immutable})
+	}
+	slices.SortFunc(x.Bindings, func(a, b bound) int { return cmp.Or(cmp.Compare(a.VNI, b.VNI), a.IP.Compare(b.IP)) })
 	slices.SortFunc(x.RDs, func(a, b rd) int { return cmp.Compare(a.VNI, b.VNI) })
 	slices.SortFunc(x.Sequences, func(a, b sequence) int { return cmp.Or(cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.MAC, b.MAC)) })
 	slices.SortFunc(x.MACs, func(a, b frozenMAC) int { return cmp.Or(cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.MAC, b.MAC)) })

@@ -34,6 +34,10 @@ func full() evpn.Memory {
 			{VNI: 201, MAC: macA}: {VTEP: netip.MustParseAddr("2001:db8::1"), Since: then},
 		},
 		IPs: map[evpn.IPKey]evpn.FrozenIP{{VNI: 200, IP: netip.MustParseAddr("172.18.0.10")}: {MAC: macB, Since: then}},
+		Bindings: map[evpn.IPKey]evpn.Bound{
+			{VNI: 200, IP: netip.MustParseAddr("172.18.0.10")}: {MAC: macA},
+			{VNI: 200, IP: netip.MustParseAddr("fe80::1")}:     {MAC: macA, ND: evpn.ND{Present: true, Router: true, Override: true}},
+		},
 	}
 }
 
@@ -81,6 +85,8 @@ func TestDamaged(t *testing.T) {
 		`{"version":1,"sequences":[{"vni":200,"mac":"02:42:ac:12:00:0a","sequence":-1}]}`,
 		`{"version":1,"frozen_macs":[{"vni":200,"mac":"02:42:ac:12:00:0a","vtep":"10.0.0"}]}`,
 		`{"version":1,"frozen_ips":[{"vni":200,"mac":"02:42:ac:12:00:0a"}]}`,
+		`{"version":1,"bindings":[{"vni":200,"mac":"02:42:ac:12:00:0a"}]}`,
+		`{"version":1,"bindings":[{"vni":200,"ip":"172.18.0.300","mac":"02:42:ac:12:00:0a"}]}`,
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
