@@ -43,7 +43,14 @@ func newReceiver() *receiver {
 	return r
 }
 
-// read takes what waits in the socket, up to watchBatch notices.
+// read takes what waits in the socket, up to watchBatch notices, or tells that
+// some were lost.
+//
+// From a loss on the kernel drops every notice until the queue is empty, and
+// says so at the beginning alone (netlink_overrun, netlink_rcv_wake). So what
+// is left in the queue is read and dropped before the loss is told: whatever
+// is dropped after that is a loss of its own, and who reads all tables again
+// misses nothing.
 func (r *receiver) read(fd int) []dataplane.Notice {
 	// A storm's next batch is likely as long as this one.
 	batch := make([]dataplane.Notice, 0, max(8, r.size))
@@ -55,8 +62,8 @@ func (r *receiver) read(fd int) []dataplane.Notice {
 		if err != nil {
 			// ENOBUFS says that notices were lost; anything else that a
 			// netlink socket may say is no better.
-			batch = append(batch, dataplane.Notice{Kind: dataplane.NoticeLost})
-			break
+			r.drain(fd)
+			return []dataplane.Notice{{Kind: dataplane.NoticeLost}}
 		}
 		for i := range n {
 			batch = decodeNotice(batch, r.bufs[i][:r.heads[i].n])
@@ -67,6 +74,16 @@ func (r *receiver) read(fd int) []dataplane.Notice {
 	}
 	r.size = len(batch)
 	return batch
+}
+
+// drain empties the queue. It ends, since nothing comes into the queue
+// meanwhile, or else a loss begins it anew.
+func (r *receiver) drain(fd int) {
+	for {
+		if _, err := r.receive(fd); err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return
+		}
+	}
 }
 
 // receive fills bufs with up to noticeCount datagrams and returns how many.
