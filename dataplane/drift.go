@@ -31,9 +31,10 @@ func (p *Plane) put(ops []Op, errs []error) error {
 	return p.k.Write(ops, errs)
 }
 
-// listenAgain ends the hush when nothing is to be written.
+// listenAgain ends the hush when nothing is to be written, or cannot be for a
+// while.
 func (p *Plane) listenAgain(now time.Time) {
-	if !p.hushed || p.loudAt.After(now) || len(p.writes)+len(p.left) > 0 {
+	if !p.hushed || p.loudAt.After(now) || len(p.writes)+len(p.left) > 0 && p.holdTill.IsZero() {
 		return
 	}
 	p.hushed = p.k.Hush(false) != nil

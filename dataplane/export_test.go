@@ -1,5 +1,10 @@
 package dataplane
 
+import "time"
+
+// Wait returns how long the Plane may sleep now.
+func (p *Plane) Wait() time.Duration { return p.wait() }
+
 // Kept returns how many things a Plane remembers of devices and VNIs.
 func (p *Plane) Kept() int {
 	p.mu.Lock()

@@ -502,3 +502,12 @@ func TestDeselectedWhileRefused(t *testing.T) {
 		return !slices.ContainsFunc(r.p.Problems(), func(p dataplane.Problem) bool { return p.Kind == dataplane.ProblemWrite })
 	})
 }
+
+// TestRefusedWaits has the kernel refuse all writes: until the next try the
+// Plane sleeps, and hears of changes of its own entries.
+func TestRefusedWaits(t *testing.T) {
+	r, h := faulty(t)
+	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	r.wishMAC(200, mac(1), vtep(2))
+	r.untilTrue("the Plane listens and sleeps", func() bool { return !r.p.Hushed() && r.p.Wait() > 60*time.Millisecond })
+}
