@@ -310,13 +310,15 @@ func (t *tracker[K, V]) pardon() {
 func (t *tracker[K, V]) retry(now time.Time, sort func([]K)) (next time.Time, queued int) {
 	var keys []K
 	for k, f := range t.fails {
-		if s := t.slots[k]; f.held || s.mark&(inAdds|inDels) != 0 {
-			continue
-		}
-		if !f.at.After(now) {
+		switch {
+		case f.held:
+		case f.at.After(now):
+			// Also when it is queued: nextAdd skips it if its turn comes before.
+			if next.IsZero() || f.at.Before(next) {
+				next = f.at
+			}
+		case t.slots[k].mark&(inAdds|inDels) == 0:
 			keys = append(keys, k)
-		} else if next.IsZero() || f.at.Before(next) {
-			next = f.at
 		}
 	}
 	sort(keys)

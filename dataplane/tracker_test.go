@@ -202,3 +202,19 @@ func TestSightsQueue(t *testing.T) {
 		t.Errorf("%d keys wait and %d hosts are kept, though none is here", n, len(s.m))
 	}
 }
+
+// TestRetryOfQueued has an entry fail while it stands in the queue, which
+// skips it when its turn comes: its next try is not forgotten.
+func TestRetryOfQueued(t *testing.T) {
+	tr := newTracker[int, int]()
+	now := time.Now()
+	tr.wish(1, 1)
+	tr.fail(1, errTaken, now)
+	next, _ := tr.retry(now.Add(retryFirst/2), func([]int) {})
+	if _, _, ok := tr.nextAdd(now.Add(retryFirst / 2)); ok {
+		t.Fatal("its pause does not count")
+	}
+	if !next.Equal(now.Add(retryFirst)) {
+		t.Errorf("the next try is at %v, want %v", next, now.Add(retryFirst))
+	}
+}
