@@ -64,7 +64,8 @@ func (p *Plane) changed(d *domain, mac evpn.MAC) {
 		return
 	}
 	if !s.mark.has(wanted | synced) {
-		return // it is about to be written
+		d.fdb.doubt(mac)
+		return // it is about to be written, or nobody wishes it yet
 	}
 	now, there, err := p.remoteNow(d, mac)
 	if err != nil || there && now.target == s.val {
@@ -135,7 +136,9 @@ func (p *Plane) neighborChanged(d *domain, e *Entry) {
 		d.neigh.fail(e.IP, errChanged, time.Now())
 		p.retrySoon()
 	case ok && s.mark.has(present) || p.wishedBeside(d, e.IP):
-		// It is about to be written, or another VNI's of the same bridge.
+		// It is about to be written, or nobody wishes it yet, or it is another
+		// VNI's of the same bridge.
+		d.neigh.doubt(e.IP)
 	case e.Flags&ExtLearned != 0 && e.State&NoARP != 0:
 		d.neigh.found(e.IP, binding{e.MAC, e.Flags&Router != 0}, false)
 		if d.sweep {

@@ -101,6 +101,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 		p.release(d, e.MAC, ownAddress|staticPort)
 	}
 	p.setMAC(d, e.MAC, place{e.Ifindex, e.State&NoARP != 0})
+	d.fdb.doubt(e.MAC)
 	if ours && s.mark.has(wanted) {
 		// The host spoke here: the bridge moved its entry to the port. The
 		// engine answers with another wish; if it does not, the wish that
@@ -201,6 +202,7 @@ func (p *Plane) foreign(d *domain, mac evpn.MAC) {
 // missing follows the deletion of an entry that may be ours. Our own
 // deletions are told as well, possibly after we wrote the MAC again.
 func (p *Plane) missing(d *domain, mac evpn.MAC) {
+	d.fdb.doubt(mac)
 	s, ok := d.fdb.slots[mac]
 	if !ok || !s.mark.has(wanted|synced) {
 		return
@@ -301,6 +303,7 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 			d.neigh.again(e.IP)
 			p.enqueue(d)
 		}
+		d.neigh.doubt(e.IP)
 		// The kernel takes the mark off an entry before it deletes it.
 		if ours && s.mark.has(wanted|synced) && !p.neighborThere(d, e.IP, s.val) {
 			p.repair()

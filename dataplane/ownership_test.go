@@ -1,6 +1,7 @@
 package dataplane_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -99,4 +100,54 @@ func testForeignHalves(t *testing.T, w world) {
 		st, _ := r.p.NeighEntry(200, neigh.IP)
 		return st == dataplane.Installed
 	})
+}
+
+// testAdoptedChanges has entries of an earlier run deleted, and taken by a
+// host here, before anybody wishes them: the wishes are written all the same.
+func testAdoptedChanges(t *testing.T, w world) {
+	plain(w)
+	look := w.open(t)
+	links, err := look.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	vx, br := 0, 0
+	for _, l := range links {
+		switch l.Name {
+		case "vx0":
+			vx = l.Index
+		case "br0":
+			br = l.Index
+		}
+	}
+	both := dataplane.Self | dataplane.Master
+	var lines []string
+	neigh := dataplane.Entry{
+		Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned, IP: addr("172.18.0.11"), MAC: mac(1),
+	}
+	ops := []dataplane.Op{{Verb: dataplane.Replace, Entry: neigh}}
+	wish := evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: neigh.IP, MAC: mac(1), Want: true}}}
+	for i := 1; i <= 2; i++ {
+		ops = append(ops, dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
+			Flags: both | dataplane.ExtLearned, MAC: mac(i), IP: addr("172.30.0.2"),
+		}})
+		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
+		wish.FDB = append(wish.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+	}
+	errs := make([]error, len(ops))
+	if err := errors.Join(append(errs, look.Write(ops, errs))...); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	lines = append(lines, "172.18.0.11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn NOARP")
+	r.write(
+		dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: both, MAC: mac(1)}},
+		dataplane.Op{Verb: dataplane.Delete, Entry: neigh},
+	)
+	w.frame("p0", mac(2))
+	r.knows(200, mac(2)) // and so of what was before
+	r.wish(wish)
+	r.holds("br0", lines...)
 }

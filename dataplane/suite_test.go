@@ -27,6 +27,7 @@ func suite(t *testing.T, fresh func(*testing.T) world) {
 		{"device states", testStates},
 		{"down and up", testFlap},
 		{"adopt and sweep", testAdopt},
+		{"adopted entries change", testAdoptedChanges},
 		{"foreign", testForeign},
 		{"foreign halves", testForeignHalves},
 		{"drift", testDrift},

@@ -154,6 +154,15 @@ func (t *tracker[K, V]) lost(k K) {
 	t.queue(k, s)
 }
 
+// doubt records that k may not be in the kernel as it was found, when nobody
+// wishes it yet: a wish is written then whatever it says.
+func (t *tracker[K, V]) doubt(k K) {
+	if s, ok := t.slots[k]; ok && !s.mark.has(wanted) {
+		s.mark &^= synced
+		t.put(k, s)
+	}
+}
+
 // forget records that the kernel holds nothing, until it is read.
 func (t *tracker[K, V]) forget() {
 	for k, s := range t.slots {
