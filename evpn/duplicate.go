@@ -178,16 +178,19 @@ func (e *Engine) unfreeze(ev *Unfreeze) {
 
 // thaw names a MAC or an address that is to be let go; one of them is set.
 type thaw struct {
-	at  time.Time
-	mac MACKey
-	ip  IPKey
+	at    time.Time
+	since time.Time // the freeze that is meant, not a later one; zero: any
+	mac   MACKey
+	ip    IPKey
 }
+
+func (t *thaw) means(m *moves) bool { return t.since.IsZero() || t.since.Equal(m.since) }
 
 // thaw lets go what is frozen still.
 func (e *Engine) thaw(list []thaw) {
 	for _, t := range list {
 		if v := e.vnis[t.mac.VNI]; v != nil {
-			if m := v.macs[t.mac.MAC]; m != nil && m.frozen() {
+			if m := v.macs[t.mac.MAC]; m != nil && m.frozen() && t.means(m.moves) {
 				e.release(v, t.mac.MAC, m)
 				e.choose(v, t.mac.MAC, m)
 				m.moves = nil // that was none
@@ -195,7 +198,7 @@ func (e *Engine) thaw(list []thaw) {
 			}
 		}
 		if v := e.vnis[t.ip.VNI]; v != nil {
-			if h := v.hosts[t.ip.IP]; h != nil && h.frozen() {
+			if h := v.hosts[t.ip.IP]; h != nil && h.frozen() && t.means(h.moves) {
 				e.releaseHost(v, t.ip.IP, h)
 				e.chooseHost(v, t.ip.IP, h)
 				h.moves = nil
@@ -215,7 +218,7 @@ func (t *thaws) add(now time.Time, after time.Duration, x thaw) {
 	if after <= 0 {
 		return
 	}
-	x.at = now.Add(after)
+	x.at, x.since = now.Add(after), now
 	t.list = append(t.list, x)
 	t.note(x.at)
 }
