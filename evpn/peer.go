@@ -28,6 +28,7 @@ type peer struct {
 
 	limit   PeerLimit
 	full    bool // a route was refused, and there was no room since
+	ended   bool // the standing session was asked to end for it
 	refused uint64
 	call    call
 }
@@ -58,7 +59,7 @@ func (e *Engine) peerUp(ev *PeerUp) {
 	p.session++
 	// All is sent anew, so there is nothing to ask for.
 	e.relieve(p)
-	p.limit, p.call = ev.Limit, noCall
+	p.limit, p.call, p.ended = ev.Limit, noCall, false
 	if p.routes > 0 {
 		// What an earlier session brought is stale until it is sent again.
 		// A peer that never sends End-of-RIB must not keep it for ever.

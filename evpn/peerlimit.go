@@ -49,13 +49,18 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Reach) bool {
 		e.remove(v, p, &r.NLRI)
 	}
 	p.refused++
-	if p.full {
+	// Stale routes take room, but the peer does not send them now.
+	reset := p.limit.Reset && p.fresh >= limit
+	if p.full && (!reset || p.ended) {
 		return false
 	}
-	p.full = true
-	e.full++
+	if !p.full {
+		p.full = true
+		e.full++
+	}
 	doing := "no more are taken"
-	if p.limit.Reset {
+	if reset {
+		p.ended = true
 		doing = "its session is reset"
 		p.call, e.called = callReset, true
 	}
