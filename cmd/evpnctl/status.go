@@ -25,6 +25,16 @@ type statusView struct {
 	Audit    *auditView  `json:"audit" yaml:"audit"` // null: there was none yet
 	Repaired uint64      `json:"repaired" yaml:"repaired"`
 	Resyncs  uint64      `json:"resyncs" yaml:"resyncs"`
+
+	Process *processView `json:"process" yaml:"process"` // null: evpnd does not tell
+}
+
+type processView struct {
+	Goroutines    uint32 `json:"goroutines" yaml:"goroutines"`
+	HeapLiveBytes uint64 `json:"heap_live_bytes" yaml:"heap_live_bytes"`
+	GCCycles      uint64 `json:"gc_cycles" yaml:"gc_cycles"`
+	OpenFiles     uint32 `json:"open_files" yaml:"open_files"`
+	ResidentBytes uint64 `json:"resident_bytes" yaml:"resident_bytes"`
 }
 
 type auditView struct {
@@ -94,7 +104,23 @@ func viewStatus(s *evpndv1.Status) statusView {
 		},
 		Alarms: viewAlarms(s.GetAlarms()), Total: s.GetAlarmsTotal(),
 		Audit: viewAudit(s.GetAudit()), Repaired: s.GetRepaired(), Resyncs: s.GetResyncs(),
+		Process: viewProcess(s.GetProcess()),
 	}
+}
+
+func viewProcess(p *evpndv1.Process) *processView {
+	if p == nil {
+		return nil
+	}
+	return &processView{
+		Goroutines: p.GetGoroutines(), HeapLiveBytes: p.GetHeapLiveBytes(), GCCycles: p.GetGcCycles(),
+		OpenFiles: p.GetOpenFiles(), ResidentBytes: p.GetResidentBytes(),
+	}
+}
+
+func processText(p *processView) string {
+	return fmt.Sprintf("%d MiB resident, %d MiB of heap in use, %d goroutines, %d open files",
+		p.ResidentBytes>>20, p.HeapLiveBytes>>20, p.Goroutines, p.OpenFiles)
 }
 
 func viewAudit(s *evpndv1.AuditSummary) *auditView {
@@ -144,6 +170,9 @@ func showStatus(b *block, s *statusView) {
 	b.add("macs", fmt.Sprintf("%d local, %d remote", c.LocalMACs, c.RemoteMACs))
 	b.add("neighbors", fmt.Sprintf("%d local, %d remote", c.LocalNeighbors, c.RemoteNeighbors))
 	b.add("routes", fmt.Sprintf("%d received, %d advertised", c.Received, c.Advertised))
+	if s.Process != nil {
+		b.add("process", processText(s.Process))
+	}
 	if len(s.Alarms) == 0 {
 		b.add("alarms", "none")
 		return

@@ -50,7 +50,8 @@ type Status struct {
 	// the start.
 	Repaired uint64 `protobuf:"varint,14,opt,name=repaired,proto3" json:"repaired,omitempty"`
 	// Times that the kernel's notices were lost and all was read again.
-	Resyncs       uint64 `protobuf:"varint,15,opt,name=resyncs,proto3" json:"resyncs,omitempty"`
+	Resyncs       uint64   `protobuf:"varint,15,opt,name=resyncs,proto3" json:"resyncs,omitempty"`
+	Process       *Process `protobuf:"bytes,16,opt,name=process,proto3" json:"process,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +191,93 @@ func (x *Status) GetResyncs() uint64 {
 	return 0
 }
 
+func (x *Status) GetProcess() *Process {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+// Process is what the daemon takes of the machine.
+type Process struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Goroutines uint32                 `protobuf:"varint,1,opt,name=goroutines,proto3" json:"goroutines,omitempty"`
+	// What the last garbage collection found in use, which is after two minutes
+	// at the latest, and how many collections there were.
+	HeapLiveBytes uint64 `protobuf:"varint,2,opt,name=heap_live_bytes,json=heapLiveBytes,proto3" json:"heap_live_bytes,omitempty"`
+	GcCycles      uint64 `protobuf:"varint,3,opt,name=gc_cycles,json=gcCycles,proto3" json:"gc_cycles,omitempty"`
+	// From /proc; 0: not readable.
+	OpenFiles     uint32 `protobuf:"varint,4,opt,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
+	ResidentBytes uint64 `protobuf:"varint,5,opt,name=resident_bytes,json=residentBytes,proto3" json:"resident_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Process) Reset() {
+	*x = Process{}
+	mi := &file_evpnd_v1_status_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Process) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Process) ProtoMessage() {}
+
+func (x *Process) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_status_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Process.ProtoReflect.Descriptor instead.
+func (*Process) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_status_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Process) GetGoroutines() uint32 {
+	if x != nil {
+		return x.Goroutines
+	}
+	return 0
+}
+
+func (x *Process) GetHeapLiveBytes() uint64 {
+	if x != nil {
+		return x.HeapLiveBytes
+	}
+	return 0
+}
+
+func (x *Process) GetGcCycles() uint64 {
+	if x != nil {
+		return x.GcCycles
+	}
+	return 0
+}
+
+func (x *Process) GetOpenFiles() uint32 {
+	if x != nil {
+		return x.OpenFiles
+	}
+	return 0
+}
+
+func (x *Process) GetResidentBytes() uint64 {
+	if x != nil {
+		return x.ResidentBytes
+	}
+	return 0
+}
+
 // Counts says how many there are of what.
 type Counts struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
@@ -215,7 +303,7 @@ type Counts struct {
 
 func (x *Counts) Reset() {
 	*x = Counts{}
-	mi := &file_evpnd_v1_status_proto_msgTypes[1]
+	mi := &file_evpnd_v1_status_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -227,7 +315,7 @@ func (x *Counts) String() string {
 func (*Counts) ProtoMessage() {}
 
 func (x *Counts) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_status_proto_msgTypes[1]
+	mi := &file_evpnd_v1_status_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -240,7 +328,7 @@ func (x *Counts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counts.ProtoReflect.Descriptor instead.
 func (*Counts) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_status_proto_rawDescGZIP(), []int{1}
+	return file_evpnd_v1_status_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Counts) GetPeers() uint32 {
@@ -364,7 +452,7 @@ type Alarm struct {
 
 func (x *Alarm) Reset() {
 	*x = Alarm{}
-	mi := &file_evpnd_v1_status_proto_msgTypes[2]
+	mi := &file_evpnd_v1_status_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +464,7 @@ func (x *Alarm) String() string {
 func (*Alarm) ProtoMessage() {}
 
 func (x *Alarm) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_status_proto_msgTypes[2]
+	mi := &file_evpnd_v1_status_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +477,7 @@ func (x *Alarm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alarm.ProtoReflect.Descriptor instead.
 func (*Alarm) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_status_proto_rawDescGZIP(), []int{2}
+	return file_evpnd_v1_status_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Alarm) GetKind() string {
@@ -445,7 +533,7 @@ var File_evpnd_v1_status_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x15evpnd/v1/status.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x03\n" +
+	"\x15evpnd/v1/status.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x04\n" +
 	"\x06Status\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x124\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x121\n" +
@@ -462,7 +550,17 @@ const file_evpnd_v1_status_proto_rawDesc = "" +
 	"\falarms_total\x18\f \x01(\rR\valarmsTotal\x12,\n" +
 	"\x05audit\x18\r \x01(\v2\x16.evpnd.v1.AuditSummaryR\x05audit\x12\x1a\n" +
 	"\brepaired\x18\x0e \x01(\x04R\brepaired\x12\x18\n" +
-	"\aresyncs\x18\x0f \x01(\x04R\aresyncs\"\xfa\x03\n" +
+	"\aresyncs\x18\x0f \x01(\x04R\aresyncs\x12+\n" +
+	"\aprocess\x18\x10 \x01(\v2\x11.evpnd.v1.ProcessR\aprocess\"\xb4\x01\n" +
+	"\aProcess\x12\x1e\n" +
+	"\n" +
+	"goroutines\x18\x01 \x01(\rR\n" +
+	"goroutines\x12&\n" +
+	"\x0fheap_live_bytes\x18\x02 \x01(\x04R\rheapLiveBytes\x12\x1b\n" +
+	"\tgc_cycles\x18\x03 \x01(\x04R\bgcCycles\x12\x1d\n" +
+	"\n" +
+	"open_files\x18\x04 \x01(\rR\topenFiles\x12%\n" +
+	"\x0eresident_bytes\x18\x05 \x01(\x04R\rresidentBytes\"\xfa\x03\n" +
 	"\x06Counts\x12\x14\n" +
 	"\x05peers\x18\x01 \x01(\rR\x05peers\x12+\n" +
 	"\x11peers_established\x18\x02 \x01(\rR\x10peersEstablished\x12\x12\n" +
@@ -502,26 +600,28 @@ func file_evpnd_v1_status_proto_rawDescGZIP() []byte {
 	return file_evpnd_v1_status_proto_rawDescData
 }
 
-var file_evpnd_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_evpnd_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_evpnd_v1_status_proto_goTypes = []any{
 	(*Status)(nil),                // 0: evpnd.v1.Status
-	(*Counts)(nil),                // 1: evpnd.v1.Counts
-	(*Alarm)(nil),                 // 2: evpnd.v1.Alarm
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
-	(*AuditSummary)(nil),          // 5: evpnd.v1.AuditSummary
+	(*Process)(nil),               // 1: evpnd.v1.Process
+	(*Counts)(nil),                // 2: evpnd.v1.Counts
+	(*Alarm)(nil),                 // 3: evpnd.v1.Alarm
+	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 5: google.protobuf.Duration
+	(*AuditSummary)(nil),          // 6: evpnd.v1.AuditSummary
 }
 var file_evpnd_v1_status_proto_depIdxs = []int32{
-	3, // 0: evpnd.v1.Status.started:type_name -> google.protobuf.Timestamp
-	4, // 1: evpnd.v1.Status.uptime:type_name -> google.protobuf.Duration
-	1, // 2: evpnd.v1.Status.counts:type_name -> evpnd.v1.Counts
-	2, // 3: evpnd.v1.Status.alarms:type_name -> evpnd.v1.Alarm
-	5, // 4: evpnd.v1.Status.audit:type_name -> evpnd.v1.AuditSummary
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 0: evpnd.v1.Status.started:type_name -> google.protobuf.Timestamp
+	5, // 1: evpnd.v1.Status.uptime:type_name -> google.protobuf.Duration
+	2, // 2: evpnd.v1.Status.counts:type_name -> evpnd.v1.Counts
+	3, // 3: evpnd.v1.Status.alarms:type_name -> evpnd.v1.Alarm
+	6, // 4: evpnd.v1.Status.audit:type_name -> evpnd.v1.AuditSummary
+	1, // 5: evpnd.v1.Status.process:type_name -> evpnd.v1.Process
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_status_proto_init() }
@@ -536,7 +636,7 @@ func file_evpnd_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evpnd_v1_status_proto_rawDesc), len(file_evpnd_v1_status_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -233,8 +233,12 @@ func TestStatusAndPeers(t *testing.T) {
 		}},
 		AlarmsTotal: 1,
 	}
-	if d := cmp.Diff(want, st, protocmp.Transform(), protocmp.IgnoreFields(&evpndv1.Status{}, "started", "uptime")); d != "" {
+	if d := cmp.Diff(want, st, protocmp.Transform(), protocmp.IgnoreFields(&evpndv1.Status{}, "started", "uptime", "process")); d != "" {
 		t.Errorf("status (-want +got):\n%s", d)
+	}
+
+	if p := st.GetProcess(); p.GetGoroutines() == 0 || p.GetOpenFiles() < 3 || p.GetResidentBytes() < 1<<20 {
+		t.Errorf("process: %v", p)
 	}
 
 	pstream, err := b.ListPeers(t.Context(), &evpndv1.ListPeersRequest{})

@@ -50,6 +50,7 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		AlarmsTotal: uint32(len(all)),
 		Repaired:    stats.Repaired,
 		Resyncs:     stats.Resyncs,
+		Process:     process(),
 	}
 	if s.deps.Auditor != nil {
 		st.Audit = auditSummary(s.deps.Auditor.Last(), nil)
