@@ -4,10 +4,11 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 5s
+TIME     ?= 10m
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint generated proto race fuzz bench interop faults clean
+.PHONY: help build test demo lint generated proto race fuzz bench interop faults soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,10 @@ interop: build ## the suite against FRR, each test shown
 
 faults: build ## what failures and restarts cost, evpnd and FRR beside each other, as a table: 10 minutes
 	EVPND_BIN='$(CURDIR)/bin' EVPND_FAULTS=all $(GO) test -count=1 -timeout 20m -v ./test/faults
+
+soak: ## churn over three nodes for TIME (10m), which must leave nothing behind, under the race detector
+	CGO_ENABLED=1 $(GO) build -race -o bin/race/ ./cmd/evpnd ./cmd/evpnctl
+	EVPND_BIN='$(CURDIR)/bin/race' SOAK_TIME='$(TIME)' GORACE='halt_on_error=1 atexit_sleep_ms=0' $(GO) test -count=1 -timeout 0 -v ./test/soak
 
 clean: ## remove what make made
 	rm -rf bin

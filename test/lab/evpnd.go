@@ -149,6 +149,18 @@ type Status struct {
 		RemoteMACs int `json:"remote_macs"`
 		Entries    int `json:"kernel_entries"`
 	} `json:"counts"`
+	Alarms []struct {
+		Kind   string `json:"kind"`
+		Object string `json:"object"`
+		Text   string `json:"text"`
+	} `json:"alarms"`
+	Process struct {
+		Goroutines    int    `json:"goroutines"`
+		HeapLiveBytes uint64 `json:"heap_live_bytes"` // what the last collection found
+		GCCycles      uint64 `json:"gc_cycles"`
+		OpenFiles     int    `json:"open_files"`
+		ResidentBytes uint64 `json:"resident_bytes"`
+	} `json:"process"`
 }
 
 // Status returns how evpnd is.
