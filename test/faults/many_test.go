@@ -95,8 +95,8 @@ func TestMany(t *testing.T) {
 		took := done(e, begin)
 		t.Logf("%v and start: API answers after %v, in sync after %v; bridge fdb show took %v", sig,
 			answers.Round(time.Millisecond), took.Round(time.Millisecond), listing.Round(time.Millisecond))
-		if took > max(inSync, listing*3/2) {
-			t.Errorf("%v and start: in sync after %v, want %v or %v at most", sig, took, inSync, listing*3/2)
+		if most := max(inSync, listing*5/2); took > most { // the machine may have become busier since
+			t.Errorf("%v and start: in sync after %v, want %v at most", sig, took, most)
 		}
 		// The sweep follows what makes it in sync: nothing may come of it.
 		l.Holds(300*time.Millisecond, "no entry changes", func() (bool, string) {
