@@ -151,3 +151,62 @@ func testAdoptedChanges(t *testing.T, w world) {
 	r.wish(wish)
 	r.holds("br0", lines...)
 }
+
+func testForeign(t *testing.T, w world) {
+	plain(w)
+	look := w.open(t)
+	vx, p0 := 0, 0
+	links, err := look.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var own evpn.MAC
+	for _, l := range links {
+		switch l.Name {
+		case "vx0":
+			vx = l.Index
+		case "p0":
+			p0, own = l.Index, l.MAC
+		}
+	}
+	inDevice := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable,
+		MAC: mac(1), IP: addr("172.30.0.8"),
+	}
+	atPort := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: p0, Flags: dataplane.Master, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(2),
+	}
+	errs := make([]error, 2)
+	if err := look.Write([]dataplane.Op{{Verb: dataplane.Replace, Entry: inDevice}, {Verb: dataplane.Replace, Entry: atPort}}, errs); err != nil || errs[0] != nil || errs[1] != nil {
+		t.Fatal(err, errs)
+	}
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.p.Sweep()
+	for _, m := range []evpn.MAC{mac(1), mac(2), own, mac(3)} {
+		r.wishMAC(200, m, vtep(2))
+	}
+	theirs := []string{
+		"02:42:ac:00:00:01 dev vx0 dst 172.30.0.8 self static",
+		"02:42:ac:00:00:02 dev p0 master br0 static",
+	}
+	r.holds("br0", append(remoteLines(mac(3), "172.30.0.2"), theirs...)...)
+	for _, m := range []evpn.MAC{mac(1), mac(2), own} {
+		if st, err := r.p.Entry(200, m); st != dataplane.FailedNow || err == nil {
+			t.Errorf("MAC %s that others hold is %v, %v", m, st, err)
+		}
+	}
+	if n := len(r.p.Problems()); n != 3 {
+		t.Errorf("%d problems, want 3: %v", n, r.p.Problems())
+	}
+	if s := r.p.VNIs(); len(s) != 1 || s[0].Foreign != 1 {
+		t.Errorf("foreign entries are not shown: %+v", s)
+	}
+	// They go: the wishes are made true.
+	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: inDevice}, dataplane.Op{Verb: dataplane.Delete, Entry: atPort})
+	lines := remoteLines(mac(3), "172.30.0.2")
+	lines = append(lines, remoteLines(mac(1), "172.30.0.2")...)
+	r.holds("br0", append(lines, remoteLines(mac(2), "172.30.0.2")...)...)
+	r.unwishMAC(200, own)
+	r.untilTrue("no problem is left", func() bool { return len(r.p.Problems()) == 0 })
+}

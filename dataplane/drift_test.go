@@ -1,0 +1,106 @@
+package dataplane_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// testDrift has others delete entries of ours: they are back at once.
+func testDrift(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.wish(evpn.Delta{
+		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true}},
+		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
+	})
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 4 })
+	before := r.dump("br0")
+	vx, br := r.index("vx0"), r.index("br0")
+	del := func(e dataplane.Entry) {
+		t.Helper()
+		n := r.p.Stats().Repaired
+		r.write(dataplane.Op{Verb: dataplane.Delete, Entry: e})
+		r.untilTrue("repair is counted", func() bool { return r.p.Stats().Repaired > n })
+		r.until("repair", func() string {
+			if got := r.dump("br0"); got != before {
+				return "kernel has\n" + got + "\nwant\n" + before
+			}
+			return ""
+		})
+	}
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(1)})
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master, MAC: mac(1)})
+	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, IP: vtep(2).VTEP})
+	del(dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr("172.18.0.11")})
+	if n := r.p.Stats().Repaired; n != 4 {
+		t.Errorf("%d repairs, want 4", n)
+	}
+}
+
+// testChanged has others change entries of ours, with and without our mark,
+// while the Plane is silent: they are back within a second. One that somebody
+// makes with our mark goes.
+func testChanged(t *testing.T, w world) {
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	r.p.Sweep()
+	r.wish(evpn.Delta{
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true}},
+		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
+	})
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 3 })
+	before := r.dump("br0")
+	vx, br, p0 := r.index("vx0"), r.index("br0"), r.index("p0")
+	device := dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1), IP: vtep(9).VTEP}
+	neigh := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, State: dataplane.Permanent, MAC: mac(9), IP: addr("172.18.0.11")}
+	marked := func(e dataplane.Entry) dataplane.Entry { e.Flags |= dataplane.ExtLearned; return e }
+	markedNeigh := marked(neigh)
+	markedNeigh.State = dataplane.NoARP
+	markedSticky := marked(device)
+	markedSticky.MAC = mac(2)
+	for name, e := range map[string]dataplane.Entry{
+		"another VTEP":                    device,
+		"another VTEP, with the mark":     marked(device),
+		"sticky to another VTEP":          markedSticky,
+		"another port, with the mark":     {Family: dataplane.Bridge, Ifindex: p0, Flags: dataplane.Master | dataplane.ExtLearned, State: dataplane.Reachable, MAC: mac(1)},
+		"a neighbor's MAC":                neigh,
+		"a neighbor's MAC, with the mark": markedNeigh,
+	} {
+		// While it writes, the Plane does not hear of changes.
+		r.untilTrue("the Plane listens", func() bool { return !r.p.Hushed() })
+		n, began := r.p.Stats().Repaired, time.Now()
+		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
+		r.untilTrue(name+": counted", func() bool { return r.p.Stats().Repaired > n })
+		r.until(name+": put back", func() string {
+			if got := r.dump("br0"); got != before {
+				return "kernel has\n" + got + "\nand not\n" + before
+			}
+			return ""
+		})
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("%s: back after %v, want at most a second", name, d)
+		}
+	}
+	r.untilTrue("the Plane listens", func() bool { return !r.p.Hushed() })
+	stray := marked(device)
+	stray.MAC = mac(7)
+	strayNeigh := markedNeigh
+	strayNeigh.IP = addr("172.18.0.77")
+	r.write(
+		dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master | dataplane.ExtLearned, State: dataplane.Reachable, MAC: mac(7)}},
+		dataplane.Op{Verb: dataplane.Replace, Entry: stray},
+		dataplane.Op{Verb: dataplane.Replace, Entry: strayNeigh},
+	)
+	r.until("what nobody wishes goes", func() string {
+		if got := r.dump("br0"); got != before {
+			return "kernel has\n" + got + "\nand not\n" + before
+		}
+		return ""
+	})
+}
