@@ -160,7 +160,12 @@ func (s *site) facts() string {
 			add(v, "files of kind %s: %d", kind, n)
 		}
 		for _, l := range strings.Split(v.Bridge("fdb", "show"), "\n") {
-			add(v, "fdb: %s", strings.TrimSpace(l))
+			l = strings.TrimSpace(l)
+			// Those of the devices' own MACs are the kernel's, and a flush
+			// of the churn takes them for good.
+			if !strings.Contains(l, " master ") || !strings.HasSuffix(l, " permanent") {
+				add(v, "fdb: %s", l)
+			}
 		}
 		for _, l := range strings.Split(v.IP("neigh", "show"), "\n") {
 			// Those of the underlay are the kernel's own, and age.
