@@ -41,11 +41,11 @@ type Finding struct {
 // Audit is what a comparison found.
 type Audit struct {
 	At          time.Time
-	Took        time.Duration
-	Entries     int       // that were compared
-	Differences int       // Findings that are not foreign
-	Foreign     int       // and those that are
-	Findings    []Finding // by VNI, kind and key; at most MaxFindings of each sort
+	Took        time.Duration // without the time it waited for differences to last
+	Entries     int           // that were compared
+	Differences int           // Findings that are not foreign
+	Foreign     int           // and those that are
+	Findings    []Finding     // by VNI, kind and key; at most MaxFindings of each sort
 }
 
 // MaxFindings bounds the list of an Audit, not its counts.
@@ -66,6 +66,7 @@ func (p *Plane) Audit(ctx context.Context, vni evpn.VNI, routes func(context.Con
 	p.auditing.Lock()
 	defer p.auditing.Unlock()
 	out := &Audit{At: time.Now()}
+	waited := time.Duration(0)
 	for _, n := range p.attached(vni) {
 		first, entries, err := p.compare(ctx, n, routes)
 		if err != nil {
@@ -74,6 +75,7 @@ func (p *Plane) Audit(ctx context.Context, vni evpn.VNI, routes func(context.Con
 		if slices.ContainsFunc(first, func(f Finding) bool { return !f.Foreign }) {
 			select {
 			case <-time.After(auditAgain):
+				waited += auditAgain
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
@@ -86,7 +88,7 @@ func (p *Plane) Audit(ctx context.Context, vni evpn.VNI, routes func(context.Con
 		out.Entries += entries
 		out.add(first)
 	}
-	out.Took = time.Since(out.At)
+	out.Took = time.Since(out.At) - waited
 	return out, nil
 }
 

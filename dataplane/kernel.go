@@ -23,9 +23,11 @@ type Kernel interface {
 	Watch(ctx context.Context) (<-chan []Notice, error)
 
 	// Hush has notices of new and changed entries with the extern-learned
-	// mark left out, or let in again. So the Plane does not hear the echo of
-	// what it writes, but hears what others do to its entries while it is
-	// silent. Deletions and all other notices come always. Watch begins hushed.
+	// mark left out, or let in again: of FDB entries all, of neighbors those
+	// that this Kernel writes itself. So the Plane does not hear the echo of
+	// what it writes, but hears what others do to its entries: to neighbors
+	// always, to FDB entries while it is silent. Deletions and all other
+	// notices come always. Watch begins hushed.
 	Hush(on bool) error
 
 	// Links returns all devices, by index.

@@ -90,12 +90,14 @@ func (h *Handle) Overrun() {
 }
 
 // notify gives a notice to all who watch. Who has hushed does not get those of
-// extern-learned additions, as with the BPF program of dataplane/linux.
+// extern-learned FDB entries, nor of neighbors that it writes itself, as with
+// the BPF program of dataplane/linux.
 func (k *Kernel) notify(n dataplane.Notice) {
 	echo := n.Kind == dataplane.NoticeEntry && n.Entry.Flags&dataplane.ExtLearned != 0
+	fdb := n.Entry.Family == dataplane.Bridge
 	for _, h := range k.handles {
 		switch {
-		case h.wake == nil, echo && h.hush:
+		case h.wake == nil, echo && h.hush && (fdb || k.writer == h):
 		case len(h.queue) >= h.Buffer:
 			h.queue, h.lost = nil, true
 			h.ring()
@@ -278,7 +280,7 @@ func (h *Handle) Write(ops []dataplane.Op, errs []error) error {
 	}
 	for i, op := range ops {
 		if errs[i] = h.opFault(op); errs[i] == nil {
-			errs[i] = h.k.write(op)
+			errs[i] = h.k.write(h, op)
 		}
 	}
 	return nil

@@ -20,6 +20,7 @@ type Kernel struct {
 	addrs   []dataplane.Addr
 	neighs  map[neighKey]dataplane.Entry
 	handles []*Handle
+	writer  *Handle // whose write is carried out
 	asked   []dataplane.Question
 	answers func(dataplane.Question) bool
 }

@@ -11,9 +11,11 @@ import (
 // write carries out one op as rtnl_fdb_add, rtnl_fdb_del, neigh_add and
 // neigh_delete do: the bridge's part before the device's own, and not the
 // second when the first fails.
-func (k *Kernel) write(op dataplane.Op) error {
+func (k *Kernel) write(by *Handle, op dataplane.Op) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.writer = by
+	defer func() { k.writer = nil }()
 	l := k.links[op.Ifindex]
 	if l == nil {
 		return syscall.ENODEV

@@ -31,18 +31,27 @@ const (
 // the echo of what it adds. A deletion passes, by whomever, for a foreign one
 // must be seen. A multicast datagram holds one message, so offsets are fixed.
 //
+// Notices of neighbors name the socket that made the change (nlmsg_pid, from
+// __neigh_update), so only those of the writer are dropped. Those of FDB
+// entries name nobody.
+//
 // The kernel runs the filter when it queues a notice, which is while the
 // writer's sendto runs: a filter that is on just then leaves nothing behind.
-func echoFilter() ([]bpf.RawInstruction, error) {
+func echoFilter(writer uint32) ([]bpf.RawInstruction, error) {
 	newNeigh := uint32(unix.RTM_NEWNEIGH)
 	if native.Uint16([]byte{1, 0}) == 1 { // little endian, and BPF loads big endian
 		newNeigh = uint32(bits.ReverseBytes16(unix.RTM_NEWNEIGH))
+		writer = bits.ReverseBytes32(writer)
 	}
 	return bpf.Assemble([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 4, Size: 2}, // nlmsg_type
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: newNeigh, SkipFalse: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: newNeigh, SkipFalse: 6},
 		bpf.LoadAbsolute{Off: hdrLen + 10, Size: 1}, // ndm_flags
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(dataplane.ExtLearned), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(dataplane.ExtLearned), SkipFalse: 4},
+		bpf.LoadAbsolute{Off: hdrLen, Size: 1}, // ndm_family
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_BRIDGE, SkipTrue: 3},
+		bpf.LoadAbsolute{Off: 12, Size: 4}, // nlmsg_pid
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: writer, SkipTrue: 1},
 		bpf.RetConstant{Val: 1 << 20},
 		bpf.RetConstant{Val: 0},
 	})
@@ -59,7 +68,7 @@ func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	}
 	k.watcher = nil
 	var err error
-	if k.echo.prog, err = echoProgram(); err != nil {
+	if k.echo.prog, err = k.echoProgram(); err != nil {
 		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
 	}
 	k.echo.s = s
@@ -135,8 +144,16 @@ type echo struct {
 	on bool
 }
 
-func echoProgram() ([]unix.SockFilter, error) {
-	raw, err := echoFilter()
+func (k *Kernel) echoProgram() ([]unix.SockFilter, error) {
+	addr, err := unix.Getsockname(k.writer.fd)
+	if err != nil {
+		return nil, err
+	}
+	writer, ok := addr.(*unix.SockaddrNetlink)
+	if !ok {
+		return nil, fmt.Errorf("the writer's socket has the address %T", addr)
+	}
+	raw, err := echoFilter(writer.Pid)
 	if err != nil {
 		return nil, err
 	}

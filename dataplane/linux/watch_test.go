@@ -2,12 +2,14 @@ package linux
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/evpn"
 )
 
 // reader takes notices one by one.
@@ -123,4 +125,30 @@ func TestHush(t *testing.T) {
 			return x.Kind == dataplane.NoticeEntryGone && x.Entry.MAC == op.MAC
 		})
 	}
+}
+
+// TestHushNeighbors: of neighbors with the mark only our own writes are kept
+// from us while it is on.
+func TestHushNeighbors(t *testing.T) {
+	k, run := inNetns(t)
+	br := linkOf(t, k, "br0").Index
+	r := watching(t, k)
+	ours := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+		Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned,
+		MAC: evpn.MAC{2, 0, 0, 0, 0, 1}, IP: netip.AddrFrom4([4]byte{172, 18, 0, 11}),
+	}}
+	errs := make([]error, 1)
+	if err := k.Write([]dataplane.Op{ours}, errs); err != nil || errs[0] != nil {
+		t.Fatal(err, errs[0])
+	}
+	run("ip", "neigh", "replace", "172.18.0.11", "lladdr", "02:00:00:00:00:02", "dev", "br0", "nud", "noarp", "extern_learn")
+	r.await("what another has made of it", func(x *dataplane.Notice) bool {
+		if x.Kind != dataplane.NoticeEntry || x.Entry.IP != ours.IP {
+			return false
+		}
+		if x.Entry.MAC == ours.MAC {
+			t.Error("our own write is told")
+		}
+		return x.Entry.MAC == evpn.MAC{2, 0, 0, 0, 0, 2}
+	})
 }

@@ -15,7 +15,7 @@
 // pulled, devices are removed and made again, configurations are reloaded,
 // sessions reset, one daemon is restarted or killed, and others meddle with the
 // kernel entries of evpnd. The seed is printed; SOAK_SEED takes it, and then
-// the same things are done in the same order.
+// the same things are done in the same order, if not at the same moments.
 //
 // # What is compared
 //

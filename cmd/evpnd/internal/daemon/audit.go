@@ -112,10 +112,10 @@ func (a *auditor) run(ctx context.Context, every func() time.Duration) error {
 		if d := every(); d == 0 || time.Since(ended) < max(d, auditShare*took) {
 			continue
 		}
-		began := time.Now()
 		found, left, err := a.Audit(ctx, 0, true)
-		ended = time.Now()
-		took = ended.Sub(began)
+		if ended = time.Now(); err == nil {
+			took = found.Took // to wait for differences to last costs nothing
+		}
 		a.report(found, left, err)
 	}
 }
