@@ -17,15 +17,20 @@ import (
 // of its own entries again: to set the filter costs more than one write.
 const loudAfter = 50 * time.Millisecond
 
-// put writes ops, without hearing of them. Only this goroutine changes
-// anything, so others may look meanwhile.
-func (p *Plane) put(ops []Op, errs []error) error {
+// quiet has what is about to be written not heard of.
+func (p *Plane) quiet() {
 	if !p.hushed {
 		// When it fails our own additions come back, and are found to be as
 		// they should be.
 		p.hushed = p.k.Hush(true) == nil
 	}
 	p.loudAt = time.Now().Add(loudAfter)
+}
+
+// put writes ops, without hearing of them. Only this goroutine changes
+// anything, so others may look meanwhile.
+func (p *Plane) put(ops []Op, errs []error) error {
+	p.quiet()
 	p.mu.Unlock()
 	defer p.mu.Lock()
 	return p.k.Write(ops, errs)

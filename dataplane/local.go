@@ -107,6 +107,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 		// engine answers with another wish; if it does not, the wish that
 		// stands is written again after a pause, which begins when the
 		// engine has been told.
+		s = d.fdb.slots[e.MAC]
 		s.mark &^= synced
 		d.fdb.put(e.MAC, s)
 		d.fdb.hold(e.MAC, errTaken, time.Now())

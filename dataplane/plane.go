@@ -16,9 +16,11 @@ import (
 
 const (
 	// eventBatch bounds the events handed over at once, writeBatch the
-	// entries written before the Plane looks at its inputs again.
+	// entries that one write has, and writeRun the writes before the Plane
+	// looks at its inputs again: some 5 ms.
 	eventBatch = 512
 	writeBatch = 128
+	writeRun   = 8
 
 	// linkPause gathers the notices of one change of devices, which come in
 	// bursts; a read of all devices follows.
@@ -80,9 +82,11 @@ type Plane struct {
 	again    time.Duration // pause after a failed read
 	first    bool          // the first read is done
 
-	batch  batch
-	hushed bool      // our own additions are not told
-	loudAt time.Time // until then at least
+	batches [2]*batch
+	pen     chan *batch   // what is to be written
+	penned  chan struct{} // it is
+	hushed  bool          // our own additions are not told
+	loudAt  time.Time     // until then at least
 
 	left []Op // deletions that devices that are served no more still need
 
@@ -118,7 +122,9 @@ func New(k Kernel, cfg Config, log *slog.Logger) *Plane {
 		told:    make(map[int]bool),
 		mends:   make(map[int]mending),
 		gone:    make(map[int]bool),
-		batch:   newBatch(),
+		batches: [2]*batch{newBatch(), newBatch()},
+		pen:     make(chan *batch),
+		penned:  make(chan struct{}),
 		hushed:  true,
 	}
 }
@@ -201,6 +207,8 @@ func (p *Plane) Run(ctx context.Context) error {
 			}
 		}
 	}()
+	go pen(p.k, p.pen, p.penned)
+	defer close(p.pen)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -315,12 +315,9 @@ func (p *Plane) detach(d *domain, to, bridge int) {
 	p.setUp(d, false, netip.Addr{})
 	p.forgetLocal(d)
 	d.forgetForeign()
-	d.flood.forget()
-	d.fdb.forget()
-	d.neigh.forget()
-	d.flood.pardon()
-	d.fdb.pardon()
-	d.neigh.pardon()
+	d.flood.vanish()
+	d.fdb.vanish()
+	d.neigh.vanish()
 	d.dev, d.bridge, d.name = 0, 0, ""
 }
 
@@ -338,11 +335,15 @@ func (p *Plane) setUp(d *domain, up bool, vtep netip.Addr) {
 
 // drop forgets the domains that hold nothing.
 func (p *Plane) drop() {
-	for vni, d := range p.domains {
-		if d.empty() && !d.queued {
-			delete(p.domains, vni)
-			delete(p.noisy, d)
-		}
+	for _, d := range p.domains {
+		p.dropIfEmpty(d)
+	}
+}
+
+func (p *Plane) dropIfEmpty(d *domain) {
+	if d.empty() && !d.queued {
+		delete(p.domains, d.vni)
+		delete(p.noisy, d)
 	}
 }
 

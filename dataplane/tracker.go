@@ -25,6 +25,7 @@ func (m mark) has(bits mark) bool { return m&bits == bits }
 type slot[V comparable] struct {
 	val  V
 	mark mark
+	was  mark // the mark as it was stored last: spares put a look-up
 }
 
 // failure is an entry that could not be made as wished.
@@ -57,19 +58,21 @@ func newTracker[K, V comparable]() tracker[K, V] {
 	return tracker[K, V]{slots: make(map[K]slot[V]), fails: make(map[K]failure)}
 }
 
-// put stores a slot and keeps the counts, queues and failures true to it.
+// put stores a slot and keeps the counts, queues and failures true to it. s
+// is that of t.slots, with changes: nothing may have been stored since it was
+// read.
 func (t *tracker[K, V]) put(k K, s slot[V]) {
-	old := t.slots[k].mark
-	t.wants += count(s.mark.has(wanted)) - count(old.has(wanted))
-	t.holds += count(s.mark.has(wanted|synced)) - count(old.has(wanted|synced))
-	if old.has(failing) && !s.mark.has(failing) {
+	t.wants += count(s.mark.has(wanted)) - count(s.was.has(wanted))
+	t.holds += count(s.mark.has(wanted|synced)) - count(s.was.has(wanted|synced))
+	gone := s.mark&(wanted|present|inAdds|inDels) == 0
+	if s.was.has(failing) && (gone || !s.mark.has(failing)) {
 		delete(t.fails, k)
 	}
-	if s.mark&(wanted|present|inAdds|inDels) == 0 {
+	if gone {
 		delete(t.slots, k)
-		delete(t.fails, k)
 		return
 	}
+	s.was = s.mark
 	t.slots[k] = s
 }
 
@@ -171,6 +174,16 @@ func (t *tracker[K, V]) forget() {
 	}
 }
 
+// vanish records that the device is gone, and with it all entries and what was
+// still to be done to them. The wishes stay, for requeue.
+func (t *tracker[K, V]) vanish() {
+	t.adds, t.dels = fifo[K]{}, fifo[K]{}
+	for k, s := range t.slots {
+		s.mark &^= present | synced | sticky | half | usurped | inAdds | inDels | failing
+		t.put(k, s)
+	}
+}
+
 // requeue queues all that is wanted and not in the kernel, but for what
 // failed and waits for its next try; with sweep also what is in the kernel
 // and not wanted. It returns how many additions. The order of writing is
@@ -199,8 +212,10 @@ func (t *tracker[K, V]) nextAdd(now time.Time) (k K, s slot[V], ok bool) {
 		s = t.slots[k]
 		s.mark &^= inAdds
 		t.put(k, s)
-		if f := t.fails[k]; s.mark.has(failing) && (f.held || f.at.After(now)) {
-			continue // failed since it was queued: its pause runs
+		if s.mark.has(failing) {
+			if f := t.fails[k]; f.held || f.at.After(now) {
+				continue // failed since it was queued: its pause runs
+			}
 		}
 		if s.mark.has(wanted) && !s.mark.has(synced) {
 			return k, s, true
@@ -303,15 +318,6 @@ func (t *tracker[K, V]) renounce() map[K]V {
 		t.put(k, s)
 	}
 	return old
-}
-
-// pardon forgets past failures, because the device is another one.
-func (t *tracker[K, V]) pardon() {
-	for k := range t.fails {
-		s := t.slots[k]
-		s.mark &^= failing
-		t.put(k, s)
-	}
 }
 
 // retry queues the failed entries whose pause is over and returns when the

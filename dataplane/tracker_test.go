@@ -76,8 +76,10 @@ func TestTracker(t *testing.T) {
 			},
 			"device made again": func(t *rapid.T) {
 				clear(kernel)
-				tr.forget()
-				tr.pardon()
+				tr.vanish()
+				if len(tr.slots) != len(wish) || tr.busy() {
+					t.Fatalf("%d slots and %v queued for %d wishes without a device", len(tr.slots), tr.busy(), len(wish))
+				}
 				tr.requeue(false, slices.Sort)
 			},
 			"read": func(t *rapid.T) {

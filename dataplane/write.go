@@ -33,14 +33,18 @@ type ref struct {
 // batch is what is written at once. Its memory is used again.
 type batch struct {
 	ops  []Op
-	errs []error
+	errs []error // of ops, once they are written
 	refs []ref
+	err  error // of the writing as a whole
+	sent bool  // the pen has it
 }
 
-func newBatch() batch {
+func newBatch() *batch {
 	const n = 3*writeBatch + 4
-	return batch{ops: make([]Op, 0, n), errs: make([]error, n), refs: make([]ref, 0, n)}
+	return &batch{ops: make([]Op, 0, n), errs: make([]error, n), refs: make([]ref, 0, n)}
 }
+
+func (b *batch) clear() { b.ops, b.refs = b.ops[:0], b.refs[:0] }
 
 func (b *batch) add(r ref, ops ...Op) {
 	b.addTo(&r, ops...)
@@ -57,11 +61,12 @@ func (b *batch) addTo(r *ref, ops ...Op) {
 // remote. It is for the engine to answer.
 var errTaken = errors.New("a host on a local port uses this MAC")
 
-// write writes one batch of the domain whose turn it is.
+// write writes the next batches of the domain whose turn it is.
 func (p *Plane) write() {
 	d := p.writes[0]
 	p.writes = append(p.writes[:0], p.writes[1:]...)
 	d.queued = false
+	p.dropIfEmpty(d) // a device that went may have left it behind
 	if d.dev == 0 || d.unread || !d.busy() {
 		return
 	}
@@ -70,25 +75,73 @@ func (p *Plane) write() {
 	}
 }
 
-// writeDomain writes the next batch of d. It returns false when the kernel
-// took nothing at all.
+// writeDomain writes the next batches of d, writeRun at most. While the kernel
+// is busy with one, the one before is settled and the next is composed; no
+// other input is looked at meanwhile, for what it says could be of before the
+// write or of after it. It returns false when the kernel took nothing at all.
 func (p *Plane) writeDomain(d *domain) bool {
-	b := &p.batch
-	b.ops, b.refs = b.ops[:0], b.refs[:0]
+	b, next := p.batches[0], p.batches[1]
 	p.compose(d, b)
 	if len(b.ops) == 0 {
 		return true
 	}
-	err := p.put(b.ops, b.errs[:len(b.ops)])
+	p.begin(b)
+	for n := 1; ; n++ {
+		next.clear()
+		if n < writeRun && b.sent {
+			p.compose(d, next)
+		}
+		if err := p.finish(b); err != nil {
+			p.refusedAll(d, err, b, next)
+			return false
+		}
+		if len(next.ops) == 0 {
+			p.settleAll(d, b)
+			return true
+		}
+		p.begin(next)
+		p.settleAll(d, b)
+		b, next = next, b
+	}
+}
+
+// begin hands a batch to the pen, unless it is so small that this would take
+// longer than what it saves: finish writes it then.
+func (p *Plane) begin(b *batch) {
+	p.quiet()
+	if b.sent = len(b.refs) >= writeBatch; b.sent {
+		p.pen <- b
+	}
+}
+
+// finish returns when a batch is written. The error says that the kernel took
+// nothing at all.
+func (p *Plane) finish(b *batch) error {
+	p.mu.Unlock()
+	if b.sent {
+		<-p.penned
+	} else {
+		b.err = p.k.Write(b.ops, b.errs[:len(b.ops)])
+	}
+	p.mu.Lock()
 	p.stats.Writes += uint64(len(b.ops))
+	if b.err == nil && refused(b.errs[:len(b.ops)]) {
+		return p.probe()
+	}
+	return b.err
+}
+
+// pen is a goroutine beside that of Run. It writes what begin hands it.
+func pen(k Kernel, in <-chan *batch, out chan<- struct{}) {
+	for b := range in {
+		b.err = k.Write(b.ops, b.errs[:len(b.ops)])
+		out <- struct{}{}
+	}
+}
+
+// settleAll records what the kernel said of each entry of a batch.
+func (p *Plane) settleAll(d *domain, b *batch) {
 	now := time.Now()
-	if err == nil && refused(b.errs[:len(b.ops)]) {
-		err = p.probe()
-	}
-	if err != nil {
-		p.refusedAll(d, b, err, now)
-		return false
-	}
 	p.hold = 0
 	p.clearTrouble(ProblemWrite, 0, "")
 	at := 0
@@ -103,7 +156,6 @@ func (p *Plane) writeDomain(d *domain) bool {
 		at += int(r.ops)
 		p.settle(d, r, err, now)
 	}
-	return true
 }
 
 // refused tells whether every op was refused with EPERM.
@@ -131,14 +183,16 @@ func (p *Plane) probe() error {
 	return nil
 }
 
-// refusedAll puts a whole batch back and pauses all writing.
-func (p *Plane) refusedAll(d *domain, b *batch, err error, now time.Time) {
+// refusedAll puts whole batches back and pauses all writing.
+func (p *Plane) refusedAll(d *domain, err error, batches ...*batch) {
 	p.stats.Failures++
-	for i := range b.refs {
-		p.putBack(d, &b.refs[i])
+	for _, b := range batches {
+		for i := range b.refs {
+			p.putBack(d, &b.refs[i])
+		}
 	}
 	p.enqueue(d)
-	p.refusedWrites(err, now)
+	p.refusedWrites(err, time.Now())
 }
 
 // refusedWrites pauses all writing.
@@ -165,6 +219,7 @@ func (p *Plane) putBack(d *domain, r *ref) {
 // FDB, neighbor, then removals the other way round, so that nothing is
 // removed before what replaces it is there.
 func (p *Plane) compose(d *domain, b *batch) {
+	b.clear()
 	now := time.Now()
 	for len(b.refs) < writeBatch {
 		k, _, ok := d.flood.nextAdd(now)
