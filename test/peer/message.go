@@ -44,21 +44,32 @@ type Source struct {
 	VTEP     netip.Addr
 	VNI      evpn.VNI
 	Sequence uint32 // of the MAC mobility; zero: there is none (RFC 7432 §7.7)
+	Number   uint16 // of the RD; zero: 1
+	Hosts    bool   // MAC number i has the address IP(i)
 }
 
-// RD is that of the routes: the VTEP, or the last 32 bits of it, and 1.
+// RD is that of the routes: the VTEP, or the last 32 bits of it, and Number.
 func (s Source) RD() evpn.RD {
 	b := s.VTEP.AsSlice()
-	return evpn.NewRD(netip.AddrFrom4([4]byte(b[len(b)-4:])), 1)
+	return evpn.NewRD(netip.AddrFrom4([4]byte(b[len(b)-4:])), max(s.Number, 1))
 }
 
 // MAC returns MAC number i.
 func MAC(i int) evpn.MAC { return evpn.MAC{2, 0, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)} }
 
-// MACRoute is the NLRI of a type 2 route without an IP address (RFC 7432
-// §7.2), for MAC number i.
+// IP returns the address of host number i, of 172.16.0.0/12.
+func IP(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{172, 16 | byte(i>>16)&15, byte(i >> 8), byte(i)})
+}
+
+// MACRoute is the NLRI of a type 2 route (RFC 7432 §7.2) for MAC number i,
+// with an IP address only when the source has Hosts.
 func (s Source) MACRoute(i int) []byte {
-	return wire.AppendNLRI(nil, &evpn.Reach{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: s.RD(), MAC: MAC(i)}, Label: s.VNI})
+	r := &evpn.Reach{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: s.RD(), MAC: MAC(i)}, Label: s.VNI}
+	if s.Hosts {
+		r.IP = IP(i)
+	}
+	return wire.AppendNLRI(nil, r)
 }
 
 // IMET is the NLRI of a type 3 route (RFC 7432 §7.3).
@@ -105,15 +116,22 @@ func (s Source) Flood() []byte {
 }
 
 // PerUpdate is how many type 2 routes fill an UPDATE, as a reflector packs
-// them.
-const PerUpdate = 110
+// them; of hosts, which have an address too, fewer fit.
+const (
+	PerUpdate      = 110
+	hostsPerUpdate = 95
+)
 
 // stream makes the UPDATEs for the MACs from up to, but without, to.
 func (s Source) stream(from, to int, one func(nlri ...[]byte) []byte) []byte {
 	var out, nlri []byte
+	most := PerUpdate
+	if s.Hosts {
+		most = hostsPerUpdate
+	}
 	for i := from; i < to; i++ {
 		nlri = append(nlri, s.MACRoute(i)...)
-		if (i-from+1)%PerUpdate == 0 || i+1 == to {
+		if (i-from+1)%most == 0 || i+1 == to {
 			out = append(out, one(nlri)...)
 			nlri = nlri[:0]
 		}

@@ -38,6 +38,7 @@ type Speaker struct {
 	stop chan struct{}
 	once sync.Once
 	open bool // the other end's OPEN has come
+	tap  func(wire.Type, []byte)
 
 	ended  chan struct{}
 	notify *wire.Notification
@@ -69,6 +70,11 @@ func Dial(ns *lab.NS, from netip.Addr, to netip.AddrPort) (*Speaker, error) {
 // Accept waits for the peer at the other end to connect, and brings the
 // session up as the AS and the BGP identifier.
 func Accept(l net.Listener, as uint32, id netip.Addr, timeout time.Duration) (*Speaker, error) {
+	return AcceptTap(l, as, id, timeout, nil)
+}
+
+// AcceptTap is Accept with a Tap.
+func AcceptTap(l net.Listener, as uint32, id netip.Addr, timeout time.Duration, tap func(wire.Type, []byte)) (*Speaker, error) {
 	if tl, ok := l.(*net.TCPListener); ok {
 		if err := tl.SetDeadline(time.Now().Add(timeout)); err != nil {
 			return nil, err
@@ -80,6 +86,7 @@ func Accept(l net.Listener, as uint32, id netip.Addr, timeout time.Duration) (*S
 			return nil, err
 		}
 		s := New(conn)
+		s.Tap(tap)
 		if err := s.Establish(Open(as, id)); err != nil {
 			// A peer that thinks again connects again.
 			s.Close()
@@ -88,6 +95,11 @@ func Accept(l net.Listener, as uint32, id netip.Addr, timeout time.Duration) (*S
 		return s, nil
 	}
 }
+
+// Tap has f called with each message that Drain reads, its body without the
+// header. It is for before Drain, and so before Establish; f is called on
+// Drain's goroutine, and the body is f's.
+func (s *Speaker) Tap(f func(typ wire.Type, body []byte)) { s.tap = f }
 
 // Open is an OPEN that evpnd takes: of the AS and with the BGP identifier,
 // with EVPN, ROUTE-REFRESH and 4-octet AS numbers.
@@ -174,6 +186,9 @@ func (s *Speaker) Drain() {
 			if err != nil {
 				s.err = err
 				return
+			}
+			if s.tap != nil {
+				s.tap(typ, body)
 			}
 			if typ == wire.TypeNotification {
 				s.notify = wire.ParseNotification(body)

@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/peer"
+)
+
+// still is a node whose routes do not change, and the evpnd on it.
+type still struct {
+	*rig
+	evpnd *lab.Evpnd
+	n     int
+	told  chan error
+	tell  func() // has the next session told all routes
+}
+
+func newStill(b lab.T, rec *record) *still {
+	b.Helper()
+	l := lab.New(b)
+	under := l.Fabric("underlay")
+	other := l.NS("peer")
+	under.Attach(other, "eth0", netip.PrefixFrom(router, 24))
+	node := under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))
+	node.AddVNI(vni)
+	listener := listen(b, other, router)
+	s := &still{rig: &rig{T: b, node: node}, n: rec.size(100_000), told: make(chan error, 1)}
+	routes := append(append(first.Flood(), first.Announce(0, s.n)...), peer.Unreach()...)
+	s.tell = func() {
+		speak, err := peer.Accept(listener, asn, router, 30*time.Second)
+		if err == nil {
+			speak.KeepAlive(20 * time.Second)
+			err = speak.Write(routes)
+		}
+		s.told <- err
+	}
+	go s.tell()
+	s.evpnd = evpndOn(node, "", router)
+	s.procs = []*lab.Proc{s.evpnd.Proc}
+	s.inSync(time.Now())
+	return s
+}
+
+// inSync waits until evpnd is in sync with peers and kernel, and returns how
+// long that took.
+func (s *still) inSync(begin time.Time) time.Duration {
+	s.Helper()
+	for ; ; time.Sleep(5 * time.Millisecond) {
+		st := s.evpnd.Status()
+		took := time.Since(begin)
+		switch {
+		case st.Synced && st.InSync && st.Counts.RemoteMACs == s.n:
+			if err := <-s.told; err != nil {
+				s.Fatalf("the peer: %v", err)
+			}
+			return took
+		case took > time.Minute:
+			s.Fatalf("not in sync after a minute: %+v", st)
+		}
+	}
+}
+
+// restart: evpnd is killed and started again, with all entries in the kernel
+// and nothing changed.
+func restart(b lab.T, _ contender, rec *record) {
+	b.Helper()
+	s := newStill(b, rec)
+	rec.settle(s.rig)
+	t := tallyOn(b, s.node.NS, vni.Device(), vni.Bridge())
+	begin := time.Now()
+	s.node.Bridge("fdb", "show", "dev", vni.Device())
+	rec.seconds("listing by bridge fdb show", time.Since(begin))
+	s.evpnd.Crash()
+	go s.tell()
+	begin = time.Now()
+	s.evpnd.Restart()
+	rec.seconds("restart, in sync", s.inSync(begin))
+	s.procs = []*lab.Proc{s.evpnd.Proc}
+	rec.settle(s.rig) // the sweep is over
+	t.drain()
+	rec.number("restart, changes", float64(t.total()+t.gone+t.other))
+}
+
+// idle: nothing happens, but for the audit that runs every five minutes.
+func idle(b lab.T, _ contender, rec *record) {
+	b.Helper()
+	s := newStill(b, rec)
+	rec.settle(s.rig)
+	span := 20 * time.Second
+	if !rec.full {
+		span = time.Second
+	}
+	begin := s.cpu()
+	time.Sleep(span)
+	alone := float64(s.cpu()-begin) / float64(span)
+	rec.percent("CPU at idle", alone)
+
+	begin = s.cpu()
+	if out, err := s.evpnd.Try("audit"); err != nil {
+		b.Fatalf("audit: %v\n%s", err, out)
+	}
+	const auditInterval = 5 * time.Minute // the default
+	rec.percent("CPU at idle, audit included", alone+float64(s.cpu()-begin)/float64(auditInterval))
+}
