@@ -25,7 +25,8 @@ import (
 // options are what the command line says.
 type options struct {
 	as, restart, longLived, hold, idle uint
-	id                                 string
+	id, listen                         string
+	port                               int
 	restarting                         bool
 }
 
@@ -33,6 +34,8 @@ func main() {
 	var o options
 	flag.UintVar(&o.as, "as", 65000, "AS of the reflector and its clients")
 	flag.StringVar(&o.id, "id", "", "router id")
+	flag.StringVar(&o.listen, "listen", "0.0.0.0", "address to listen on")
+	flag.IntVar(&o.port, "port", 179, "port to listen on")
 	flag.UintVar(&o.restart, "restart-time", 120, "seconds that clients are to wait for a restart (RFC 4724)")
 	flag.UintVar(&o.longLived, "long-lived", 0, "seconds that stale routes are kept for after that (RFC 9494); 0 is off")
 	flag.UintVar(&o.hold, "hold", 90, "hold time in seconds")
@@ -54,7 +57,7 @@ func run(o *options, clients []string) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM)
 	if err := s.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
-		Asn: uint32(o.as), RouterId: o.id, ListenPort: 179, ListenAddresses: []string{"0.0.0.0"},
+		Asn: uint32(o.as), RouterId: o.id, ListenPort: int32(o.port), ListenAddresses: []string{o.listen},
 	}}); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
