@@ -123,3 +123,31 @@ func TestMemoryPerMAC(t *testing.T) {
 	runtime.KeepAlive(e)
 	runtime.KeepAlive(ev)
 }
+
+// BenchmarkLostPeer has one of two reflectors of 100,000 MACs go and come
+// back. Nothing else is done meanwhile: the engine takes each event whole.
+func BenchmarkLostPeer(b *testing.B) {
+	e := loaded()
+	peer := netip.MustParseAddr("10.9.9.8")
+	up, down := &PeerUp{Peer: peer, Internal: true}, &PeerDown{Peer: peer, Retain: time.Hour}
+	e.Step(up)
+	ev := load(100_000, there2, 0)
+	e.Step(ev)
+	other := *ev
+	other.Peer = peer
+	var lost, back time.Duration
+	for b.Loop() {
+		e.Step(&other)
+		drain(e)
+		begin := time.Now()
+		e.Step(down)
+		lost += time.Since(begin)
+		drain(e)
+		begin = time.Now()
+		e.Step(up)
+		back += time.Since(begin)
+		drain(e)
+	}
+	b.ReportMetric(float64(lost.Nanoseconds())/float64(b.N)/100_000, "lost-ns/MAC")
+	b.ReportMetric(float64(back.Nanoseconds())/float64(b.N)/100_000, "back-ns/MAC")
+}

@@ -53,7 +53,8 @@ func (e *Engine) sortedPeers() []*peer {
 
 func (e *Engine) peerUp(ev *PeerUp) {
 	p := e.peer(ev.Peer)
-	e.identify(p, ev)
+	was := p.up
+	other := e.identify(p, ev)
 	e.alarms.clear(p.staleAlarm())
 	p.up, p.endOfRIB, p.fresh = true, false, 0
 	p.session++
@@ -72,12 +73,15 @@ func (e *Engine) peerUp(ev *PeerUp) {
 		// others it never forwarded.
 		e.drop(p, func(x *path) bool { return x.unrepeated() && x.own() })
 	}
-	e.rejudge(p)
+	if was || other {
+		// Otherwise what is known of it was stale already, and is judged so.
+		e.rejudge(p)
+	}
 }
 
 // identify notes who p is. Another may sit at the address of one whose routes
-// are still known: these are judged as its own from now on.
-func (e *Engine) identify(p *peer, ev *PeerUp) {
+// are still known: these are judged as its own from now on, and other is true.
+func (e *Engine) identify(p *peer, ev *PeerUp) (other bool) {
 	recount := func(by int) {
 		for _, v := range e.vnis {
 			for _, m := range v.macs {
@@ -94,7 +98,7 @@ func (e *Engine) identify(p *peer, ev *PeerUp) {
 			}
 		}
 	}
-	other := p.routes > 0 && (p.routerID != ev.RouterID || p.internal != ev.Internal)
+	other = p.routes > 0 && (p.routerID != ev.RouterID || p.internal != ev.Internal)
 	if other {
 		recount(-1)
 	}
@@ -102,6 +106,7 @@ func (e *Engine) identify(p *peer, ev *PeerUp) {
 	if other {
 		recount(1)
 	}
+	return other
 }
 
 func (e *Engine) peerDown(ev *PeerDown) {

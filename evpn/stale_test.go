@@ -74,3 +74,39 @@ func TestLingersAreBounded(t *testing.T) {
 		t.Errorf("%d destinations are left", n)
 	}
 }
+
+// TestReturnChangesNothing: a session that comes back has brought nothing yet,
+// so no MAC looks other than while it was down. When it is another router, or
+// the old session had not ended, what is known of it is judged anew.
+func TestReturnChangesNothing(t *testing.T) {
+	peer := netip.MustParseAddr("10.9.9.9")
+	down := &PeerDown{Peer: peer, Retain: time.Hour}
+	for name, c := range map[string]struct {
+		before Event
+		up     PeerUp
+		want   int
+	}{
+		"back":              {down, PeerUp{Peer: peer, Internal: true}, 0},
+		"another router":    {down, PeerUp{Peer: peer, Internal: true, RouterID: there3}, 10},
+		"no word of an end": {&Tick{Now: time.Unix(1, 0)}, PeerUp{Peer: peer, Internal: true}, 10},
+	} {
+		e := loaded()
+		e.Step(load(10, there2, 0))
+		drain(e)
+		e.Step(c.before)
+		drain(e)
+		e.Step(&c.up)
+		got := 0
+		for _, ch := range e.Changes(4096) {
+			if ch.Kind == ChangeMAC {
+				got++
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %d MACs look different, want %d", name, got, c.want)
+		}
+		if d := e.Kernel(4096); len(d.FDB) > 0 {
+			t.Errorf("%s: the kernel is to be changed: %+v", name, d.FDB)
+		}
+	}
+}
