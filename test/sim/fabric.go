@@ -33,6 +33,8 @@ type fabric struct {
 	rand *rand.Rand
 	at   []uint16 // the VTEP of each MAC, from 1
 	seq  []uint16 // its mobility sequence (RFC 7432 §7.7)
+	turn []int    // the order in which MACs move
+	next int      // in turn
 }
 
 // newFabric spreads the MACs evenly over VTEPs and VNIs.
@@ -121,20 +123,20 @@ type move struct {
 	seq      uint16
 }
 
-// move draws n moves of n MACs. No MAC moves twice while there are others, so
-// that none is taken for a duplicate (RFC 7432 §15.1).
+// moves draws the next n moves. Every MAC moves once before any moves again,
+// so that none is taken for a duplicate (RFC 7432 §15.1).
 func (f *fabric) moves(n int) []move {
-	out := make([]move, 0, n)
-	for len(out) < n {
-		for _, m := range f.rand.Perm(f.MACs) {
-			if len(out) == n {
-				break
-			}
-			// Any other VTEP, each as likely.
-			to := uint16(1 + (int(f.at[m])+f.rand.IntN(f.VTEPs-2))%(f.VTEPs-1))
-			out = append(out, move{mac: m, from: f.at[m], to: to, seq: f.seq[m] + 1})
-			f.at[m], f.seq[m] = to, f.seq[m]+1
+	out := make([]move, n)
+	for i := range out {
+		if f.next%f.MACs == 0 {
+			f.turn, f.next = f.rand.Perm(f.MACs), 0
 		}
+		m := f.turn[f.next]
+		f.next++
+		// Any other VTEP, each as likely.
+		to := uint16(1 + (int(f.at[m])+f.rand.IntN(f.VTEPs-2))%(f.VTEPs-1))
+		out[i] = move{mac: m, from: f.at[m], to: to, seq: f.seq[m] + 1}
+		f.at[m], f.seq[m] = to, f.seq[m]+1
 	}
 	return out
 }

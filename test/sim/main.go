@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"log"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // plan is what is measured. The defaults are those of docs/performance.md.
@@ -19,6 +22,7 @@ type plan struct {
 	macsAt  int   // MACs of that curve
 	rates   []int // moves a second
 	clients []int // of a real reflector
+	runs    int
 	out     string
 	only    string
 }
@@ -39,6 +43,7 @@ func main() {
 	numbers(&p.rates, "rates", "moves a second")
 	numbers(&p.clients, "clients", "clients of a real reflector, ascending")
 	flag.IntVar(&p.macsAt, "macs-at", 200_000, "MACs when the number of VTEPs is what changes")
+	flag.IntVar(&p.runs, "runs", 3, "runs of each convergence, of which the median counts")
 	flag.IntVar(&p.VNIs, "vnis", 10, "VNIs")
 	flag.Uint64Var(&p.Seed, "seed", 1, "of everything that is drawn")
 	flag.StringVar(&p.out, "o", "docs/img", "folder for the pictures")
@@ -99,33 +104,51 @@ func (p *plan) runVTEP() (taken float64, err error) {
 	for i, n := range p.macs {
 		s := p.site
 		s.MACs = n
-		if err := func() error {
-			w, err := newWorld(s)
-			if err != nil {
+		c := make([]converged, p.runs)
+		l := make([]lost, p.runs)
+		for j := range p.runs {
+			if err := in(s, func(w *world) (err error) {
+				if c[j], err = w.converge(); err != nil {
+					return err
+				}
+				log.Printf("%+v", c[j])
+				if l[j], err = w.lose(); err != nil {
+					return err
+				}
+				log.Printf("%+v", l[j])
+				if i+1 == len(p.macs) && j+1 == p.runs {
+					ms, err = p.moves(w)
+				}
 				return err
+			}); err != nil {
+				return 0, err
 			}
-			defer w.end()
-			c, err := w.converge()
-			if err != nil {
-				return err
-			}
-			cs = append(cs, c)
-			l, err := w.lose()
-			if err != nil {
-				return err
-			}
-			ls = append(ls, l)
-			if i+1 == len(p.macs) {
-				ms, err = p.moves(w)
-			}
-			return err
-		}(); err != nil {
-			return 0, fmt.Errorf("%d MACs: %w", n, err)
 		}
+		cs = append(cs, median(c, func(c converged) time.Duration { return c.Took }))
+		ls = append(ls, median(l, func(l lost) time.Duration { return l.Returned }))
 	}
 	taken = ms[len(ms)-1].Reached
 	report(os.Stdout, cs, ls, ms)
 	return taken, draw(p.out, chartsOfVTEP(cs, ls, ms))
+}
+
+// in has f work in a world of its own.
+func in(s site, f func(*world) error) error {
+	w, err := newWorld(s)
+	if err == nil {
+		defer w.end()
+		err = f(w)
+	}
+	if err != nil {
+		return fmt.Errorf("%d VTEPs, %d MACs: %w", s.VTEPs, s.MACs, err)
+	}
+	return nil
+}
+
+// median returns the run that is in the middle by its time.
+func median[T any](runs []T, by func(T) time.Duration) T {
+	slices.SortFunc(runs, func(a, b T) int { return cmp.Compare(by(a), by(b)) })
+	return runs[len(runs)/2]
 }
 
 // moves measures every rate, and then how many moves the VTEP takes.
@@ -152,16 +175,14 @@ func (p *plan) runVTEPs() error {
 	for _, n := range p.vteps {
 		s := p.site
 		s.VTEPs, s.MACs = n, p.macsAt
-		w, err := newWorld(s)
-		if err != nil {
-			return err
+		c := make([]converged, p.runs)
+		for j := range c {
+			if err := in(s, func(w *world) (err error) { c[j], err = w.converge(); return err }); err != nil {
+				return err
+			}
+			log.Printf("%+v", c[j])
 		}
-		c, err := w.converge()
-		w.end()
-		if err != nil {
-			return fmt.Errorf("%d VTEPs: %w", n, err)
-		}
-		cs = append(cs, c)
+		cs = append(cs, median(c, func(c converged) time.Duration { return c.Took }))
 	}
 	reportVTEPs(os.Stdout, cs)
 	return draw(p.out, chartsOfVTEPs(cs))

@@ -317,4 +317,3 @@ func cpuOf(pid int) (time.Duration, error) {
 	system, err := strconv.Atoi(f[12])
 	return time.Duration(user+system) * 10 * time.Millisecond, err
 }
-
