@@ -8,7 +8,7 @@ TIME     ?= 10m
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint generated proto race fuzz bench interop faults soak clean
+.PHONY: help build test demo lint generated proto race fuzz bench interop faults soak sim clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ faults: build ## what failures and restarts cost, evpnd and FRR beside each othe
 soak: ## churn over three nodes for TIME (10m), which must leave nothing behind, under the race detector
 	CGO_ENABLED=1 $(GO) build -race -o bin/race/ ./cmd/evpnd ./cmd/evpnctl
 	EVPND_BIN='$(CURDIR)/bin/race' SOAK_TIME='$(TIME)' GORACE='halt_on_error=1 atexit_sleep_ms=0' $(GO) test -count=1 -timeout 0 -v ./test/soak
+
+sim: ## one VTEP and one reflector in a site of 1,000 VTEPs and 1,000,000 MACs, with curves in docs/img
+	@$(GO) build -o bin/test/ ./test/sim ./test/reflector
+	@bin/test/sim
 
 clean: ## remove what make made
 	rm -rf bin

@@ -101,6 +101,7 @@ func (p *plan) runVTEP() (taken float64, err error) {
 	var cs []converged
 	var ls []lost
 	var ms []moved
+	var after Memory
 	for i, n := range p.macs {
 		s := p.site
 		s.MACs = n
@@ -117,7 +118,9 @@ func (p *plan) runVTEP() (taken float64, err error) {
 				}
 				log.Printf("%+v", l[j])
 				if i+1 == len(p.macs) && j+1 == p.runs {
-					ms, err = p.moves(w)
+					if ms, err = p.moves(w); err == nil {
+						err = w.vtep.Call("VTEP.Memory", struct{}{}, &after)
+					}
 				}
 				return err
 			}); err != nil {
@@ -128,7 +131,7 @@ func (p *plan) runVTEP() (taken float64, err error) {
 		ls = append(ls, median(l, func(l lost) time.Duration { return l.Returned }))
 	}
 	taken = ms[len(ms)-1].Reached
-	report(os.Stdout, cs, ls, ms)
+	report(os.Stdout, cs, ls, ms, &after)
 	return taken, draw(p.out, chartsOfVTEP(cs, ls, ms))
 }
 

@@ -70,11 +70,16 @@ func startFRR(dir string, at netip.AddrPort, clients []netip.Addr) (*exec.Cmd, e
 }
 
 func startGoBGP(_ string, at netip.AddrPort, clients []netip.Addr) (*exec.Cmd, error) {
+	return goBGP("bin/test/reflector", at, clients), nil
+}
+
+// goBGP is test/reflector, built at a path.
+func goBGP(path string, at netip.AddrPort, clients []netip.Addr) *exec.Cmd {
 	args := []string{"-id", at.Addr().String(), "-listen", at.Addr().String(), "-port", strconv.Itoa(int(at.Port())), "-hold", "600"}
 	for _, c := range clients {
 		args = append(args, c.String())
 	}
-	return exec.Command("bin/test/reflector", args...), nil
+	return exec.Command(path, args...)
 }
 
 // client is one session that reads and counts.

@@ -29,7 +29,7 @@ const (
 
 func perMAC(bytes int64, macs int) int64 { return bytes / int64(macs) }
 
-func report(w io.Writer, cs []converged, ls []lost, mvs []moved) {
+func report(w io.Writer, cs []converged, ls []lost, mvs []moved, after *Memory) {
 	var rows []string
 	for _, c := range cs {
 		m := &c.Memory
@@ -43,17 +43,24 @@ func report(w io.Writer, cs []converged, ls []lost, mvs []moved) {
 	for _, l := range ls {
 		rows = append(rows, fmt.Sprintf("| %d | %.0f ms | %.2f s | %.2f s | %d |", l.MACs, l.Noticed.Seconds()*1e3, l.Returned.Seconds(), l.CPU.Seconds(), l.Changes))
 	}
-	table(w, "Loss of one reflector and its return", "| MACs | loss noticed after | all routes again after | CPU | messages to the kernel |", rows)
+	table(w, "Loss of one reflector and its return", "| MACs | loss taken in after | all routes again after | CPU | messages to the kernel |", rows)
 	rows = nil
 	for _, m := range mvs {
 		rate := fmt.Sprint(m.Rate)
 		if m.Rate == 0 {
 			rate = "as fast as can be"
 		}
-		rows = append(rows, fmt.Sprintf("| %s | %.0f | %.1f %% | %.1f %% | %.2f ms | %.2f ms |",
-			rate, m.Reached, 100*m.Share, 100*m.Kernel, m.Median.Seconds()*1e3, m.P99.Seconds()*1e3))
+		rows = append(rows, fmt.Sprintf("| %s | %.0f | %.1f %% | %.1f %% | %.0f us | %.2f ms | %.2f ms |",
+			rate, m.Reached, 100*m.Share, 100*m.Kernel, 1e6*m.Share/m.Reached, m.Median.Seconds()*1e3, m.P99.Seconds()*1e3))
 	}
-	table(w, fmt.Sprintf("Moves, %d MACs", cs[len(cs)-1].MACs), "| moves a second | reached | CPU | of it fake kernel | median delay | 99 % |", rows)
+	table(w, fmt.Sprintf("Moves, %d MACs", cs[len(cs)-1].MACs), "| moves a second | reached | CPU | of it fake kernel | CPU a move | median delay | 99 % |", rows)
+	moved := 0
+	for _, m := range mvs {
+		moved += m.Moves
+	}
+	n := cs[len(cs)-1].MACs
+	fmt.Fprintf(w, "\nAfter %.1f moves of each MAC: heap without kernel %d MB; bytes a MAC: engine %d, plane %d, reader %d.\n",
+		float64(moved)/float64(n), after.own()/mega, perMAC(after.Engine, n), perMAC(after.Plane, n), perMAC(after.Reader, n))
 }
 
 func reportVTEPs(w io.Writer, cs []converged) {
