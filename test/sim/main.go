@@ -25,6 +25,7 @@ type plan struct {
 	runs    int
 	out     string
 	only    string
+	taken   float64
 }
 
 func main() {
@@ -47,6 +48,7 @@ func main() {
 	flag.IntVar(&p.VNIs, "vnis", 10, "VNIs")
 	flag.Uint64Var(&p.Seed, "seed", 1, "of everything that is drawn")
 	flag.StringVar(&p.out, "o", "docs/img", "folder for the pictures")
+	flag.Float64Var(&p.taken, "taken", 0, "moves a second that one VTEP takes, for the part reflector alone")
 	flag.StringVar(&p.only, "only", "", "one part: vtep, vteps or reflector")
 	flag.Parse()
 	if err := p.run(); err != nil {
@@ -78,7 +80,7 @@ func (p *plan) run() error {
 		return err
 	}
 	p.VTEPs = p.vteps[len(p.vteps)-1]
-	var taken float64 // moves a second that one VTEP takes
+	taken := p.taken
 	if p.only == "" || p.only == "vtep" {
 		var err error
 		if taken, err = p.runVTEP(); err != nil {
@@ -211,13 +213,18 @@ func (p *plan) runReflectors(taken float64) error {
 		}
 		// About so many seconds each, should the cost grow with the clients.
 		const seconds, least, most = 4, 200, 50_000
-		moves := 5000
+		moves := 5000 * senders / (p.clients[0] + senders)
 		for i, n := range p.clients {
 			if i > 0 {
 				last := &rs[len(rs)-1]
 				moves = int(last.Rate * seconds * float64(last.Clients+senders) / float64(n+senders))
 			}
 			r, err := benchReflector(k, n, min(max(moves, least), most), p.Seed)
+			for try := 1; err != nil && try < 3; try++ {
+				// FRR ends one of a thousand sessions without a word now and then.
+				log.Printf("again: %v", err)
+				r, err = benchReflector(k, n, min(max(moves, least), most), p.Seed)
+			}
 			if err != nil {
 				return err
 			}

@@ -87,7 +87,7 @@ type client struct {
 	conn    net.Conn
 	routes  atomic.Int64 // announced and withdrawn
 	updates atomic.Int64
-	err     error
+	ended   atomic.Pointer[error]
 }
 
 // dialClient brings a session up. The reflector may not listen yet.
@@ -121,7 +121,7 @@ func (c *client) read() {
 	for {
 		n, err := c.conn.Read(buf[w:])
 		if err != nil {
-			c.err = err
+			c.ended.Store(&err)
 			return
 		}
 		w += n
@@ -270,6 +270,9 @@ func benchReflector(k kind, clients, moves int, seed uint64) (r passedOn, err er
 	return r, nil
 }
 
+// feedTime is how long a reflector may take to pass on what it is fed.
+const feedTime = 90 * time.Second
+
 // feed sends, and waits until each reader has so many routes in all.
 func feed(sending []*client, b [][]byte, reading []*client, routes int) error {
 	failed := make(chan error, len(sending))
@@ -280,11 +283,14 @@ func feed(sending []*client, b [][]byte, reading []*client, routes int) error {
 			}
 		}()
 	}
-	limit := time.Now().Add(patience)
+	limit := time.Now().Add(feedTime)
 	for i := 0; i < len(reading); {
 		if reading[i].routes.Load() >= int64(routes) {
 			i++
 			continue
+		}
+		if err := reading[i].ended.Load(); err != nil {
+			return fmt.Errorf("the session of client %d ended: %w", i, *err)
 		}
 		select {
 		case err := <-failed:
@@ -292,7 +298,7 @@ func feed(sending []*client, b [][]byte, reading []*client, routes int) error {
 		default:
 		}
 		if time.Now().After(limit) {
-			return fmt.Errorf("client %d has %d of %d routes after %v", i, reading[i].routes.Load(), routes, patience)
+			return fmt.Errorf("client %d has %d of %d routes after %v", i, reading[i].routes.Load(), routes, feedTime)
 		}
 		time.Sleep(time.Millisecond)
 	}
