@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// plan is what is measured. The defaults are those of docs/performance.md.
+// plan is what is measured. The defaults are those of docs/performance-scale.md.
 type plan struct {
 	site
 	macs    []int // sizes for the curve over MACs; the last one is also that of the moves
@@ -221,7 +221,7 @@ func (p *plan) runReflectors(taken float64) error {
 			}
 			r, err := benchReflector(k, n, min(max(moves, least), most), p.Seed)
 			for try := 1; err != nil && try < 3; try++ {
-				// FRR ends one of a thousand sessions without a word now and then.
+				// With 1,000 clients a session of FRR's fails now and then.
 				log.Printf("again: %v", err)
 				r, err = benchReflector(k, n, min(max(moves, least), most), p.Seed)
 			}
