@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,8 +20,9 @@ type kernel struct {
 	spent  atomic.Int64 // nanoseconds in Write
 	last   atomic.Int64 // when the last one was done, Unix nanoseconds
 
-	record atomic.Bool
-	seen   []arrival // of the Plane's goroutine, until record is false again
+	mu     sync.Mutex // of what follows: the Plane writes on a goroutine of its own
+	record bool
+	seen   []arrival
 }
 
 // arrival is a MAC that a VXLAN device has behind a VTEP from a time on.
@@ -57,7 +59,9 @@ func (k *kernel) Write(ops []dataplane.Op, errs []error) error {
 	k.spent.Add(int64(now.Sub(begin)))
 	k.writes.Add(int64(len(ops)))
 	k.last.Store(now.UnixNano())
-	if k.record.Load() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.record {
 		for i := range ops {
 			if op := &ops[i]; errs[i] == nil && op.Verb == dataplane.Replace && op.IP.Is4() {
 				k.seen = append(k.seen, arrival{op.MAC, op.IP.As4(), now.UnixNano()})
@@ -65,6 +69,16 @@ func (k *kernel) Write(ops []dataplane.Op, errs []error) error {
 		}
 	}
 	return err
+}
+
+// recording begins or ends the recording of arrivals, and returns those of
+// until now.
+func (k *kernel) recording(on bool) []arrival {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	seen := k.seen
+	k.record, k.seen = on, nil
+	return seen
 }
 
 // held reads all tables.
