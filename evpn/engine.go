@@ -40,6 +40,9 @@ type Engine struct {
 	adverts adverts
 	changes changes
 
+	chores    []*chore
+	choreStep int
+
 	matched []VNI // scratch space of Routes
 }
 
@@ -52,6 +55,8 @@ func New(cfg Config) *Engine {
 		origins: make(map[RD][]origin),
 		vteps:   make(map[netip.Addr]*vtep),
 		memory:  memory{now: newMemory()},
+
+		choreStep: choreStep,
 	}
 	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
 	e.cfg = cfg
@@ -67,6 +72,9 @@ func New(cfg Config) *Engine {
 // Events that name a VNI which is not up, and values that cannot be (a group
 // MAC, an unspecified address), are ignored.
 func (e *Engine) Step(ev Event) {
+	if _, ok := ev.(*Tick); !ok {
+		e.finish()
+	}
 	switch ev := ev.(type) {
 	case *Routes:
 		e.routes(ev)
@@ -109,6 +117,7 @@ func (e *Engine) tick(now time.Time) {
 		e.start = now
 	}
 	e.now = now
+	e.labour(e.choreStep)
 	for _, p := range e.sortedPeers() {
 		e.due(p, now)
 	}
@@ -125,6 +134,9 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 		if !ok || at.Before(t) {
 			t, ok = at, true
 		}
+	}
+	if len(e.chores) > 0 {
+		earliest(e.now)
 	}
 	for _, p := range e.peers {
 		if !p.expire.IsZero() {

@@ -357,12 +357,14 @@ func TestOracle(t *testing.T) {
 			c := e.cfg
 			c.Duplicate.Off = true
 			e.Step(&Configure{Config: c})
+			e.choreStep = 1
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			ev := drawEvent(t)
 			o.apply(ev)
 			w.e.Step(ev)
 			squashed.e.Step(ev)
+			tickOut(w.e)
 			w.fetch()
 			got := w.state()
 			delete(got, "alarms")
@@ -371,6 +373,7 @@ func TestOracle(t *testing.T) {
 			}
 			checkCounts(t, w.e)
 		}
+		tickOut(squashed.e)
 		squashed.fetch()
 		if diff := cmp.Diff(w.state(), squashed.state()); diff != "" {
 			t.Fatalf("fetched at the end only (-stepwise +squashed):\n%s", diff)

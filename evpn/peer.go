@@ -71,7 +71,7 @@ func (e *Engine) peerUp(ev *PeerUp) {
 	if ev.Lost {
 		// It forwards nothing that is not told anew. What it passed on from
 		// others it never forwarded.
-		e.drop(p, func(x *path) bool { return x.unrepeated() && x.own() })
+		e.drop(p, func(x *path) bool { return x.unrepeated() && x.own() }, nil)
 	}
 	if was || other {
 		// Otherwise what is known of it was stale already, and is judged so.
@@ -122,8 +122,14 @@ func (e *Engine) peerDown(ev *PeerDown) {
 		return
 	}
 	if ev.Goodbye {
-		e.drop(p, func(x *path) bool { return x.own() })
+		e.drop(p, (*path).own, func() { e.retain(p, ev) })
+		return
 	}
+	e.retain(p, ev)
+}
+
+// retain keeps the routes of a lost peer, as stale.
+func (e *Engine) retain(p *peer, ev *PeerDown) {
 	p.expire, p.noLonger = e.now.Add(ev.Retain), time.Time{}
 	if ev.LongLived > 0 {
 		p.noLonger, p.expire = p.expire, p.expire.Add(ev.LongLived)
@@ -172,6 +178,7 @@ func (e *Engine) deconfigured(before []netip.Addr) {
 	for _, addr := range before {
 		if p := e.peers[addr]; p != nil && !p.up && !slices.Contains(e.cfg.ConfiguredPeers, addr) {
 			e.sweep(p)
+			e.finish()
 		}
 	}
 }
@@ -183,51 +190,59 @@ func (e *Engine) due(p *peer, now time.Time) {
 		e.sweep(p)
 	case !p.noLonger.IsZero() && !now.Before(p.noLonger):
 		p.noLonger = time.Time{}
-		e.drop(p, func(x *path) bool { return x.attrs.NoLongLived && x.unrepeated() })
+		e.drop(p, func(x *path) bool { return x.attrs.NoLongLived && x.unrepeated() }, nil)
 	}
 }
 
 // sweep drops the stale routes of p, and p itself when nothing is left of it.
 func (e *Engine) sweep(p *peer) {
 	p.expire, p.noLonger = time.Time{}, time.Time{}
-	e.drop(p, (*path).unrepeated)
-	e.alarms.clear(p.staleAlarm())
-	if !p.up {
-		e.relieve(p)
-		delete(e.peers, p.addr)
-	}
-}
-
-// drop drops those routes of p that gone says are gone.
-func (e *Engine) drop(p *peer, gone func(*path) bool) {
-	for _, v := range e.sortedVNIs() {
-		if p.routes == 0 {
-			break
+	e.drop(p, (*path).unrepeated, func() {
+		e.alarms.clear(p.staleAlarm())
+		if !p.up {
+			e.relieve(p)
+			delete(e.peers, p.addr)
 		}
-		e.dropPaths(v, func(x *path) bool { return x.peer == p && gone(x) })
-	}
-	if p.routes < p.limit.Routes {
-		e.relieve(p) // what took the room is gone
-	}
+	})
 }
 
-// rejudge chooses again where routes of p take part, because they became
-// stale. An address can change hands although its MAC stays where it is, when
-// only the route that pairs the two is stale.
+// drop begins to drop those routes of p that gone says are gone, and calls
+// then, which may be nil, when it is done.
+func (e *Engine) drop(p *peer, gone func(*path) bool, then func()) {
+	done := func() {
+		if p.routes < p.limit.Routes {
+			e.relieve(p) // what took the room is gone
+		}
+		if then != nil {
+			then()
+		}
+	}
+	if p.routes == 0 {
+		done()
+		return
+	}
+	match := func(x *path) bool { return x.peer == p && gone(x) }
+	e.begin(&chore{
+		mac:  func(v *vni, addr MAC, m *mac) { e.dropPathsOf(v, addr, m, match) },
+		vni:  func(v *vni) { e.dropFloods(v, match) },
+		then: done,
+	})
+}
+
+// rejudge begins to choose again where routes of p take part, because they
+// became stale. An address can change hands although its MAC stays where it
+// is, when only the route that pairs the two is stale.
 func (e *Engine) rejudge(p *peer) {
 	if p.routes == 0 {
 		return
 	}
-	for _, v := range e.sortedVNIs() {
-		for _, addr := range v.sortedMACs() {
-			m := v.macs[addr]
-			if slices.ContainsFunc(m.paths, func(x path) bool { return x.peer == p }) {
-				e.choose(v, addr, m)
-				e.chooseHostsOf(v, m)
-				e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
-			}
+	e.begin(&chore{mac: func(v *vni, addr MAC, m *mac) {
+		if slices.ContainsFunc(m.paths, func(x path) bool { return x.peer == p }) {
+			e.choose(v, addr, m)
+			e.chooseHostsOf(v, m)
+			e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 		}
-	}
+	}})
 }
 
 // Peers returns what is known of each peer, by address.

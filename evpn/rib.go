@@ -165,13 +165,20 @@ func (e *Engine) remove(v *vni, p *peer, n *NLRI) {
 // dropPaths removes from v every path that gone says is gone.
 func (e *Engine) dropPaths(v *vni, gone func(*path) bool) {
 	for _, addr := range v.sortedMACs() {
-		m := v.macs[addr]
-		for i := len(m.paths) - 1; i >= 0; i-- {
-			if gone(&m.paths[i]) {
-				e.dropPath(v, addr, m, i)
-			}
+		e.dropPathsOf(v, addr, v.macs[addr], gone)
+	}
+	e.dropFloods(v, gone)
+}
+
+func (e *Engine) dropPathsOf(v *vni, addr MAC, m *mac, gone func(*path) bool) {
+	for i := len(m.paths) - 1; i >= 0; i-- {
+		if gone(&m.paths[i]) {
+			e.dropPath(v, addr, m, i)
 		}
 	}
+}
+
+func (e *Engine) dropFloods(v *vni, gone func(*path) bool) {
 	for _, id := range v.sortedFloodIDs() {
 		if x := v.floodPaths[id]; gone(&x) {
 			e.dropFlood(v, id)

@@ -1,0 +1,79 @@
+package evpn
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// tickOut ticks until no work is left.
+func tickOut(e *Engine) {
+	for len(e.chores) > 0 {
+		e.Step(&Tick{Now: e.now})
+	}
+}
+
+// TestSweepInSteps: the MACs of a peer that is gone leave the kernel step by
+// step, so that a writer has the first while the engine works out the rest.
+func TestSweepInSteps(t *testing.T) {
+	const n = 3*choreStep + 7
+	gone := &PeerDown{Peer: netip.MustParseAddr("10.9.9.9")}
+	left := func(e *Engine) int { return len(e.Wanted(200).FDB) }
+	start := func() *Engine {
+		e := loaded()
+		e.Step(load(n, there2, 0))
+		drain(e)
+		e.Step(gone)
+		return e
+	}
+
+	e := start()
+	for want := n - choreStep; want > 0; want -= choreStep {
+		if got := left(e); got != want {
+			t.Fatalf("%d of %d MACs are left, want %d: a step less", got, n, want)
+		}
+		if got := drain(e); got != choreStep {
+			t.Fatalf("a step hands on %d wishes, want %d", got, choreStep)
+		}
+		at, ok := e.Deadline()
+		if !ok || at.After(e.now) {
+			t.Fatalf("with %d MACs left the next Tick is wanted at %v (%v), want it at once", want, at, ok)
+		}
+		e.Step(&Tick{Now: e.now})
+	}
+	if got := drain(e); got != 7 || left(e) != 0 || len(e.Peers()) != 0 {
+		t.Errorf("the last step hands on %d wishes, and leaves %d MACs and %d peers; want 7, 0 and 0", got, left(e), len(e.Peers()))
+	}
+
+	// Any other event meets all of it done.
+	e = start()
+	e.Step(&LocalMAC{VNI: 200, MAC: MAC{2, 9}, Port: 3})
+	if got := left(e); got != 0 {
+		t.Errorf("an event meets %d MACs of a peer that is gone", got)
+	}
+}
+
+// BenchmarkSweep drops 100,000 MACs of a lost peer: the time until the first
+// are handed on, and until all are.
+func BenchmarkSweep(b *testing.B) {
+	ev := load(100_000, there2, 0)
+	down := &PeerDown{Peer: netip.MustParseAddr("10.9.9.9")}
+	for _, all := range []bool{false, true} {
+		name := "first"
+		if all {
+			name = "all"
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				e := loaded()
+				e.Step(ev)
+				drain(e)
+				b.StartTimer()
+				e.Step(down)
+				if all {
+					tickOut(e)
+				}
+			}
+		})
+	}
+}
