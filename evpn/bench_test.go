@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -150,4 +151,47 @@ func BenchmarkLostPeer(b *testing.B) {
 	}
 	b.ReportMetric(float64(lost.Nanoseconds())/float64(b.N)/100_000, "lost-ns/MAC")
 	b.ReportMetric(float64(back.Nanoseconds())/float64(b.N)/100_000, "back-ns/MAC")
+}
+
+// TestEngineAgainstPlainMap holds the engine to a small multiple of what
+// nobody gets under who keeps routes and the places of MACs in memory: two
+// maps, one of routes and one of places.
+func TestEngineAgainstPlainMap(t *testing.T) {
+	const n, most = 50_000, 12
+	ev := load(n, there2, 0)
+	plain := func() time.Duration {
+		begin := time.Now()
+		routes, places := map[NLRI]*Attrs{}, map[MACKey]Dest{}
+		for i := range ev.Updates {
+			u := &ev.Updates[i]
+			for j := range u.Reach {
+				routes[u.Reach[j].NLRI] = u.Attrs
+				places[MACKey{200, u.Reach[j].MAC}] = Dest{VTEP: u.Attrs.NextHop}
+			}
+		}
+		if len(routes) != n || len(places) != n {
+			t.Fatal("the plain maps are wrong")
+		}
+		return time.Since(begin)
+	}
+	engine := func() time.Duration {
+		e := loaded()
+		begin := time.Now()
+		e.Step(ev)
+		if got := drain(e); got != n {
+			t.Fatalf("%d FDB wishes", got)
+		}
+		return time.Since(begin)
+	}
+	var maps, engines []time.Duration
+	for range 7 {
+		maps, engines = append(maps, plain()), append(engines, engine())
+	}
+	slices.Sort(maps)
+	slices.Sort(engines)
+	m, e := maps[len(maps)/2], engines[len(engines)/2]
+	t.Logf("%d routes: %v in plain maps, %v in the engine: %.1f times", n, m, e, float64(e)/float64(m))
+	if e > most*m {
+		t.Errorf("%d routes take %v, and %v in plain maps: want %d times that at most", n, e, m, most)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evpnd/evpnd/dataplane"
 )
 
@@ -131,5 +133,55 @@ func TestWatchReadsThemAll(t *testing.T) {
 	}
 	cancel()
 	for range ch { // closed once the reader is gone
+	}
+}
+
+// TestWriterIsAsFastAsRaw holds Write to the limit: the same messages, made
+// before, handed to the same socket, with nothing looked at but the last
+// answer. Both in turn, medians of many; the race detector slows only one of them.
+func TestWriterIsAsFastAsRaw(t *testing.T) {
+	k, _ := inNetns(t)
+	vx := linkOf(t, k, "vx0").Index
+	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	to := 0
+	fill := func() {
+		to++
+		for i := range ops {
+			ops[i] = remote(vx, i)
+			ops[i].IP = benchVTEP(2 + to%2)
+		}
+	}
+	var ours, raws []time.Duration
+	for range 101 {
+		fill()
+		begin := time.Now()
+		if err := k.Write(ops, errs); err != nil {
+			t.Fatal(err)
+		}
+		ours = append(ours, time.Since(begin))
+
+		fill()
+		var b []byte
+		for i := range ops {
+			at := len(b)
+			b = encodeOp(b, &ops[i], 1+uint32(i))
+			if i == len(ops)-1 {
+				native.PutUint16(b[at+6:], native.Uint16(b[at+6:])|unix.NLM_F_ACK)
+			}
+		}
+		begin = time.Now()
+		err := k.writer.send(b)
+		if err == nil {
+			_, err = k.writer.recv()
+		}
+		raws = append(raws, time.Since(begin))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, r := median(ours), median(raws)
+	t.Logf("%d entries: %v, the same bytes by a bare system call %v", batchSize, o, r)
+	if 2*o > 5*r {
+		t.Errorf("%d entries take %v, and %v as a bare system call: want 2.5 times that at most", batchSize, o, r)
 	}
 }

@@ -17,7 +17,6 @@ import (
 type raw struct {
 	fd  int
 	buf [1 << 12]byte
-	seq uint32
 }
 
 // rawBatch is how many messages go into one system call: from 64 on more does
