@@ -39,7 +39,7 @@ func (l *local) beats(own netip.Addr, x *path) (bool, string) {
 	case x == nil:
 		return true, "no route for it from elsewhere"
 	case l.static:
-		return true, "static here"
+		return true, ruleStatic
 	case x.stale():
 		return true, ruleFresh
 	case x.attrs.DefaultGateway:

@@ -162,12 +162,22 @@ func (v *vni) here(h *host) (w whose, ok bool) {
 	return whose{where: here, mac: h.bound.mac, router: h.bound.nd.Router, immutable: h.bound.nd.Immutable}, true
 }
 
-// there returns h as the best of the routes has it that bind it: those of
-// MACs that are elsewhere compete like routes of one MAC would, but one that
-// cannot be changed beats one that can (RFC 9047 §2, I). A route whose MAC
-// has come here binds nothing, until its VTEP withdraws it.
+// there returns h as the best of the routes has it that bind it. With only
+// none but those of that MAC count.
 func (v *vni) there(ip netip.Addr, h *host, only *MAC) (w whose, ok bool) {
-	var best *path
+	mac, x := v.bestBinding(ip, h, only)
+	if x == nil {
+		return w, false
+	}
+	nd := x.attrs.ND
+	return whose{where: there, mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}, true
+}
+
+// bestBinding returns the best route that binds ip, and its MAC: those of MACs
+// that are elsewhere compete like routes of one MAC would, but one that cannot
+// be changed beats one that can. A route whose MAC has come here binds
+// nothing, until its VTEP withdraws it.
+func (v *vni) bestBinding(ip netip.Addr, h *host, only *MAC) (mac MAC, best *path) {
 	for _, addr := range h.macs {
 		m := v.macs[addr]
 		if m == nil || m.place.where != there || only != nil && *only != addr {
@@ -178,16 +188,37 @@ func (v *vni) there(ip netip.Addr, h *host, only *MAC) (w whose, ok bool) {
 			continue
 		}
 		if best != nil {
-			c, _ := compareRoutes(x, best)
-			if i := bit(x.attrs.ND.Immutable) - bit(best.attrs.ND.Immutable); i < 0 || i == 0 && c <= 0 {
+			if c, _ := compareBindings(x, best); c <= 0 {
 				continue // on a tie the lower MAC stays
 			}
 		}
-		best = x
-		nd := x.attrs.ND
-		w = whose{where: there, mac: addr, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}
+		mac, best = addr, x
 	}
-	return w, best != nil
+	return mac, best
+}
+
+// compareBindings tells by which sign and rule a wins over b, the routes of two
+// MACs that bind one address.
+func compareBindings(a, b *path) (int, string) {
+	if i := bit(a.attrs.ND.Immutable) - bit(b.attrs.ND.Immutable); i != 0 {
+		return i, ruleImmutable
+	}
+	return compareRoutes(a, b)
+}
+
+// The rules for the addresses of hosts.
+const (
+	ruleImmutable = "a binding that cannot be changed (RFC 9047 §2, I)"
+	ruleHere      = "a host here has it, and the kernel knows it by itself"
+)
+
+// keeps tells whether the local binding l stands against the remote one r, and
+// by which rule.
+func (l whose) keeps(r whose) (bool, string) {
+	if r.immutable && !l.immutable && !r.stale {
+		return false, ruleImmutable
+	}
+	return true, ruleHere
 }
 
 // whoseIs works out whose ip is by all that is known. A local host that is
@@ -199,7 +230,10 @@ func (v *vni) whoseIs(ip netip.Addr, h *host) whose {
 	}
 	l, isHere := v.here(h)
 	r, isThere := v.there(ip, h, nil)
-	if isHere && !(isThere && r.immutable && !l.immutable && !r.stale) {
+	if isHere && isThere {
+		isHere, _ = l.keeps(r)
+	}
+	if isHere {
 		return l
 	}
 	return r

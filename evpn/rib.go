@@ -93,13 +93,18 @@ func (e *Engine) routes(ev *Routes) {
 		if len(u.Reach) == 0 {
 			continue
 		}
-		e.matched = e.imports.match(e.matched[:0], u.Attrs.Targets)
-		// A route whose next hop is here is our own that came back.
-		e.matched = slices.DeleteFunc(e.matched, func(n VNI) bool { return e.vnis[n].vtep == u.Attrs.NextHop })
+		e.matched = e.takers(e.matched[:0], u.Attrs)
 		for j := range u.Reach {
 			e.announce(p, &u.Reach[j], u.Attrs)
 		}
 	}
+}
+
+// takers appends to dst the VNIs that take routes with the attributes a.
+func (e *Engine) takers(dst []VNI, a *Attrs) []VNI {
+	dst = e.imports.match(dst, a.Targets)
+	// A route whose next hop is here is our own that came back.
+	return slices.DeleteFunc(dst, func(n VNI) bool { return e.vnis[n].vtep == a.NextHop })
 }
 
 // announce puts a route into the VNIs of e.matched, and takes it out of any

@@ -34,21 +34,48 @@ func (x *path) unusableMAC(own netip.Addr) string {
 	return ""
 }
 
-// compareCopies tells by which sign a is the better of two copies of one
-// route that different peers sent: fresh before stale, then the BGP decision
-// process (RFC 4271 §9.1.2.2, RFC 4456 §9).
-func compareCopies(a, b *path) int {
-	fresh := cmp.Compare(bit(b.stale()), bit(a.stale()))
+// The rules by which one copy of a route beats another, in their order: fresh
+// before stale, then the BGP decision process (RFC 4271 §9.1.2.2, RFC 4456 §9).
+const (
+	rulePref       = "higher local preference (RFC 4271 §9.1.1)"
+	ruleASPath     = "shorter AS path (RFC 4271 §9.1.2.2)"
+	ruleOrigin     = "lower origin (RFC 4271 §9.1.2.2)"
+	ruleMED        = "lower MED (RFC 4271 §9.1.2.2)"
+	ruleExternal   = "external before internal peer (RFC 4271 §9.1.2.2)"
+	ruleOriginator = "lower ORIGINATOR_ID (RFC 4456 §9)"
+	ruleCluster    = "shorter CLUSTER_LIST (RFC 4456 §9)"
+	rulePeer       = "lower peer address (RFC 4271 §9.1.2.2)"
+)
+
+// compareCopies tells by which sign and rule a is the better of two copies of
+// one route that different peers sent.
+func compareCopies(a, b *path) (int, string) {
 	x, y := a.attrs, b.attrs
-	return cmp.Or(fresh,
-		cmp.Compare(x.LocalPref, y.LocalPref),
-		cmp.Compare(y.ASPathLen, x.ASPathLen),
-		cmp.Compare(y.Origin, x.Origin),
-		cmp.Compare(y.MED, x.MED),
-		cmp.Compare(bit(b.peer.internal), bit(a.peer.internal)),
-		y.OriginatorID.Compare(x.OriginatorID),
-		cmp.Compare(y.ClusterLen, x.ClusterLen),
-		b.peer.addr.Compare(a.peer.addr))
+	if c := cmp.Compare(bit(b.stale()), bit(a.stale())); c != 0 {
+		return c, ruleFresh
+	}
+	if c := cmp.Compare(x.LocalPref, y.LocalPref); c != 0 {
+		return c, rulePref
+	}
+	if c := cmp.Compare(y.ASPathLen, x.ASPathLen); c != 0 {
+		return c, ruleASPath
+	}
+	if c := cmp.Compare(y.Origin, x.Origin); c != 0 {
+		return c, ruleOrigin
+	}
+	if c := cmp.Compare(y.MED, x.MED); c != 0 {
+		return c, ruleMED
+	}
+	if c := cmp.Compare(bit(b.peer.internal), bit(a.peer.internal)); c != 0 {
+		return c, ruleExternal
+	}
+	if c := y.OriginatorID.Compare(x.OriginatorID); c != 0 {
+		return c, ruleOriginator
+	}
+	if c := cmp.Compare(y.ClusterLen, x.ClusterLen); c != 0 {
+		return c, ruleCluster
+	}
+	return b.peer.addr.Compare(a.peer.addr), rulePeer
 }
 
 // The rules by which one route of a MAC beats another, in their order
@@ -62,6 +89,7 @@ const (
 	ruleVTEP    = "same sequence, lower VTEP address (RFC 7432 §15)"
 	ruleFrozen  = "frozen as a duplicate (RFC 7432 §15.1)"
 	ruleSame    = "same VTEP"
+	ruleStatic  = "static here"
 )
 
 // compareRoutes tells by which sign and rule a wins over b, two routes of
@@ -91,25 +119,17 @@ func bit(b bool) int {
 }
 
 // best returns the path that wins, nil if none can be used. With a valid ip
-// only paths that bind it count. own is the local VTEP address. It works in two rounds: the best copy of
-// each route, then the best route.
+// only paths that bind it count. own is the local VTEP address. It works in
+// two rounds: the best copy of each route, then the best route.
 func (m *mac) best(own, ip netip.Addr) *path {
 	var best *path
-	paths := m.paths
-	for i := 0; i < len(paths); {
-		if ip.IsValid() && paths[i].ip != ip {
+	for i := 0; i < len(m.paths); {
+		if ip.IsValid() && m.paths[i].ip != ip {
 			i++
 			continue
 		}
-		var route *path
-		j := i
-		for ; j < len(paths) && paths[j].compareNLRI(&paths[i]) == 0; j++ {
-			x := &paths[j]
-			if x.unusableMAC(own) == "" && (route == nil || compareCopies(x, route) > 0) {
-				route = x
-			}
-		}
-		i = j
+		route, next := m.bestCopy(own, i)
+		i = next
 		if route == nil {
 			continue
 		}
@@ -120,4 +140,21 @@ func (m *mac) best(own, ip netip.Addr) *path {
 		}
 	}
 	return best
+}
+
+// bestCopy returns the best usable copy of the route whose first copy is
+// m.paths[i], nil if none can be used, and where the next route begins.
+func (m *mac) bestCopy(own netip.Addr, i int) (best *path, next int) {
+	for next = i; next < len(m.paths) && m.paths[next].compareNLRI(&m.paths[i]) == 0; next++ {
+		x := &m.paths[next]
+		if x.unusableMAC(own) != "" {
+			continue
+		}
+		if best == nil {
+			best = x
+		} else if c, _ := compareCopies(x, best); c > 0 {
+			best = x
+		}
+	}
+	return best, next
 }

@@ -1,0 +1,200 @@
+package evpn
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// TestExplanationsAgree plays random events and explains every MAC, address
+// and VTEP of the small world after each: what is named as chosen must be what
+// the kernel is wished to have, exactly one must be when there is a wish, and
+// each candidate must have a reason and a comparison that holds together.
+func TestExplanationsAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		c := w.e.cfg
+		c.Duplicate = DuplicateConfig{Off: rapid.Bool().Draw(t, "off"), Moves: 2, Window: time.Hour}
+		w.e.Step(&Configure{Config: c})
+		for range rapid.IntRange(1, 60).Draw(t, "events") {
+			w.e.Step(drawEvent(t))
+			for v := VNI(200); v < 202; v++ {
+				for i := range byte(6) {
+					checkMAC(t, w.e, v, MAC{2, 0x42, 0xac, 0x12, 0, i})
+				}
+				for i := range byte(4) {
+					checkIP(t, w.e, v, netip.AddrFrom4([4]byte{172, 18, 0, i}))
+					checkVTEP(t, w.e, v, netip.AddrFrom4([4]byte{10, 0, 0, i}))
+				}
+			}
+		}
+	})
+}
+
+func checkMAC(t *rapid.T, e *Engine, v VNI, mac MAC) {
+	x, ok := e.ExplainMAC(v, mac)
+	if !ok {
+		return
+	}
+	if kept := e.Routes(v, mac); len(kept) != len(x.Routes) {
+		t.Fatalf("%v: %d of %d routes are explained", mac, len(x.Routes), len(kept))
+	}
+	chosen := checkVerdicts(t, x.Routes)
+	if x.Local != nil {
+		checkVerdict(t, x.Local.Verdict)
+	}
+	isLocal := x.Local != nil && x.Local.Chosen
+	switch {
+	case x.Want.Want && (len(chosen) != 1 || isLocal):
+		t.Fatalf("%v is wanted behind %v, and %d routes are chosen: %+v", mac, x.Want.Dest, len(chosen), x.Routes)
+	case x.Want.Want && chosen[0].Attrs.NextHop != x.Want.Dest.VTEP:
+		t.Fatalf("%v is wanted behind %v, and the route to %v is chosen", mac, x.Want.Dest, chosen[0].Attrs.NextHop)
+	case x.Want.Want && !x.Place.Frozen && chosen[0].Attrs.Mobility.Sticky != x.Want.Sticky:
+		t.Fatalf("%v is wanted sticky %t, unlike the chosen route", mac, x.Want.Sticky)
+	case !x.Want.Want && len(chosen) > 0:
+		t.Fatalf("%v is not wanted, and a route is chosen: %+v", mac, chosen)
+	case isLocal != (x.Found && x.Place.Local):
+		t.Fatalf("%v is local %t, and is explained as %+v", mac, x.Place.Local, x.Local)
+	}
+}
+
+func checkIP(t *rapid.T, e *Engine, v VNI, ip netip.Addr) {
+	x, ok := e.ExplainIP(v, ip)
+	if !ok {
+		return
+	}
+	chosen := checkVerdicts(t, x.Routes)
+	isLocal := x.Local != nil && x.Local.Chosen
+	if x.Local != nil {
+		checkVerdict(t, x.Local.Verdict)
+	}
+	switch {
+	case x.Place.Frozen && len(chosen) == 0 && !isLocal:
+		// It was frozen with a MAC by the very event that ended its claim.
+		if !slices.ContainsFunc(x.Holds, func(s string) bool { return strings.HasPrefix(s, "frozen with "+x.Place.MAC.String()) }) {
+			t.Fatalf("%v is frozen with %v, and is explained as held by %q", ip, x.Place.MAC, x.Holds)
+		}
+	case x.Want.Want && (len(chosen) != 1 || isLocal):
+		t.Fatalf("%v is wanted with %v, and %d routes are chosen: %+v", ip, x.Want.MAC, len(chosen), x.Routes)
+	case x.Want.Want && chosen[0].MAC != x.Want.MAC:
+		t.Fatalf("%v is wanted with %v, and the route of %v is chosen", ip, x.Want.MAC, chosen[0].MAC)
+	case !x.Want.Want && len(chosen) > 0:
+		t.Fatalf("%v is not wanted, and a route is chosen: %+v", ip, chosen)
+	case isLocal != (x.Found && x.Place.Local):
+		t.Fatalf("%v is %+v, and is explained as %+v", ip, x.Place, x.Local)
+	case isLocal && x.Local.MAC != x.Place.MAC:
+		t.Fatalf("%v is with %v here, and is explained with %v", ip, x.Place.MAC, x.Local.MAC)
+	}
+}
+
+func checkVTEP(t *rapid.T, e *Engine, v VNI, addr netip.Addr) {
+	x, ok := e.ExplainVTEP(v, addr)
+	if !ok {
+		return
+	}
+	for _, r := range x.Routes {
+		checkVerdict(t, r.Verdict)
+	}
+	wanted := e.wantFlood(floodKey{v, Dest{VTEP: addr}}).Want
+	asked := slices.ContainsFunc(x.Routes, func(r RouteVerdict) bool { return r.Verdict.Chosen })
+	if wanted != asked || wanted != (len(x.Flood) > 0) || x.Reason == "" {
+		t.Fatalf("VTEP %v in VNI %v: flooded to %t, explained as %+v", addr, v, wanted, x)
+	}
+}
+
+func checkVerdicts(t *rapid.T, all []RouteVerdict) (chosen []RouteVerdict) {
+	for _, r := range all {
+		checkVerdict(t, r.Verdict)
+		if r.Verdict.Chosen {
+			chosen = append(chosen, r)
+		}
+		if r.Target == (RT{}) {
+			t.Fatalf("%v is kept, and no target of it is imported", r.NLRI)
+		}
+	}
+	return chosen
+}
+
+// checkVerdict wants one reason, and steps of which the last alone decides.
+func checkVerdict(t *rapid.T, v Verdict) {
+	if v.Reason == "" || strings.Contains(v.Reason, "\n") {
+		t.Fatalf("the reason is %q", v.Reason)
+	}
+	for i, s := range v.Steps {
+		last := i == len(v.Steps)-1
+		switch {
+		case !last && s.Outcome != Equal:
+			t.Fatalf("step %d of %+v decides, and another follows", i, v.Steps)
+		case last && s.Outcome == Loses && v.Chosen, last && s.Outcome == Wins && !v.Chosen:
+			t.Fatalf("the verdict is not what the last step says: %+v", v)
+		}
+	}
+}
+
+// TestMobilityStepByStep has each rule of RFC 7432 section 15 decide once, and
+// wants it named with both values.
+func TestMobilityStepByStep(t *testing.T) {
+	mac := MAC{2, 0x42, 0xac, 0x12, 0, 1}
+	route := func(vtep string, m Mobility) *Routes {
+		to := netip.MustParseAddr(vtep)
+		return &Routes{Peer: netip.MustParseAddr("10.9.9.9"), Updates: []Update{{
+			Reach: []Reach{{NLRI: NLRI{Type: MACIP, RD: NewRD(to, 200), MAC: mac}, Label: 200}},
+			Attrs: &Attrs{NextHop: to, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, Mobility: m},
+		}}}
+	}
+	for _, c := range []struct {
+		name          string
+		first, second Mobility
+		want          Step // of the route of 10.0.0.3
+		reason        string
+	}{
+		{"sticky", Mobility{Sticky: true}, Mobility{Seq: 9}, Step{ruleSticky, "not sticky", "sticky", Loses}, "is sticky"},
+		{"sequence", Mobility{Seq: 5}, Mobility{Seq: 3}, Step{ruleSeq, "3", "5", Loses}, "its mobility sequence 3 is lower than 5 of the route of 10.0.0.2"},
+		{"higher sequence", Mobility{Seq: 2}, Mobility{Seq: 3}, Step{ruleSeq, "3", "2", Wins}, "wins over the route of 10.0.0.2: higher mobility sequence"},
+		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{ruleVTEP, "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
+	} {
+		w := newWorld()
+		w.e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+		w.e.Step(&PeerUp{Peer: netip.MustParseAddr("10.9.9.9"), RouterID: netip.MustParseAddr("10.9.9.9"), Internal: true})
+		w.e.Step(route("10.0.0.2", c.first))
+		w.e.Step(route("10.0.0.3", c.second))
+		x, _ := w.e.ExplainMAC(200, mac)
+		if len(x.Routes) != 2 {
+			t.Fatalf("%s: %d routes", c.name, len(x.Routes))
+		}
+		got := x.Routes[1].Verdict
+		if diff := cmp.Diff(c.want, got.Steps[len(got.Steps)-1]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if !strings.Contains(got.Reason, c.reason) {
+			t.Errorf("%s: reason %q does not say %q", c.name, got.Reason, c.reason)
+		}
+	}
+}
+
+func TestImportsSaysWhyNot(t *testing.T) {
+	w := newWorld()
+	own := netip.MustParseAddr("10.0.0.1")
+	w.e.Step(&VNIUp{VNI: 200, VTEP: own})
+	r := &Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(own, 200), MAC: MAC{2, 1}}, Label: 200}
+	for _, c := range []struct {
+		target  uint32
+		nextHop string
+		takes   bool
+		reason  string
+	}{
+		{200, "10.0.0.2", true, ""},
+		{200, "10.0.0.1", false, "its next hop 10.0.0.1 is this host's own VTEP address"},
+		{999, "10.0.0.2", false, "VNI 200 imports *:200, and the route has 65000:999"},
+	} {
+		got := w.e.Imports(r, &Attrs{NextHop: netip.MustParseAddr(c.nextHop), Targets: []RT{NewRT(65000, c.target)}})
+		if len(got) != 1 || got[0].Takes != c.takes || !strings.HasPrefix(got[0].Reason, c.reason) || c.reason == "" && got[0].By.String() != "*:200" {
+			t.Errorf("target %d, next hop %s: %+v", c.target, c.nextHop, got)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package evpn
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// Fork returns an engine of its own that knows what e knows of one VNI, for
+// trying out what an event would lead to: nothing that it is told changes e.
+// The history of MACs, and what was remembered of an earlier run, stay behind.
+// It takes time and memory as the VNI has routes and hosts; what it returns
+// may be used by another goroutine. It is nil when the VNI is not served.
+func (e *Engine) Fork(vni VNI) *Engine {
+	v := e.vnis[vni]
+	if v == nil {
+		return nil
+	}
+	f := New(e.cfg)
+	f.now, f.start, f.synced = e.now, e.start, e.synced
+	f.rds.index, f.rds.used, f.rds.version = maps.Clone(e.rds.index), maps.Clone(e.rds.used), e.rds.version
+	for addr, p := range e.peers {
+		c := *p
+		c.routes, c.fresh, c.full, c.call = 0, 0, false, noCall
+		// The limit is of all VNIs together.
+		c.limit = PeerLimit{}
+		f.peers[addr] = &c
+	}
+	w := v.fork(f)
+	f.vnis[vni] = w
+	f.imports.add(vni, w.imports)
+	for k, l := range e.lingers.of {
+		if k.vni == vni {
+			f.lingers.put(k, linger{peer: f.peers[l.peer.addr], until: l.until})
+		}
+	}
+	f.recount(w)
+	return f
+}
+
+// fork returns a copy of v whose paths are those of f's peers. What is counted
+// beside v is not.
+func (v *vni) fork(f *Engine) *vni {
+	w := *v
+	w.refused, w.flood = maps.Clone(v.refused), maps.Clone(v.flood)
+	w.told = slices.Clone(v.told)
+	w.macs = make(map[MAC]*mac, len(v.macs))
+	for addr, m := range v.macs {
+		w.macs[addr] = m.fork(f)
+	}
+	w.hosts = make(map[netip.Addr]*host, len(v.hosts))
+	for ip, h := range v.hosts {
+		c := *h
+		c.macs, c.moves = slices.Clone(h.macs), h.moves.fork()
+		w.hosts[ip] = &c
+	}
+	w.floodPaths = make(map[floodID]path, len(v.floodPaths))
+	for id, x := range v.floodPaths {
+		x.peer = f.forked(x.peer)
+		w.floodPaths[id] = x
+	}
+	return &w
+}
+
+func (m *mac) fork(f *Engine) *mac {
+	c := &mac{paths: slices.Clone(m.paths), place: m.place, moves: m.moves.fork()}
+	for i := range c.paths {
+		c.paths[i].peer = f.forked(c.paths[i].peer)
+	}
+	if m.loc != nil {
+		l := *m.loc
+		l.bound, l.told = slices.Clone(l.bound), slices.Clone(l.told)
+		c.loc = &l
+	}
+	return c
+}
+
+func (m *moves) fork() *moves {
+	if m == nil {
+		return nil
+	}
+	c := *m
+	c.times = slices.Clone(m.times)
+	return &c
+}
+
+// forked returns f's copy of a peer.
+func (f *Engine) forked(p *peer) *peer {
+	if c := f.peers[p.addr]; c != nil {
+		return c
+	}
+	c := *p
+	c.routes, c.fresh = 0, 0
+	f.peers[p.addr] = &c
+	return &c
+}
+
+// recount counts what is in v, which is new to e.
+func (e *Engine) recount(v *vni) {
+	for _, m := range v.macs {
+		for i := range m.paths {
+			e.count(v, &m.paths[i], 1)
+		}
+		if p := m.place; p.where == there {
+			e.vtep(p.dest.VTEP, func(t *vtep) { t.macs++ })
+		}
+	}
+	for id := range v.floodPaths {
+		x := v.floodPaths[id]
+		e.count(v, &x, 1)
+	}
+	for d := range v.flood {
+		e.vtep(d.VTEP, func(t *vtep) { t.floods++ })
+	}
+}
+
+// Received calls yield for each route that is kept in a VNI, in no order.
+func (e *Engine) Received(vni VNI, yield func(peer netip.Addr, r Reach, a *Attrs)) {
+	v := e.vnis[vni]
+	if v == nil {
+		return
+	}
+	for addr, m := range v.macs {
+		for i := range m.paths {
+			x := &m.paths[i]
+			yield(x.peer.addr, x.reach(MACIP, addr), x.attrs)
+		}
+	}
+	for _, x := range v.floodPaths {
+		yield(x.peer.addr, x.reach(InclusiveMulticast, MAC{}), x.attrs)
+	}
+}
+
+// AdvertisedAll returns the routes that are announced for a VNI, in no order.
+func (e *Engine) AdvertisedAll(vni VNI) []Advert {
+	v := e.vnis[vni]
+	if v == nil {
+		return nil
+	}
+	out := e.Advertised(vni, MAC{})
+	for addr, m := range v.macs {
+		if m.loc != nil && len(m.loc.told) > 0 {
+			out = append(out, e.Advertised(vni, addr)...)
+		}
+	}
+	return out
+}
