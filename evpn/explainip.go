@@ -65,12 +65,12 @@ func (v *vni) explainBinding(ip netip.Addr, h *host) Verdict {
 		return Verdict{Reason: fmt.Sprintf("its MAC %v is behind VTEP %v now", h.bound.mac, v.macs[h.bound.mac].place.dest.VTEP)}
 	case !isHere:
 		return Verdict{Reason: fmt.Sprintf("its MAC %v is on no local port", h.bound.mac)}
-	case h.place.where == here && h.place.mac == l.mac && h.frozen():
+	case h.frozen() && (h.place.where != here || h.place.mac != l.mac):
+		return Verdict{Reason: fmt.Sprintf("the address is %s with %v until it is let go (RFC 9161 §3.7)", ruleFrozen, h.place.mac)}
+	case h.frozen():
 		return Verdict{Chosen: true, Reason: "the address is " + ruleFrozen + " with this MAC until it is let go (RFC 9161 §3.7)"}
 	case h.place.where == here:
 		return Verdict{Chosen: true, Reason: ruleHere}
-	case h.frozen():
-		return Verdict{Reason: fmt.Sprintf("the address is %s with %v until it is let go (RFC 9161 §3.7)", ruleFrozen, h.place.mac)}
 	}
 	return Verdict{Reason: "a route says that its binding cannot be changed (RFC 9047 §2)"}
 }
