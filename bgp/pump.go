@@ -133,10 +133,13 @@ func (u *uplink) message(msg []byte) *ending {
 }
 
 func (u *uplink) update(body []byte) *ending {
+	looks := u.x.p.s.looks.Load()
+	u.listen(looks)
 	up, end, bad := u.r.Update(body)
 	if bad != nil {
 		return refusal(bad, "the peer sent an UPDATE whose routes cannot be found")
 	}
+	looks.see(u.x.p.addr, &up)
 	if len(up.Reach) > 0 || len(up.Withdrawn) > 0 {
 		u.batch = append(u.batch, up)
 	}

@@ -33,6 +33,9 @@ type Speaker struct {
 	routes   map[evpn.NLRI]evpn.Advert
 	standing atomic.Int64
 
+	looks   atomic.Pointer[looks] // nil: nobody looks
+	looking chan time.Time        // holds when the last Look ended
+
 	mu        sync.Mutex
 	cfg       Config
 	next      *Config
@@ -50,7 +53,7 @@ func New(cfg Config, log *slog.Logger) (*Speaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Speaker{
+	s := &Speaker{
 		log:       log,
 		cfg:       cfg,
 		events:    make(chan evpn.Event, 16),
@@ -59,11 +62,14 @@ func New(cfg Config, log *slog.Logger) (*Speaker, error) {
 		begun:     make(chan struct{}),
 		begin:     make(chan struct{}, 1),
 		reconf:    make(chan struct{}, 1),
+		looking:   make(chan time.Time, 1),
 		routes:    make(map[evpn.NLRI]evpn.Advert),
 		peers:     make(map[netip.Addr]*peer),
 		listeners: make(map[netip.AddrPort]*listener),
 		problems:  make(map[string]Problem),
-	}, nil
+	}
+	s.looking <- time.Time{}
+	return s, nil
 }
 
 // Run speaks to the peers until ctx is done, and returns when everything it

@@ -82,3 +82,30 @@ func (d Discard) String() string {
 	}
 	return "unknown"
 }
+
+var discardReasons = [NumDiscards]string{
+	DiscardMalformed:       "the lengths in the route do not add up: its sender is broken",
+	DiscardMAC:             "its MAC is none that a host can have",
+	DiscardEthernetAD:      "routes of type 1 (multihoming) are not used",
+	DiscardEthernetSegment: "routes of type 4 (multihoming) are not used",
+	DiscardPrefix:          "routes of type 5 (IP prefixes) are not used",
+	DiscardUnknownType:     "its route type is not known",
+	DiscardNextHop:         "its next hop is none that a VTEP can have",
+	DiscardAttrLength:      "an attribute of it is too long or too short, so it counts as withdrawn (RFC 7606)",
+	DiscardAttrFlags:       "an attribute of it has flags that are not its own, so it counts as withdrawn (RFC 7606)",
+	DiscardAttrMissing:     "it has no ORIGIN or no AS_PATH, so it counts as withdrawn (RFC 7606)",
+	DiscardAttrUnknown:     "it has a well-known attribute that is not known, so it counts as withdrawn (RFC 7606)",
+	DiscardAttrValue:       "an attribute of it has a value that it cannot have, so it counts as withdrawn (RFC 7606)",
+	DiscardASPath:          "the segments of its AS_PATH do not add up, so it counts as withdrawn (RFC 7606)",
+	DiscardASLoop:          "our own AS is in its AS_PATH: it has been here before, or two sites share an AS",
+	DiscardOriginator:      "its ORIGINATOR_ID is our router id: it is our own route that came back, or another router has our id",
+	DiscardCluster:         "our router id is in its CLUSTER_LIST: it has been here before, or another router has our id",
+}
+
+// Reason says why a route was discarded, for a person.
+func (d Discard) Reason() string {
+	if d < NumDiscards {
+		return discardReasons[d]
+	}
+	return "unknown"
+}

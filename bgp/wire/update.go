@@ -20,6 +20,11 @@ type Reader struct {
 
 	Counts Counts // everything read so far
 
+	// Dropped, when it is set, is told of each announced route that is
+	// discarded, and why, with what of it could be read. It must keep no
+	// pointer.
+	Dropped func(*evpn.Reach, Discard)
+
 	seed  maphash.Seed
 	cache []cachedAttrs
 	key   []byte
@@ -84,6 +89,9 @@ func (r *Reader) Update(body []byte) (u evpn.Update, end bool, bad *Notification
 	}
 	if reason != 0 {
 		r.Counts.Discarded[reason] += uint64(len(routes))
+		for i := range routes {
+			r.dropped(&routes[i], reason)
+		}
 		u.Withdrawn = r.asWithdrawn(u.Withdrawn, routes)
 		return u, false, nil
 	}
@@ -258,12 +266,20 @@ func (r *Reader) routes(b []byte) ([]evpn.Reach, *Notification) {
 		r.reach = r.reach[:i+1]
 		if reason := parseReach(typ, v, &r.reach[i], false); reason != 0 {
 			r.Counts.Discarded[reason]++
+			r.reach[i].Type = typ
+			r.dropped(&r.reach[i], reason)
 			r.reach[i] = evpn.Reach{}
 			r.reach = r.reach[:i]
 		}
 	}
 	n := len(r.reach)
 	return r.reach[first:n:n], nil
+}
+
+func (r *Reader) dropped(route *evpn.Reach, reason Discard) {
+	if r.Dropped != nil {
+		r.Dropped(route, reason)
+	}
 }
 
 func (r *Reader) withdrawn(b []byte) ([]evpn.NLRI, *Notification) {

@@ -1,0 +1,234 @@
+package bgp
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/evpnd/evpnd/bgp/wire"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Looking at what is not kept.
+//
+// A route that no VNI imports is not kept, nor is one that was discarded. Who
+// wants to see it all the same has the peers send all of theirs again
+// (RFC 2918) and looks on meanwhile. While nobody looks this costs one load
+// of a pointer for each UPDATE.
+
+// Seen is a route that came while somebody looked.
+type Seen struct {
+	Peer    netip.Addr
+	Reach   evpn.Reach   // of a discarded one what could be read
+	Attrs   *evpn.Attrs  // nil when it was discarded
+	Discard wire.Discard // why it was; 0: it was not
+}
+
+// Asked is what came of asking one peer.
+type Asked struct {
+	Peer   netip.Addr
+	Routes int    // that it announced meanwhile
+	Why    string // why it was not asked, for a person; empty: it was
+	Open   bool   // it had not come to an end when the time was over
+}
+
+// Look is what Look saw.
+type Look struct {
+	Seen  []Seen // at most maxSeen, by peer and route
+	More  int    // and how many that matched are left out
+	Asked []Asked
+}
+
+const (
+	// maxSeen bounds what one Look keeps.
+	maxSeen = 256
+	// lookPause is how long the peers are left alone after a Look: to send
+	// all routes again is work, for them and for us.
+	lookPause = 5 * time.Second
+	// A peer does not say where its answer ends (that takes RFC 7313): it has
+	// when it was silent for lookQuiet after its first route, or for lookFirst
+	// before it. No longer than lookMost is waited.
+	lookQuiet = time.Second
+	lookFirst = 3 * time.Second
+	lookMost  = 15 * time.Second
+)
+
+// looks are those who look, never changed: another one takes its place.
+type looks []*onlooker
+
+// onlooker is one who looks.
+type onlooker struct {
+	match func(*evpn.Reach, *evpn.Attrs) bool
+
+	mu    sync.Mutex
+	seen  []Seen
+	more  int
+	heard map[netip.Addr]*heard
+}
+
+type heard struct {
+	routes int
+	at     time.Time // of the last
+}
+
+// Look asks every established peer that can for all its routes again, and
+// returns those that match, whether they are kept or not. match is called for
+// every route that comes, with nil attributes for one that was discarded; it
+// must be quick, keep nothing and be safe for concurrent use. progress is told
+// how many routes came so far, twice a second. Peers without the
+// route refresh capability are left alone. Calls wait for each other. Any
+// goroutine may call it; the error is that of ctx.
+func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (Look, error) {
+	var last time.Time
+	select {
+	case last = <-s.looking:
+	case <-ctx.Done():
+		return Look{}, ctx.Err()
+	}
+	defer func() { s.looking <- last }()
+	select {
+	case <-time.After(time.Until(last.Add(lookPause))):
+	case <-ctx.Done():
+		return Look{}, ctx.Err()
+	}
+	k := &onlooker{match: match, heard: make(map[netip.Addr]*heard)}
+	s.looks.Store(&looks{k})
+	defer s.looks.Store(nil)
+	out := Look{Asked: s.askAll()}
+	err := k.wait(ctx, out.Asked, progress)
+	last = time.Now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out.Seen, out.More = k.seen, k.more
+	for i := range out.Asked {
+		if h := k.heard[out.Asked[i].Peer]; h != nil {
+			out.Asked[i].Routes = h.routes
+			out.Asked[i].Open = time.Since(h.at) < lookQuiet
+		}
+	}
+	slices.SortStableFunc(out.Seen, func(a, b Seen) int {
+		if c := a.Peer.Compare(b.Peer); c != 0 {
+			return c
+		}
+		return a.Reach.NLRI.Compare(b.Reach.NLRI)
+	})
+	return out, err
+}
+
+// askAll asks the peers for their routes, by address.
+func (s *Speaker) askAll() []Asked {
+	var out []Asked
+	for _, p := range s.list() {
+		a := Asked{Peer: p.addr}
+		p.mu.Lock()
+		x, state := p.current, p.state
+		p.mu.Unlock()
+		switch {
+		case state != Established || x == nil:
+			a.Why = "the session is not established but " + string(state)
+		case !x.open.RouteRefresh:
+			a.Why = "the peer cannot send its routes again (it has no route refresh capability): evpnctl peer reset would have it do so"
+		default:
+			wish(x.pull)
+		}
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b Asked) int { return a.Peer.Compare(b.Peer) })
+	return out
+}
+
+// wait returns when the peers have answered.
+func (k *onlooker) wait(ctx context.Context, asked []Asked, progress func(int)) error {
+	began := time.Now()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		routes, quiet := k.state(asked, began)
+		if quiet || time.Since(began) > lookMost {
+			return nil
+		}
+		if n%5 == 0 {
+			progress(routes)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (k *onlooker) state(asked []Asked, began time.Time) (routes int, quiet bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	quiet = true
+	for _, a := range asked {
+		if a.Why != "" {
+			continue
+		}
+		h := k.heard[a.Peer]
+		if h == nil {
+			quiet = quiet && time.Since(began) > lookFirst
+			continue
+		}
+		routes += h.routes
+		quiet = quiet && time.Since(h.at) > lookQuiet
+	}
+	return routes, quiet
+}
+
+// see shows those who look what an UPDATE announced. l may be nil.
+func (l *looks) see(peer netip.Addr, u *evpn.Update) {
+	if l == nil || len(u.Reach) == 0 {
+		return
+	}
+	for _, k := range *l {
+		k.mu.Lock()
+		k.hear(peer, len(u.Reach))
+		for i := range u.Reach {
+			k.take(&Seen{Peer: peer, Reach: u.Reach[i], Attrs: u.Attrs})
+		}
+		k.mu.Unlock()
+	}
+}
+
+// listen has u's reader tell what it discards, while somebody looks.
+func (u *uplink) listen(l *looks) {
+	if l == nil {
+		u.r.Dropped = nil
+		return
+	}
+	peer := u.x.p.addr
+	u.r.Dropped = func(r *evpn.Reach, why wire.Discard) {
+		for _, k := range *l {
+			k.mu.Lock()
+			k.hear(peer, 1)
+			k.take(&Seen{Peer: peer, Reach: *r, Discard: why})
+			k.mu.Unlock()
+		}
+	}
+}
+
+// hear counts routes. k.mu is held.
+func (k *onlooker) hear(peer netip.Addr, routes int) {
+	h := k.heard[peer]
+	if h == nil {
+		h = &heard{}
+		k.heard[peer] = h
+	}
+	h.routes += routes
+	h.at = time.Now()
+}
+
+// take keeps a route that matches. k.mu is held.
+func (k *onlooker) take(s *Seen) {
+	switch {
+	case !k.match(&s.Reach, s.Attrs):
+	case len(k.seen) >= maxSeen:
+		k.more++
+	default:
+		k.seen = append(k.seen, *s)
+	}
+}

@@ -1,0 +1,97 @@
+package bgp
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evpnd/evpnd/bgp/wire"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// TestLook: the peer is asked for its routes, and what matches is shown, also
+// what is discarded; afterwards nobody looks any more.
+func TestLook(t *testing.T) {
+	s, p := passive(t, peerOpen())
+	event[*evpn.PeerUp](s)
+	p.want(wire.TypeUpdate)
+	type result struct {
+		look Look
+		err  error
+	}
+	ended := make(chan result, 1)
+	told := make(chan int, 100)
+	go func() {
+		match := func(r *evpn.Reach, _ *evpn.Attrs) bool { return r.MAC[5] < 12 }
+		l, err := s.Look(context.Background(), match, func(n int) { told <- n })
+		ended <- result{l, err}
+	}()
+	if body := p.want(wire.TypeRouteRefresh); string(body) != "\x00\x19\x00\x46" {
+		t.Errorf("ROUTE-REFRESH % x", body)
+	}
+	// Two that are taken, of which one matches, and one with an AS_PATH that
+	// makes it count as withdrawn.
+	p.write(update(origin, emptyPath, localPref, targets, reach(macRoute(10), macRoute(12))))
+	p.write(update(origin, attribute(0x40, 2, 9, 9), reach(macRoute(11))))
+	event[*evpn.Routes](s)
+	var got result
+	select {
+	case got = <-ended:
+	case <-time.After(patience):
+		t.Fatal("Look does not end")
+	}
+	if got.err != nil || len(got.look.Seen) != 2 || got.look.More != 0 {
+		t.Fatalf("saw %+v, %v", got.look, got.err)
+	}
+	a, b := got.look.Seen[0], got.look.Seen[1]
+	if a.Reach.MAC[5] != 10 || a.Attrs == nil || a.Discard != 0 || a.Peer != lo || len(a.Attrs.Targets) == 0 {
+		t.Errorf("the first is %+v", a)
+	}
+	if b.Reach.MAC[5] != 11 || b.Attrs != nil || b.Discard != wire.DiscardASPath {
+		t.Errorf("the second is %+v", b)
+	}
+	if q := got.look.Asked; len(q) != 1 || q[0].Routes != 3 || q[0].Why != "" || q[0].Open {
+		t.Errorf("asked %+v, want 3 routes of one peer", q)
+	}
+	if len(told) == 0 {
+		t.Error("no progress was told")
+	}
+	if s.looks.Load() != nil {
+		t.Error("somebody still looks")
+	}
+
+	// The peers are left alone for a while: the next waits, and its caller may
+	// give up.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := s.Look(ctx, nil, nil); err == nil {
+		t.Error("the peers were asked again at once")
+	}
+}
+
+func TestLookAtPeersThatCannot(t *testing.T) {
+	o := peerOpen()
+	o.RouteRefresh = false
+	s, p := passive(t, o)
+	event[*evpn.PeerUp](s)
+	p.want(wire.TypeUpdate)
+	l, err := s.Look(context.Background(), func(*evpn.Reach, *evpn.Attrs) bool { return true }, func(int) {})
+	if err != nil || len(l.Asked) != 1 || !strings.Contains(l.Asked[0].Why, "route refresh") || len(l.Seen) != 0 {
+		t.Errorf("saw %+v, %v", l, err)
+	}
+	if st := s.Peers()[0]; st.State != Established {
+		t.Errorf("the session is %v", st.State)
+	}
+}
+
+// TestDiscardsHaveReasons: each is explained, in one line.
+func TestDiscardsHaveReasons(t *testing.T) {
+	seen := map[string]bool{}
+	for d := wire.Discard(1); d < wire.NumDiscards; d++ {
+		if r := d.Reason(); r == "" || strings.Contains(r, "\n") || seen[r] {
+			t.Errorf("%v: %q", d, r)
+		}
+		seen[d.Reason()] = true
+	}
+}
