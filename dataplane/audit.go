@@ -159,7 +159,10 @@ func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.C
 	// Neighbors of a bridge with several VNIs may be those of another.
 	c.shared = len(p.byBr[d.bridge]) > 1
 	p.mu.Unlock()
-	if err := c.read(p.k.Second(), r); err != nil {
+	p.second.Lock()
+	err = c.read(p.k.Second(), r)
+	p.second.Unlock()
+	if err != nil {
 		return nil, 0, fmt.Errorf("audit of VNI %d: %w", vni, err)
 	}
 	c.flood(want.Flood, r)

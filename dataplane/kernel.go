@@ -47,7 +47,6 @@ type Kernel interface {
 	// VXLAN device or the bridge e.Ifindex; of another, the neighbor e.IP of
 	// the device e.Ifindex. The error is ENOENT when there is none.
 	Lookup(e Entry) (Entry, error)
-
 	// Write carries out ops in order and sets errs[i] to what the kernel
 	// said of ops[i], nil for success. The kernel goes on after a failure.
 	// The error is of the writing as a whole; then errs means nothing.
@@ -87,6 +86,7 @@ type Kernel interface {
 type Tables interface {
 	FDB(bridge int, yield func(*Entry)) error
 	Neighbors(yield func(*Entry)) error
+	Lookup(e Entry) (Entry, error)
 }
 
 // Family is the address family of an Entry.

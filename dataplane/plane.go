@@ -53,6 +53,7 @@ type Plane struct {
 	}
 
 	auditing sync.Mutex // one audit at a time
+	second   sync.Mutex // of the kernel's second reader
 
 	mu      sync.Mutex
 	cfg     Config

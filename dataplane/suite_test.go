@@ -32,6 +32,7 @@ func suite(t *testing.T, fresh func(*testing.T) world) {
 		{"drift", testDrift},
 		{"changed", testChanged},
 		{"audit", testAudit},
+		{"held", testHeld},
 		{"flags", testFlags},
 		{"neighbors", testNeighbors},
 		{"declared", testDeclared},

@@ -1,0 +1,176 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// Held is what the kernel holds of a MAC or an address at this moment, beside
+// what is wished of it.
+type Held struct {
+	// Entries are those of the kernel, in the words of bridge fdb and ip neigh:
+	// of a MAC that of the VXLAN device and that of the bridge, of an address
+	// that of the bridge. Empty: there is none.
+	Entries []string
+	State   EntryState // how the wish stands, as the writer knows it
+	Err     error      // of the last write, when that failed
+	// Differs says how the kernel differs from the wish, and what that means;
+	// empty when it does not, or nothing is wished.
+	Differs string
+}
+
+// HeldMAC reads a MAC from the kernel. The VNI need not be served, but must
+// have a device. Any goroutine may call it; it waits for a read of an audit.
+func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
+	p.mu.Lock()
+	d := p.domains[vni]
+	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+		p.mu.Unlock()
+		return h, errNoDevice
+	}
+	dev, bridge, device, name := d.dev, d.bridge, d.name, p.links[d.bridge].Name
+	s, known := d.fdb.slots[mac]
+	wish, wanting := s.val, known && s.mark.has(wanted)
+	by := d.fixed[mac]
+	h.State, h.Err = stateOf(&d.fdb, mac)
+	p.mu.Unlock()
+
+	own, there, err := p.lookup(Entry{Family: Bridge, Ifindex: dev, MAC: mac})
+	if err != nil {
+		return h, err
+	}
+	if there {
+		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, destText(evpn.Dest{VTEP: own.IP, VNI: own.VNI}), nexthopText(own), flagText(&own)))
+	}
+	br, inBridge, err := p.lookup(Entry{Family: Bridge, Ifindex: bridge, MAC: mac})
+	if err != nil {
+		return h, err
+	}
+	if inBridge {
+		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s master %s%s", mac, p.PortName(br.Ifindex), name, flagText(&br)))
+	}
+	if wanting {
+		h.Differs = differs(wish, dev, &own, there, &br, inBridge)
+	}
+	if h.Differs != "" && by != 0 {
+		h.Differs += ": " + by.String()
+	}
+	return h, nil
+}
+
+var errNoDevice = errors.New("no VXLAN device serves it")
+
+// differs says how the two parts of a remote MAC differ from the wish.
+func differs(wish target, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
+	switch dest := (evpn.Dest{VTEP: own.IP, VNI: own.VNI}); {
+	case !there && !inBridge:
+		return "the kernel has no entry for it"
+	case !there:
+		return "the VXLAN device has no entry for it, so frames for it are flooded"
+	case own.Nexthop != 0:
+		return "the VXLAN device sends it to a nexthop group, which evpnd does not make: somebody changed it"
+	case dest != wish.dest:
+		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", destText(dest), destText(wish.dest))
+	case own.Flags&ExtLearned == 0:
+		return "the entry of the VXLAN device is without evpnd's mark (extern_learn): somebody else wrote it"
+	case !inBridge:
+		return "the bridge has no entry for it, so it floods frames for it"
+	case br.Ifindex != dev:
+		return "the bridge has it behind a local port: a frame came from there"
+	case wish.sticky && br.Flags&Sticky == 0:
+		return "the bridge's entry is not sticky, as it should be"
+	case !wish.sticky && br.Flags&Sticky != 0:
+		return "the bridge's entry is sticky, as it should not be"
+	}
+	return ""
+}
+
+// HeldNeigh reads the neighbor entry of an address from the kernel, as HeldMAC
+// does.
+func (p *Plane) HeldNeigh(vni evpn.VNI, ip netip.Addr) (h Held, err error) {
+	p.mu.Lock()
+	d := p.domains[vni]
+	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+		p.mu.Unlock()
+		return h, errNoDevice
+	}
+	dev, name := d.neighDev(), p.links[d.bridge].Name
+	s, known := d.neigh.slots[ip]
+	wish, wanting := s.val, known && s.mark.has(wanted)
+	_, still := d.still[ip]
+	h.State, h.Err = stateOf(&d.neigh, ip)
+	p.mu.Unlock()
+	e, there, err := p.lookup(Entry{Family: family(ip), Ifindex: dev, IP: ip})
+	if err != nil {
+		return h, err
+	}
+	if there {
+		h.Entries = []string{fmt.Sprintf("%s dev %s lladdr %s%s", ip, name, e.MAC, flagText(&e))}
+	}
+	switch {
+	case !wanting:
+	case !there:
+		h.Differs = "the kernel has no entry for it, so the bridge floods ARP and ND requests for it"
+	case still:
+		h.Differs = errStill.Error()
+	case e.MAC != wish.mac:
+		h.Differs = fmt.Sprintf("the kernel has it with %s, not with %s: somebody changed it", e.MAC, wish.mac)
+	case e.Flags&ExtLearned == 0 || e.State&NoARP == 0:
+		h.Differs = "the kernel's entry is without evpnd's mark (extern_learn NOARP): the kernel or somebody else wrote it"
+	case wish.router != (e.Flags&Router != 0):
+		h.Differs = "the router flag of the kernel's entry is not as it should be"
+	}
+	return h, nil
+}
+
+// lookup reads one entry beside the Plane's own goroutine.
+func (p *Plane) lookup(e Entry) (now Entry, there bool, err error) {
+	p.second.Lock()
+	defer p.second.Unlock()
+	now, err = p.k.Second().Lookup(e)
+	if errors.Is(err, syscall.ENOENT) {
+		return now, false, nil
+	}
+	return now, err == nil, err
+}
+
+func nexthopText(e Entry) string {
+	if e.Nexthop == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" nhid %d", e.Nexthop)
+}
+
+// flagText renders flags and state as iproute2 does, each after a space.
+func flagText(e *Entry) string {
+	var b strings.Builder
+	add := func(on bool, name string) {
+		if on {
+			b.WriteString(" " + name)
+		}
+	}
+	add(e.Flags&ExtLearned != 0, "extern_learn")
+	add(e.Flags&Sticky != 0, "sticky")
+	add(e.Flags&Offloaded != 0, "offload")
+	add(e.Flags&Router != 0, "router")
+	if e.Family == Bridge {
+		add(e.State&Permanent != 0, "permanent")
+		add(e.State&NoARP != 0 && e.State&Permanent == 0, "static")
+		return b.String()
+	}
+	for _, s := range []struct {
+		bit  State
+		name string
+	}{
+		{Incomplete, "INCOMPLETE"}, {Reachable, "REACHABLE"}, {Stale, "STALE"}, {Delay, "DELAY"}, {Probe, "PROBE"},
+		{Failed, "FAILED"}, {NoARP, "NOARP"}, {Permanent, "PERMANENT"},
+	} {
+		add(e.State&s.bit != 0, s.name)
+	}
+	return b.String()
+}
