@@ -105,7 +105,7 @@ refused, or an audit found differences; 2 the command is wrong.`,
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
 		a.statusCommand(), a.peerCommand(), a.vniCommand(), a.vtepCommand(), a.macCommand(),
-		a.neighborCommand(), a.routeCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.shutdownCommand(), a.versionCommand(),
+		a.neighborCommand(), a.routeCommand(), a.explainCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.shutdownCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -1822,11 +1822,299 @@ func (x *ShutdownResponse) GetWarning() string {
 	return ""
 }
 
+// ExplainRequest names what is to be explained: at most one of mac, ip and
+// vtep, or a VNI alone.
+type ExplainRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: in all VNIs.
+	Vni           uint32  `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
+	Mac           string  `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
+	Ip            string  `protobuf:"bytes,3,opt,name=ip,proto3" json:"ip,omitempty"`
+	Vtep          string  `protobuf:"bytes,4,opt,name=vtep,proto3" json:"vtep,omitempty"`
+	Refresh       Refresh `protobuf:"varint,5,opt,name=refresh,proto3,enum=evpnd.v1.Refresh" json:"refresh,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ExplainRequest) GetVni() uint32 {
+	if x != nil {
+		return x.Vni
+	}
+	return 0
+}
+
+func (x *ExplainRequest) GetMac() string {
+	if x != nil {
+		return x.Mac
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetIp() string {
+	if x != nil {
+		return x.Ip
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetVtep() string {
+	if x != nil {
+		return x.Vtep
+	}
+	return ""
+}
+
+func (x *ExplainRequest) GetRefresh() Refresh {
+	if x != nil {
+		return x.Refresh
+	}
+	return Refresh_REFRESH_UNSPECIFIED
+}
+
+// ExplainResponse is the answer, or how far it has come.
+type ExplainResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For a person; set in all responses but the last.
+	Progress string `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	// One for each VNI that knows it, or one that says that none does.
+	Explanations []*Explanation `protobuf:"bytes,2,rep,name=explanations,proto3" json:"explanations,omitempty"`
+	// Routes for it that the peers send and that are not kept, when they were
+	// asked.
+	Unkept []*UnkeptRoute `protobuf:"bytes,3,rep,name=unkept,proto3" json:"unkept,omitempty"`
+	// How many more there were.
+	UnkeptMore uint64        `protobuf:"varint,4,opt,name=unkept_more,json=unkeptMore,proto3" json:"unkept_more,omitempty"`
+	Peers      []*PeerAnswer `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
+	// The peers were asked for their routes.
+	Refreshed     bool `protobuf:"varint,6,opt,name=refreshed,proto3" json:"refreshed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ExplainResponse) GetProgress() string {
+	if x != nil {
+		return x.Progress
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetExplanations() []*Explanation {
+	if x != nil {
+		return x.Explanations
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetUnkept() []*UnkeptRoute {
+	if x != nil {
+		return x.Unkept
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetUnkeptMore() uint64 {
+	if x != nil {
+		return x.UnkeptMore
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetPeers() []*PeerAnswer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetRefreshed() bool {
+	if x != nil {
+		return x.Refreshed
+	}
+	return false
+}
+
+// DiffConfigRequest carries a configuration.
+type DiffConfigRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in the file; paths in it count from the directory of evpnd's own.
+	Text []byte `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// The name of the file, for errors; empty: that of evpnd's own.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// How many entries of each kind to list for each VNI; 0: none, at most 10000.
+	Entries       uint32 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffConfigRequest) Reset() {
+	*x = DiffConfigRequest{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffConfigRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffConfigRequest) ProtoMessage() {}
+
+func (x *DiffConfigRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffConfigRequest.ProtoReflect.Descriptor instead.
+func (*DiffConfigRequest) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *DiffConfigRequest) GetText() []byte {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *DiffConfigRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DiffConfigRequest) GetEntries() uint32 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+// DiffConfigResponse is the answer, or how far it has come.
+type DiffConfigResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// For a person; set in all responses but the last.
+	Progress      string      `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
+	Diff          *ConfigDiff `protobuf:"bytes,2,opt,name=diff,proto3" json:"diff,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffConfigResponse) Reset() {
+	*x = DiffConfigResponse{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffConfigResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffConfigResponse) ProtoMessage() {}
+
+func (x *DiffConfigResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffConfigResponse.ProtoReflect.Descriptor instead.
+func (*DiffConfigResponse) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *DiffConfigResponse) GetProgress() string {
+	if x != nil {
+		return x.Progress
+	}
+	return ""
+}
+
+func (x *DiffConfigResponse) GetDiff() *ConfigDiff {
+	if x != nil {
+		return x.Diff
+	}
+	return nil
+}
+
 var File_evpnd_v1_admin_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
+	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x13evpnd/v1/diff.proto\x1a\x16evpnd/v1/explain.proto\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
 	"\x10GetStatusRequest\"=\n" +
 	"\x11GetStatusResponse\x12(\n" +
 	"\x06status\x18\x01 \x01(\v2\x10.evpnd.v1.StatusR\x06status\"\x12\n" +
@@ -1916,8 +2204,28 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\x0fShutdownRequest\x12\x1a\n" +
 	"\bwithdraw\x18\x01 \x01(\bR\bwithdraw\",\n" +
 	"\x10ShutdownResponse\x12\x18\n" +
-	"\awarning\x18\x01 \x01(\tR\awarning2\xab\n" +
-	"\n" +
+	"\awarning\x18\x01 \x01(\tR\awarning\"\x85\x01\n" +
+	"\x0eExplainRequest\x12\x10\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x0e\n" +
+	"\x02ip\x18\x03 \x01(\tR\x02ip\x12\x12\n" +
+	"\x04vtep\x18\x04 \x01(\tR\x04vtep\x12+\n" +
+	"\arefresh\x18\x05 \x01(\x0e2\x11.evpnd.v1.RefreshR\arefresh\"\x82\x02\n" +
+	"\x0fExplainResponse\x12\x1a\n" +
+	"\bprogress\x18\x01 \x01(\tR\bprogress\x129\n" +
+	"\fexplanations\x18\x02 \x03(\v2\x15.evpnd.v1.ExplanationR\fexplanations\x12-\n" +
+	"\x06unkept\x18\x03 \x03(\v2\x15.evpnd.v1.UnkeptRouteR\x06unkept\x12\x1f\n" +
+	"\vunkept_more\x18\x04 \x01(\x04R\n" +
+	"unkeptMore\x12*\n" +
+	"\x05peers\x18\x05 \x03(\v2\x14.evpnd.v1.PeerAnswerR\x05peers\x12\x1c\n" +
+	"\trefreshed\x18\x06 \x01(\bR\trefreshed\"U\n" +
+	"\x11DiffConfigRequest\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\fR\x04text\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aentries\x18\x03 \x01(\rR\aentries\"Z\n" +
+	"\x12DiffConfigResponse\x12\x1a\n" +
+	"\bprogress\x18\x01 \x01(\tR\bprogress\x12(\n" +
+	"\x04diff\x18\x02 \x01(\v2\x14.evpnd.v1.ConfigDiffR\x04diff2\xb8\v\n" +
 	"\fAdminService\x12D\n" +
 	"\tGetStatus\x12\x1a.evpnd.v1.GetStatusRequest\x1a\x1b.evpnd.v1.GetStatusResponse\x12F\n" +
 	"\tListPeers\x12\x1a.evpnd.v1.ListPeersRequest\x1a\x1b.evpnd.v1.ListPeersResponse0\x01\x12>\n" +
@@ -1936,7 +2244,10 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"ListRoutes\x12\x1b.evpnd.v1.ListRoutesRequest\x1a\x1c.evpnd.v1.ListRoutesResponse0\x01\x12:\n" +
 	"\x05Watch\x12\x16.evpnd.v1.WatchRequest\x1a\x17.evpnd.v1.WatchResponse0\x01\x12:\n" +
 	"\x05Audit\x12\x16.evpnd.v1.AuditRequest\x1a\x17.evpnd.v1.AuditResponse0\x01\x12=\n" +
-	"\x06Repair\x12\x17.evpnd.v1.RepairRequest\x1a\x18.evpnd.v1.RepairResponse0\x01\x12M\n" +
+	"\x06Repair\x12\x17.evpnd.v1.RepairRequest\x1a\x18.evpnd.v1.RepairResponse0\x01\x12@\n" +
+	"\aExplain\x12\x18.evpnd.v1.ExplainRequest\x1a\x19.evpnd.v1.ExplainResponse0\x01\x12I\n" +
+	"\n" +
+	"DiffConfig\x12\x1b.evpnd.v1.DiffConfigRequest\x1a\x1c.evpnd.v1.DiffConfigResponse0\x01\x12M\n" +
 	"\fReloadConfig\x12\x1d.evpnd.v1.ReloadConfigRequest\x1a\x1e.evpnd.v1.ReloadConfigResponse\x12A\n" +
 	"\bShutdown\x12\x19.evpnd.v1.ShutdownRequest\x1a\x1a.evpnd.v1.ShutdownResponseB/Z-github.com/evpnd/evpnd/proto/evpnd/v1;evpndv1b\x06proto3"
 
@@ -1952,7 +2263,7 @@ func file_evpnd_v1_admin_proto_rawDescGZIP() []byte {
 	return file_evpnd_v1_admin_proto_rawDescData
 }
 
-var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_evpnd_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: evpnd.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: evpnd.v1.GetStatusResponse
@@ -1990,93 +2301,111 @@ var file_evpnd_v1_admin_proto_goTypes = []any{
 	(*RepairResponse)(nil),        // 33: evpnd.v1.RepairResponse
 	(*ShutdownRequest)(nil),       // 34: evpnd.v1.ShutdownRequest
 	(*ShutdownResponse)(nil),      // 35: evpnd.v1.ShutdownResponse
-	(*Status)(nil),                // 36: evpnd.v1.Status
-	(*Peer)(nil),                  // 37: evpnd.v1.Peer
-	(*VNI)(nil),                   // 38: evpnd.v1.VNI
-	(*VTEP)(nil),                  // 39: evpnd.v1.VTEP
-	(Origin)(0),                   // 40: evpnd.v1.Origin
-	(*MAC)(nil),                   // 41: evpnd.v1.MAC
-	(*Route)(nil),                 // 42: evpnd.v1.Route
-	(*Neighbor)(nil),              // 43: evpnd.v1.Neighbor
-	(*Alarm)(nil),                 // 44: evpnd.v1.Alarm
-	(*KernelEntry)(nil),           // 45: evpnd.v1.KernelEntry
-	(*Move)(nil),                  // 46: evpnd.v1.Move
-	(RouteType)(0),                // 47: evpnd.v1.RouteType
-	(Direction)(0),                // 48: evpnd.v1.Direction
-	(*Finding)(nil),               // 49: evpnd.v1.Finding
-	(*AuditSummary)(nil),          // 50: evpnd.v1.AuditSummary
-	(*WatchRequest)(nil),          // 51: evpnd.v1.WatchRequest
-	(*WatchResponse)(nil),         // 52: evpnd.v1.WatchResponse
+	(*ExplainRequest)(nil),        // 36: evpnd.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 37: evpnd.v1.ExplainResponse
+	(*DiffConfigRequest)(nil),     // 38: evpnd.v1.DiffConfigRequest
+	(*DiffConfigResponse)(nil),    // 39: evpnd.v1.DiffConfigResponse
+	(*Status)(nil),                // 40: evpnd.v1.Status
+	(*Peer)(nil),                  // 41: evpnd.v1.Peer
+	(*VNI)(nil),                   // 42: evpnd.v1.VNI
+	(*VTEP)(nil),                  // 43: evpnd.v1.VTEP
+	(Origin)(0),                   // 44: evpnd.v1.Origin
+	(*MAC)(nil),                   // 45: evpnd.v1.MAC
+	(*Route)(nil),                 // 46: evpnd.v1.Route
+	(*Neighbor)(nil),              // 47: evpnd.v1.Neighbor
+	(*Alarm)(nil),                 // 48: evpnd.v1.Alarm
+	(*KernelEntry)(nil),           // 49: evpnd.v1.KernelEntry
+	(*Move)(nil),                  // 50: evpnd.v1.Move
+	(RouteType)(0),                // 51: evpnd.v1.RouteType
+	(Direction)(0),                // 52: evpnd.v1.Direction
+	(*Finding)(nil),               // 53: evpnd.v1.Finding
+	(*AuditSummary)(nil),          // 54: evpnd.v1.AuditSummary
+	(Refresh)(0),                  // 55: evpnd.v1.Refresh
+	(*Explanation)(nil),           // 56: evpnd.v1.Explanation
+	(*UnkeptRoute)(nil),           // 57: evpnd.v1.UnkeptRoute
+	(*PeerAnswer)(nil),            // 58: evpnd.v1.PeerAnswer
+	(*ConfigDiff)(nil),            // 59: evpnd.v1.ConfigDiff
+	(*WatchRequest)(nil),          // 60: evpnd.v1.WatchRequest
+	(*WatchResponse)(nil),         // 61: evpnd.v1.WatchResponse
 }
 var file_evpnd_v1_admin_proto_depIdxs = []int32{
-	36, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
-	37, // 1: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
-	37, // 2: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
-	38, // 3: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
-	38, // 4: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
-	39, // 5: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
-	40, // 6: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
-	41, // 7: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
-	41, // 8: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
-	42, // 9: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
-	42, // 10: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
-	43, // 11: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	44, // 12: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
-	45, // 13: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
-	46, // 14: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
-	46, // 15: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
-	40, // 16: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
-	43, // 17: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	47, // 18: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
-	48, // 19: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
-	42, // 20: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
-	49, // 21: evpnd.v1.AuditResponse.findings:type_name -> evpnd.v1.Finding
-	50, // 22: evpnd.v1.AuditResponse.summary:type_name -> evpnd.v1.AuditSummary
-	49, // 23: evpnd.v1.RepairResponse.findings:type_name -> evpnd.v1.Finding
-	50, // 24: evpnd.v1.RepairResponse.summary:type_name -> evpnd.v1.AuditSummary
-	0,  // 25: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
-	2,  // 26: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
-	4,  // 27: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
-	6,  // 28: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
-	8,  // 29: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
-	10, // 30: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
-	12, // 31: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
-	14, // 32: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
-	16, // 33: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
-	18, // 34: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
-	20, // 35: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
-	22, // 36: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
-	24, // 37: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
-	26, // 38: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
-	51, // 39: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
-	30, // 40: evpnd.v1.AdminService.Audit:input_type -> evpnd.v1.AuditRequest
-	32, // 41: evpnd.v1.AdminService.Repair:input_type -> evpnd.v1.RepairRequest
-	28, // 42: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
-	34, // 43: evpnd.v1.AdminService.Shutdown:input_type -> evpnd.v1.ShutdownRequest
-	1,  // 44: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
-	3,  // 45: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
-	5,  // 46: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
-	7,  // 47: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
-	9,  // 48: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
-	11, // 49: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
-	13, // 50: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
-	15, // 51: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
-	17, // 52: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
-	19, // 53: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
-	21, // 54: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
-	23, // 55: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
-	25, // 56: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
-	27, // 57: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
-	52, // 58: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
-	31, // 59: evpnd.v1.AdminService.Audit:output_type -> evpnd.v1.AuditResponse
-	33, // 60: evpnd.v1.AdminService.Repair:output_type -> evpnd.v1.RepairResponse
-	29, // 61: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
-	35, // 62: evpnd.v1.AdminService.Shutdown:output_type -> evpnd.v1.ShutdownResponse
-	44, // [44:63] is the sub-list for method output_type
-	25, // [25:44] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	40, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
+	41, // 1: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
+	41, // 2: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
+	42, // 3: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
+	42, // 4: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
+	43, // 5: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
+	44, // 6: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
+	45, // 7: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
+	45, // 8: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
+	46, // 9: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
+	46, // 10: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
+	47, // 11: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	48, // 12: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
+	49, // 13: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
+	50, // 14: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
+	50, // 15: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
+	44, // 16: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
+	47, // 17: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	51, // 18: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
+	52, // 19: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
+	46, // 20: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
+	53, // 21: evpnd.v1.AuditResponse.findings:type_name -> evpnd.v1.Finding
+	54, // 22: evpnd.v1.AuditResponse.summary:type_name -> evpnd.v1.AuditSummary
+	53, // 23: evpnd.v1.RepairResponse.findings:type_name -> evpnd.v1.Finding
+	54, // 24: evpnd.v1.RepairResponse.summary:type_name -> evpnd.v1.AuditSummary
+	55, // 25: evpnd.v1.ExplainRequest.refresh:type_name -> evpnd.v1.Refresh
+	56, // 26: evpnd.v1.ExplainResponse.explanations:type_name -> evpnd.v1.Explanation
+	57, // 27: evpnd.v1.ExplainResponse.unkept:type_name -> evpnd.v1.UnkeptRoute
+	58, // 28: evpnd.v1.ExplainResponse.peers:type_name -> evpnd.v1.PeerAnswer
+	59, // 29: evpnd.v1.DiffConfigResponse.diff:type_name -> evpnd.v1.ConfigDiff
+	0,  // 30: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
+	2,  // 31: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
+	4,  // 32: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
+	6,  // 33: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
+	8,  // 34: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
+	10, // 35: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
+	12, // 36: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
+	14, // 37: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
+	16, // 38: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
+	18, // 39: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
+	20, // 40: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
+	22, // 41: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
+	24, // 42: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
+	26, // 43: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
+	60, // 44: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
+	30, // 45: evpnd.v1.AdminService.Audit:input_type -> evpnd.v1.AuditRequest
+	32, // 46: evpnd.v1.AdminService.Repair:input_type -> evpnd.v1.RepairRequest
+	36, // 47: evpnd.v1.AdminService.Explain:input_type -> evpnd.v1.ExplainRequest
+	38, // 48: evpnd.v1.AdminService.DiffConfig:input_type -> evpnd.v1.DiffConfigRequest
+	28, // 49: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
+	34, // 50: evpnd.v1.AdminService.Shutdown:input_type -> evpnd.v1.ShutdownRequest
+	1,  // 51: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
+	3,  // 52: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
+	5,  // 53: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
+	7,  // 54: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
+	9,  // 55: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
+	11, // 56: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
+	13, // 57: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
+	15, // 58: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
+	17, // 59: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
+	19, // 60: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
+	21, // 61: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
+	23, // 62: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
+	25, // 63: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
+	27, // 64: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
+	61, // 65: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
+	31, // 66: evpnd.v1.AdminService.Audit:output_type -> evpnd.v1.AuditResponse
+	33, // 67: evpnd.v1.AdminService.Repair:output_type -> evpnd.v1.RepairResponse
+	37, // 68: evpnd.v1.AdminService.Explain:output_type -> evpnd.v1.ExplainResponse
+	39, // 69: evpnd.v1.AdminService.DiffConfig:output_type -> evpnd.v1.DiffConfigResponse
+	29, // 70: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
+	35, // 71: evpnd.v1.AdminService.Shutdown:output_type -> evpnd.v1.ShutdownResponse
+	51, // [51:72] is the sub-list for method output_type
+	30, // [30:51] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_admin_proto_init() }
@@ -2085,6 +2414,8 @@ func file_evpnd_v1_admin_proto_init() {
 		return
 	}
 	file_evpnd_v1_audit_proto_init()
+	file_evpnd_v1_diff_proto_init()
+	file_evpnd_v1_explain_proto_init()
 	file_evpnd_v1_mac_proto_init()
 	file_evpnd_v1_peer_proto_init()
 	file_evpnd_v1_route_proto_init()
@@ -2097,7 +2428,7 @@ func file_evpnd_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evpnd_v1_admin_proto_rawDesc), len(file_evpnd_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

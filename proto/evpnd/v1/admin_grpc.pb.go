@@ -57,6 +57,8 @@ const (
 	AdminService_Watch_FullMethodName         = "/evpnd.v1.AdminService/Watch"
 	AdminService_Audit_FullMethodName         = "/evpnd.v1.AdminService/Audit"
 	AdminService_Repair_FullMethodName        = "/evpnd.v1.AdminService/Repair"
+	AdminService_Explain_FullMethodName       = "/evpnd.v1.AdminService/Explain"
+	AdminService_DiffConfig_FullMethodName    = "/evpnd.v1.AdminService/DiffConfig"
 	AdminService_ReloadConfig_FullMethodName  = "/evpnd.v1.AdminService/ReloadConfig"
 	AdminService_Shutdown_FullMethodName      = "/evpnd.v1.AdminService/Shutdown"
 )
@@ -107,6 +109,16 @@ type AdminServiceClient interface {
 	Audit(ctx context.Context, in *AuditRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[AuditResponse], error)
 	// Repair is Audit, has what differs put right, and looks again.
 	Repair(ctx context.Context, in *RepairRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RepairResponse], error)
+	// Explain says why a MAC, an address, a VTEP or a VNI is as it is, and why
+	// routes for it are not used or not kept. To find those that are not kept it
+	// may ask the peers for all their routes, which takes seconds; meanwhile it
+	// tells of its progress. The last response has the answer.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExplainResponse], error)
+	// DiffConfig says what a configuration would change, and changes nothing. It
+	// is for admins all the same: it reads the files that the configuration
+	// names, and tells whether a password is the one in use. The last response
+	// has the answer.
+	DiffConfig(ctx context.Context, in *DiffConfigRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DiffConfigResponse], error)
 	// ReloadConfig reads the configuration file again and applies what changed.
 	ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error)
 	// Shutdown ends the daemon, with the kernel's entries as they are. It
@@ -373,6 +385,44 @@ func (c *adminServiceClient) Repair(ctx context.Context, in *RepairRequest, opts
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RepairClient = grpc.ServerStreamingClient[RepairResponse]
 
+func (c *adminServiceClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ExplainResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[9], AdminService_Explain_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ExplainRequest, ExplainResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_ExplainClient = grpc.ServerStreamingClient[ExplainResponse]
+
+func (c *adminServiceClient) DiffConfig(ctx context.Context, in *DiffConfigRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DiffConfigResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[10], AdminService_DiffConfig_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DiffConfigRequest, DiffConfigResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_DiffConfigClient = grpc.ServerStreamingClient[DiffConfigResponse]
+
 func (c *adminServiceClient) ReloadConfig(ctx context.Context, in *ReloadConfigRequest, opts ...grpc.CallOption) (*ReloadConfigResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReloadConfigResponse)
@@ -439,6 +489,16 @@ type AdminServiceServer interface {
 	Audit(*AuditRequest, grpc.ServerStreamingServer[AuditResponse]) error
 	// Repair is Audit, has what differs put right, and looks again.
 	Repair(*RepairRequest, grpc.ServerStreamingServer[RepairResponse]) error
+	// Explain says why a MAC, an address, a VTEP or a VNI is as it is, and why
+	// routes for it are not used or not kept. To find those that are not kept it
+	// may ask the peers for all their routes, which takes seconds; meanwhile it
+	// tells of its progress. The last response has the answer.
+	Explain(*ExplainRequest, grpc.ServerStreamingServer[ExplainResponse]) error
+	// DiffConfig says what a configuration would change, and changes nothing. It
+	// is for admins all the same: it reads the files that the configuration
+	// names, and tells whether a password is the one in use. The last response
+	// has the answer.
+	DiffConfig(*DiffConfigRequest, grpc.ServerStreamingServer[DiffConfigResponse]) error
 	// ReloadConfig reads the configuration file again and applies what changed.
 	ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error)
 	// Shutdown ends the daemon, with the kernel's entries as they are. It
@@ -504,6 +564,12 @@ func (UnimplementedAdminServiceServer) Audit(*AuditRequest, grpc.ServerStreaming
 }
 func (UnimplementedAdminServiceServer) Repair(*RepairRequest, grpc.ServerStreamingServer[RepairResponse]) error {
 	return status.Error(codes.Unimplemented, "method Repair not implemented")
+}
+func (UnimplementedAdminServiceServer) Explain(*ExplainRequest, grpc.ServerStreamingServer[ExplainResponse]) error {
+	return status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedAdminServiceServer) DiffConfig(*DiffConfigRequest, grpc.ServerStreamingServer[DiffConfigResponse]) error {
+	return status.Error(codes.Unimplemented, "method DiffConfig not implemented")
 }
 func (UnimplementedAdminServiceServer) ReloadConfig(context.Context, *ReloadConfigRequest) (*ReloadConfigResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReloadConfig not implemented")
@@ -775,6 +841,28 @@ func _AdminService_Repair_Handler(srv interface{}, stream grpc.ServerStream) err
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_RepairServer = grpc.ServerStreamingServer[RepairResponse]
 
+func _AdminService_Explain_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ExplainRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).Explain(m, &grpc.GenericServerStream[ExplainRequest, ExplainResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_ExplainServer = grpc.ServerStreamingServer[ExplainResponse]
+
+func _AdminService_DiffConfig_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DiffConfigRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).DiffConfig(m, &grpc.GenericServerStream[DiffConfigRequest, DiffConfigResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_DiffConfigServer = grpc.ServerStreamingServer[DiffConfigResponse]
+
 func _AdminService_ReloadConfig_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReloadConfigRequest)
 	if err := dec(in); err != nil {
@@ -903,6 +991,16 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Repair",
 			Handler:       _AdminService_Repair_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Explain",
+			Handler:       _AdminService_Explain_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "DiffConfig",
+			Handler:       _AdminService_DiffConfig_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -1,10 +1,12 @@
 package api
 
 import (
+	"context"
 	"net/netip"
 
 	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/bgp/wire"
+	"github.com/evpnd/evpnd/evpn"
 )
 
 // BGP joins the sessions to the API.
@@ -71,4 +73,8 @@ func (b bgpSide) Problems() []Problem {
 		out = append(out, Problem{Kind: "bgp", Object: p.Name, Text: p.Text})
 	}
 	return out
+}
+
+func (b bgpSide) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
+	return b.speaker.Look(ctx, match, progress)
 }

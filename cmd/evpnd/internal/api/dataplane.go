@@ -37,6 +37,16 @@ func (k kernelSide) Neighbor(key evpn.IPKey) Entry {
 	return entryOf(k.plane.NeighEntry(key.VNI, key.IP))
 }
 
+func (k kernelSide) Flood(vni evpn.VNI, d evpn.Dest) Entry { return entryOf(k.plane.FloodEntry(vni, d)) }
+
+func (k kernelSide) HeldMAC(key evpn.MACKey) (dataplane.Held, error) {
+	return k.plane.HeldMAC(key.VNI, key.MAC)
+}
+
+func (k kernelSide) HeldNeighbor(key evpn.IPKey) (dataplane.Held, error) {
+	return k.plane.HeldNeigh(key.VNI, key.IP)
+}
+
 // entryOf takes an entry that is not wished, or not yet, as one that is about
 // to be: the engine has it as remote, and its wish is on the way.
 func entryOf(s dataplane.EntryState, err error) Entry {

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -81,6 +83,9 @@ type Sessions interface {
 	Reset(peer netip.Addr, soft bool) error
 	// Problems returns what is wrong now with sessions.
 	Problems() []Problem
+	// Look asks the peers for all their routes and returns those that match,
+	// kept or not, as (*bgp.Speaker).Look does.
+	Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (bgp.Look, error)
 }
 
 // Peer is a peer and its session, as the BGP side knows it.
@@ -120,6 +125,11 @@ type Kernel interface {
 	MAC(evpn.MACKey) Entry
 	// Neighbor tells how far the address of a remote host has come.
 	Neighbor(evpn.IPKey) Entry
+	// Flood tells how far a destination of a flood list has come.
+	Flood(evpn.VNI, evpn.Dest) Entry
+	// HeldMAC and HeldNeighbor read one entry from the kernel.
+	HeldMAC(evpn.MACKey) (dataplane.Held, error)
+	HeldNeighbor(evpn.IPKey) (dataplane.Held, error)
 	// PortName returns the name of a bridge port; empty: it is gone.
 	PortName(ifindex int) string
 	Stats() KernelStats
@@ -200,6 +210,12 @@ type view interface {
 	Advertised(evpn.VNI, evpn.MAC) []evpn.Advert
 	Peers() []evpn.PeerStatus
 	Alarms() []evpn.Alarm
+
+	ExplainMAC(evpn.VNI, evpn.MAC) (evpn.MACExplanation, bool)
+	ExplainIP(evpn.VNI, netip.Addr) (evpn.IPExplanation, bool)
+	ExplainVTEP(evpn.VNI, netip.Addr) (evpn.VTEPExplanation, bool)
+	ExplainVNI(evpn.VNI) (evpn.VNIExplanation, bool)
+	Imports(*evpn.Reach, *evpn.Attrs) []evpn.Import
 }
 
 var _ view = (*evpn.Engine)(nil)

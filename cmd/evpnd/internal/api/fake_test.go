@@ -19,7 +19,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -97,6 +99,8 @@ type sessions struct {
 	peers    []Peer
 	resets   []string
 	problems []Problem
+	sends    []bgp.Seen // what the peers send when they are asked
+	looked   int
 }
 
 func (s *sessions) Peers() []Peer {
@@ -121,7 +125,22 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 	return nil
 }
 
+func (s *sessions) Look(_ context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looked++
+	progress(len(s.sends))
+	l := bgp.Look{Asked: []bgp.Asked{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), Why: "the session is active"}}}
+	for _, x := range s.sends {
+		if match(&x.Reach, x.Attrs) {
+			l.Seen = append(l.Seen, x)
+		}
+	}
+	return l, nil
+}
+
 type kernel struct {
+	held    map[evpn.MACKey]dataplane.Held
 	mu      sync.Mutex
 	devices []Device
 	macs    map[evpn.MACKey]Entry // others are installed
@@ -146,6 +165,14 @@ func (k *kernel) setMAC(key evpn.MACKey, e Entry) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.macs[key] = e
+}
+
+func (k *kernel) Flood(evpn.VNI, evpn.Dest) Entry { return Entry{State: Installed} }
+
+func (k *kernel) HeldMAC(key evpn.MACKey) (dataplane.Held, error) { return k.held[key], nil }
+
+func (k *kernel) HeldNeighbor(evpn.IPKey) (dataplane.Held, error) {
+	return dataplane.Held{Differs: "the kernel has no entry for it"}, nil
 }
 
 func (k *kernel) Neighbor(evpn.IPKey) Entry { return Entry{State: Installed} }

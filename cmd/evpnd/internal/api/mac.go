@@ -182,27 +182,35 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 			State:  evpndv1.EntryState_ENTRY_STATE_LOCAL,
 		}}
 	}
-	wanted := fmt.Sprintf("%s dev %s dst %s", m.MAC, device, m.Dest.VTEP)
-	if m.Dest.VNI != 0 {
-		wanted += fmt.Sprintf(" vni %d", m.Dest.VNI)
-	}
-	wanted += " extern_learn"
-	if m.Sticky {
-		wanted += " sticky"
-	}
+	wanted := fdbText(&evpn.FDB{MAC: m.MAC, Dest: m.Dest, Sticky: m.Sticky}, device)
 	out := []*evpndv1.KernelEntry{kernelEntry(wanted, s.kernel.MAC(m.MACKey))}
 	for i := range k.neighs {
 		n := &k.neighs[i]
 		if n.Local {
 			continue
 		}
-		wanted := fmt.Sprintf("%s dev %s lladdr %s", n.IP, bridge, n.MAC)
-		if n.Router {
-			wanted += " router"
-		}
-		out = append(out, kernelEntry(wanted+" extern_learn", s.kernel.Neighbor(n.IPKey)))
+		wanted := neighText(&evpn.Neigh{IP: n.IP, MAC: n.MAC, Router: n.Router}, bridge)
+		out = append(out, kernelEntry(wanted, s.kernel.Neighbor(n.IPKey)))
 	}
 	return out
+}
+
+// fdbText is a wish in the words of bridge fdb.
+func fdbText(f *evpn.FDB, device string) string {
+	s := fmt.Sprintf("%s dev %s dst %s extern_learn", f.MAC, device, destText(f.Dest))
+	if f.Sticky {
+		s += " sticky"
+	}
+	return s
+}
+
+// neighText is a wish in the words of ip neigh.
+func neighText(n *evpn.Neigh, bridge string) string {
+	s := fmt.Sprintf("%s dev %s lladdr %s", n.IP, bridge, n.MAC)
+	if n.Router {
+		s += " router"
+	}
+	return s + " extern_learn"
 }
 
 func kernelEntry(wanted string, e Entry) *evpndv1.KernelEntry {

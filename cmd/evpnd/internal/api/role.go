@@ -43,6 +43,8 @@ var effects = map[string]effect{
 	evpndv1.AdminService_ListNeighbors_FullMethodName: reading,
 	evpndv1.AdminService_ListRoutes_FullMethodName:    reading,
 	evpndv1.AdminService_Watch_FullMethodName:         reading,
+	evpndv1.AdminService_Explain_FullMethodName:       reading,
+	evpndv1.AdminService_DiffConfig_FullMethodName:    changing, // it answers whether a password is right
 	evpndv1.AdminService_ReloadConfig_FullMethodName:  changing,
 	evpndv1.AdminService_Shutdown_FullMethodName:      changing,
 

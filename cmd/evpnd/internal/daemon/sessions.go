@@ -61,6 +61,14 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 	return errNoRouterID
 }
 
+// Look implements api.Sessions.
+func (s *sessions) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
+	if _, a := s.get(); a != nil {
+		return a.Look(ctx, match, progress)
+	}
+	return bgp.Look{}, nil // there is nobody to ask
+}
+
 // setSecrets says which files hold secrets.
 func (s *sessions) setSecrets(files []string) {
 	s.mu.Lock()
