@@ -46,7 +46,7 @@ const (
 	maxSeen = 256
 	// lookPause is how long the peers are left alone after a Look: to send
 	// all routes again is work, for them and for us.
-	lookPause = 5 * time.Second
+	lookPause = 2 * time.Second
 	// A peer does not say where its answer ends (that takes RFC 7313): it has
 	// when it was silent for lookQuiet after its first route, or for lookFirst
 	// before it. No longer than lookMost is waited.

@@ -19,6 +19,7 @@ type Held struct {
 	Entries []string
 	State   EntryState // how the wish stands, as the writer knows it
 	Err     error      // of the last write, when that failed
+	Advice  string     // what that means and what to do
 	// Differs says how the kernel differs from the wish, and what that means;
 	// empty when it does not, or nothing is wished.
 	Differs string
@@ -37,7 +38,7 @@ func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
 	s, known := d.fdb.slots[mac]
 	wish, wanting := s.val, known && s.mark.has(wanted)
 	by := d.fixed[mac]
-	h.State, h.Err = stateOf(&d.fdb, mac)
+	h.stands(stateOf(&d.fdb, mac))
 	p.mu.Unlock()
 
 	own, there, err := p.lookup(Entry{Family: Bridge, Ifindex: dev, MAC: mac})
@@ -61,6 +62,13 @@ func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
 		h.Differs += ": " + by.String()
 	}
 	return h, nil
+}
+
+func (h *Held) stands(state EntryState, err error) {
+	h.State, h.Err = state, err
+	if err != nil {
+		h.Advice = advice(err)
+	}
 }
 
 var errNoDevice = errors.New("no VXLAN device serves it")
@@ -103,7 +111,7 @@ func (p *Plane) HeldNeigh(vni evpn.VNI, ip netip.Addr) (h Held, err error) {
 	s, known := d.neigh.slots[ip]
 	wish, wanting := s.val, known && s.mark.has(wanted)
 	_, still := d.still[ip]
-	h.State, h.Err = stateOf(&d.neigh, ip)
+	h.stands(stateOf(&d.neigh, ip))
 	p.mu.Unlock()
 	e, there, err := p.lookup(Entry{Family: family(ip), Ifindex: dev, IP: ip})
 	if err != nil {

@@ -104,15 +104,16 @@ func (v *vni) localSteps(l *local, x *path, wins bool, rule string) (out []Step)
 		return nil
 	}
 	gateway := map[bool]string{true: "default gateway", false: "no gateway"}
-	for _, s := range []Step{
-		{Rule: ruleStatic, This: stickiness(l.static), Other: "a route"},
-		{Rule: ruleFresh, This: "here", Other: freshness(x)},
-		{Rule: ruleGateway, This: "here", Other: gateway[x.attrs.DefaultGateway]},
-		{Rule: ruleSticky, This: stickiness(l.static), Other: stickiness(x.attrs.Mobility.Sticky)},
-		{Rule: ruleSeq, This: seqText(l.seq), Other: seqText(x.attrs.Mobility.Seq)},
-		{Rule: ruleVTEP, This: v.vtep.String(), Other: x.attrs.NextHop.String()},
+	for _, t := range []struct{ rule, name, this, other string }{
+		{ruleStatic, nameStatic, stickiness(l.static), "a route"},
+		{ruleFresh, nameFresh, "here", freshness(x)},
+		{ruleGateway, nameGateway, "here", gateway[x.attrs.DefaultGateway]},
+		{ruleSticky, nameSticky, stickiness(l.static), stickiness(x.attrs.Mobility.Sticky)},
+		{ruleSeq, nameSeq, seqText(l.seq), seqText(x.attrs.Mobility.Seq)},
+		{ruleVTEP, nameVTEP, v.vtep.String(), x.attrs.NextHop.String()},
 	} {
-		if s.Rule == rule {
+		s := Step{Rule: t.name, This: t.this, Other: t.other}
+		if t.rule == rule {
 			s.Outcome = outcome(wins)
 			return append(out, s)
 		}
@@ -128,7 +129,7 @@ func (v *vni) explainPath(m *mac, p, best *path) Verdict {
 	}
 	i, _ := m.find(&path{rd: p.rd, ip: p.ip, peer: &peer{}, rest: p.rest})
 	if o, _ := m.bestCopy(v.vtep, i); o != p {
-		return lesserCopy(p, o)
+		return beaten(p, o, copyTraits, compareCopies)
 	}
 	switch {
 	case m.frozen() && m.place.where == there:
@@ -136,9 +137,7 @@ func (v *vni) explainPath(m *mac, p, best *path) Verdict {
 	case m.place.where == nowhere:
 		return Verdict{Reason: "the MAC was frozen as a duplicate before evpnd started, and is judged when all peers have sent their routes"}
 	case p != best:
-		c, rule := compareRoutes(p, best)
-		s := steps(routeTraits, p, best, c, rule)
-		return Verdict{Reason: loser(p, best, s), Steps: s}
+		return beaten(p, best, routeTraits, compareRoutes)
 	case m.place.where == there:
 		return winner(p, m.runnerUp(v.vtep, netip.Addr{}, p), routeTraits, compareRoutes)
 	case m.frozen():

@@ -153,10 +153,10 @@ func TestMobilityStepByStep(t *testing.T) {
 		want          Step // of the route of 10.0.0.3
 		reason        string
 	}{
-		{"sticky", Mobility{Sticky: true}, Mobility{Seq: 9}, Step{ruleSticky, "not sticky", "sticky", Loses}, "is sticky"},
-		{"sequence", Mobility{Seq: 5}, Mobility{Seq: 3}, Step{ruleSeq, "3", "5", Loses}, "its mobility sequence 3 is lower than 5 of the route of 10.0.0.2"},
-		{"higher sequence", Mobility{Seq: 2}, Mobility{Seq: 3}, Step{ruleSeq, "3", "2", Wins}, "wins over the route of 10.0.0.2: higher mobility sequence"},
-		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{ruleVTEP, "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
+		{"sticky", Mobility{Sticky: true}, Mobility{Seq: 9}, Step{nameSticky, "not sticky", "sticky", Loses}, "is sticky"},
+		{"sequence", Mobility{Seq: 5}, Mobility{Seq: 3}, Step{nameSeq, "3", "5", Loses}, "its mobility sequence 3 is lower than 5 of the route of 10.0.0.2"},
+		{"higher sequence", Mobility{Seq: 2}, Mobility{Seq: 3}, Step{nameSeq, "3", "2", Wins}, "wins over the route of 10.0.0.2: higher mobility sequence"},
+		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{nameVTEP, "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
 	} {
 		w := newWorld()
 		w.e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})

@@ -94,11 +94,9 @@ func (v *vni) explainClaim(ip netip.Addr, h *host, addr MAC, p *path) Verdict {
 	own := m.best(v.vtep, ip)
 	if i, _ := m.find(&path{rd: p.rd, ip: p.ip, peer: &peer{}, rest: p.rest}); p != own {
 		if o, _ := m.bestCopy(v.vtep, i); o != p {
-			return lesserCopy(p, o)
+			return beaten(p, o, copyTraits, compareCopies)
 		}
-		c, rule := compareRoutes(p, own)
-		s := steps(routeTraits, p, own, c, rule)
-		return Verdict{Reason: loser(p, own, s), Steps: s}
+		return beaten(p, own, routeTraits, compareRoutes)
 	}
 	if h.frozen() {
 		if h.place.where == there && h.place.mac == addr {
@@ -108,12 +106,11 @@ func (v *vni) explainClaim(ip netip.Addr, h *host, addr MAC, p *path) Verdict {
 	}
 	mac, best := v.bestBinding(ip, h, nil)
 	if p != best {
-		c, rule := compareBindings(p, best)
-		s := steps(bindingTraits, p, best, c, rule)
-		if c == 0 {
-			return Verdict{Steps: s, Reason: fmt.Sprintf("it is as good as the route for MAC %v, and the lower MAC counts", mac)}
+		x := beaten(p, best, bindingTraits, compareBindings)
+		if c, _ := compareBindings(p, best); c == 0 {
+			x.Reason = fmt.Sprintf("it is as good as the route for MAC %v, and the lower MAC counts", mac)
 		}
-		return Verdict{Reason: loser(p, best, s), Steps: s}
+		return x
 	}
 	switch h.place.where {
 	case here:

@@ -21,7 +21,7 @@ type Verdict struct {
 
 // Step is one rule that two were compared by.
 type Step struct {
-	Rule        string // the rule, with the RFC it is from
+	Rule        string // what is compared, which of the two wins, and the RFC that says so
 	This, Other string // what the two have
 	Outcome     Outcome
 }
@@ -38,41 +38,53 @@ const (
 
 // trait is what a rule looks at in a path.
 type trait struct {
-	rule string
+	rule string // by which the comparison decides
+	name string // as a Step has it
 	of   func(*path) string
 }
+
+// The names of what routes, and a local host, are compared by.
+const (
+	nameFresh     = "fresh before stale (RFC 4724 §4.2)"
+	nameSticky    = "sticky before not sticky (RFC 7432 §15.2)"
+	nameSeq       = "the higher mobility sequence (RFC 7432 §15)"
+	nameVTEP      = "the lower VTEP address (RFC 7432 §15)"
+	nameStatic    = "static on this host before any route"
+	nameGateway   = "this host before a default gateway elsewhere (RFC 7432 §10.1)"
+	nameImmutable = "immutable before what may change (RFC 9047 §2)"
+)
 
 // Each list has the rules of one comparison in the order in which it takes
 // them. What they decided is for the comparison itself to say.
 var (
 	routeTraits = []trait{
-		{ruleFresh, freshness},
-		{ruleSticky, func(x *path) string { return stickiness(x.attrs.Mobility.Sticky) }},
-		{ruleSeq, func(x *path) string { return seqText(x.attrs.Mobility.Seq) }},
-		{ruleVTEP, func(x *path) string { return x.attrs.NextHop.String() }},
+		{ruleFresh, nameFresh, freshness},
+		{ruleSticky, nameSticky, func(x *path) string { return stickiness(x.attrs.Mobility.Sticky) }},
+		{ruleSeq, nameSeq, func(x *path) string { return seqText(x.attrs.Mobility.Seq) }},
+		{ruleVTEP, nameVTEP, func(x *path) string { return x.attrs.NextHop.String() }},
 	}
 	copyTraits = []trait{
-		{ruleFresh, freshness},
-		{rulePref, func(x *path) string { return strconv.FormatUint(uint64(x.attrs.LocalPref), 10) }},
-		{ruleASPath, func(x *path) string { return strconv.Itoa(x.attrs.ASPathLen) }},
-		{ruleOrigin, func(x *path) string { return strconv.Itoa(int(x.attrs.Origin)) }},
-		{ruleMED, func(x *path) string { return strconv.FormatUint(uint64(x.attrs.MED), 10) }},
-		{ruleExternal, func(x *path) string {
+		{ruleFresh, nameFresh, freshness},
+		{rulePref, rulePref, func(x *path) string { return strconv.FormatUint(uint64(x.attrs.LocalPref), 10) }},
+		{ruleASPath, ruleASPath, func(x *path) string { return strconv.Itoa(x.attrs.ASPathLen) }},
+		{ruleOrigin, ruleOrigin, func(x *path) string { return strconv.Itoa(int(x.attrs.Origin)) }},
+		{ruleMED, ruleMED, func(x *path) string { return strconv.FormatUint(uint64(x.attrs.MED), 10) }},
+		{ruleExternal, ruleExternal, func(x *path) string {
 			if x.peer.internal {
 				return "internal"
 			}
 			return "external"
 		}},
-		{ruleOriginator, func(x *path) string {
+		{ruleOriginator, ruleOriginator, func(x *path) string {
 			if !x.attrs.OriginatorID.IsValid() {
 				return "none"
 			}
 			return x.attrs.OriginatorID.String()
 		}},
-		{ruleCluster, func(x *path) string { return strconv.Itoa(x.attrs.ClusterLen) }},
-		{rulePeer, func(x *path) string { return x.peer.addr.String() }},
+		{ruleCluster, ruleCluster, func(x *path) string { return strconv.Itoa(x.attrs.ClusterLen) }},
+		{rulePeer, rulePeer, func(x *path) string { return x.peer.addr.String() }},
 	}
-	bindingTraits = append([]trait{{ruleImmutable, func(x *path) string {
+	bindingTraits = append([]trait{{ruleImmutable, nameImmutable, func(x *path) string {
 		if x.attrs.ND.Immutable {
 			return "immutable"
 		}
@@ -100,7 +112,7 @@ func seqText(seq uint32) string { return strconv.FormatUint(uint64(seq), 10) }
 // it (c < 0), or not at all (c = 0).
 func steps(traits []trait, a, b *path, c int, rule string) (out []Step) {
 	for _, t := range traits {
-		s := Step{Rule: t.rule, This: t.of(a), Other: t.of(b)}
+		s := Step{Rule: t.name, This: t.of(a), Other: t.of(b)}
 		if t.rule == rule && c != 0 {
 			s.Outcome = outcome(c > 0)
 			return append(out, s)
@@ -117,38 +129,32 @@ func outcome(wins bool) Outcome {
 	return Loses
 }
 
-// loser says of a route x that it lost to o, by the last of steps.
-func loser(x, o *path, steps []Step) string {
-	last := steps[len(steps)-1]
+// beaten says of a route x that it lost to o, as compare has it.
+func beaten(x, o *path, traits []trait, compare func(a, b *path) (int, string)) Verdict {
+	c, rule := compare(x, o)
+	v := Verdict{Steps: steps(traits, x, o, c, rule)}
+	last := v.Steps[len(v.Steps)-1]
 	whom := "the route of " + o.attrs.NextHop.String()
 	if o.attrs.NextHop == x.attrs.NextHop {
 		whom = "another route of this VTEP"
 	}
-	switch last.Rule {
-	case ruleFresh:
-		return "it is stale, and " + whom + " is fresh: the session that brought it is down, here or at a reflector"
-	case ruleSticky:
-		return whom + " is sticky and it is not (RFC 7432 §15.2)"
-	case ruleSeq:
-		return fmt.Sprintf("its mobility sequence %s is lower than %s of %s (RFC 7432 §15)", last.This, last.Other, whom)
-	case ruleVTEP:
-		if last.Outcome != Equal {
-			return fmt.Sprintf("with the same sequence the lower VTEP address wins, and %s is lower than %s (RFC 7432 §15)", last.Other, last.This)
-		}
-	case ruleImmutable:
-		return whom + " says that its binding cannot be changed (RFC 9047 §2)"
+	switch {
+	case c == 0:
+		v.Reason = "it says the same as the chosen one: " + ruleSame
+	case rule == ruleFresh:
+		v.Reason = "it is stale, and " + whom + " is fresh: the session that brought it is down, here or at a reflector"
+	case rule == ruleSticky:
+		v.Reason = whom + " is sticky and it is not (RFC 7432 §15.2)"
+	case rule == ruleSeq:
+		v.Reason = fmt.Sprintf("its mobility sequence %s is lower than %s of %s (RFC 7432 §15)", last.This, last.Other, whom)
+	case rule == ruleVTEP:
+		v.Reason = fmt.Sprintf("with the same sequence the lower VTEP address wins, and %s is lower than %s (RFC 7432 §15)", last.Other, last.This)
+	case rule == ruleImmutable:
+		v.Reason = whom + " says that its binding cannot be changed (RFC 9047 §2)"
+	default:
+		v.Reason = fmt.Sprintf("peer %v sent a better copy of the same route: %s, %s against %s", o.peer.addr, rule, last.Other, last.This)
 	}
-	return "it says the same as the chosen one: " + ruleSame
-}
-
-// lesserCopy says of a copy x that another copy of the same route is used.
-func lesserCopy(x, o *path) Verdict {
-	c, rule := compareCopies(x, o)
-	s := steps(copyTraits, x, o, c, rule)
-	return Verdict{
-		Steps:  s,
-		Reason: fmt.Sprintf("peer %v sent a better copy of the same route: %s, %s against %s", o.peer.addr, rule, s[len(s)-1].Other, s[len(s)-1].This),
-	}
+	return v
 }
 
 // winner says why x, which won, did: over the next best, or over nobody.

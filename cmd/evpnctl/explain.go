@@ -256,7 +256,7 @@ func showExplanation(b *block, x *explanationView) {
 		b.text("  " + f.Name + ": " + f.Value)
 	}
 	if len(x.Candidates) > 0 {
-		b.para("  what says where it is:")
+		b.para("  " + candidateTitle(x))
 	}
 	for i := range x.Candidates {
 		showCandidate(b, &x.Candidates[i])
@@ -269,6 +269,16 @@ func showExplanation(b *block, x *explanationView) {
 		section(b, "alarm:", []string{x.Alarms[i].Text})
 	}
 	section(b, "what to do:", x.Advice)
+}
+
+func candidateTitle(x *explanationView) string {
+	switch {
+	case x.IP != "":
+		return "what says whose it is:"
+	case x.VTEP != "":
+		return "its type 3 routes:"
+	}
+	return "what says where it is:"
 }
 
 func section(b *block, title string, lines []string) {
@@ -319,7 +329,7 @@ func showCandidate(b *block, c *candidateView) {
 		if s.Outcome != "equal" {
 			between = "against"
 		}
-		b.text(fmt.Sprintf("          %-5s  %s %s %s: %s", s.Outcome, s.This, between, s.Other, s.Rule))
+		b.text(fmt.Sprintf("          %-5s  %s %s %s  %s", s.Outcome, s.This, between, s.Other, s.Rule))
 	}
 }
 
@@ -333,12 +343,13 @@ func showHeld(b *block, k *heldView) {
 	for _, h := range k.Held {
 		b.text("    holds   " + h)
 	}
+	if k.Differs != "" {
+		b.text("    differs: " + k.Differs)
+	}
 	switch {
 	case k.Error != "":
-		b.text("    refused: " + k.Error)
-	case k.Differs != "":
-		b.text("    differs: " + k.Differs)
-	case k.Wanted != "" && k.State == "pending":
+		b.text("    not written: " + k.Error)
+	case k.Differs == "" && k.Wanted != "" && k.State == "pending":
 		b.text("    it is about to be written")
 	}
 }

@@ -148,9 +148,6 @@ func (s *Server) advise(q *question, res *evpndv1.ExplainResponse) {
 		}
 	}
 	for _, x := range res.GetExplanations() {
-		for _, k := range x.GetKernel() {
-			x.Advice = append(x.Advice, kernelAdvice(x, k)...)
-		}
 		if x.GetKnown() || x.GetVni() != 0 && !s.serves(evpn.VNI(x.GetVni())) {
 			continue
 		}
@@ -174,17 +171,6 @@ func (s *Server) advise(q *question, res *evpndv1.ExplainResponse) {
 
 func (s *Server) serves(n evpn.VNI) bool {
 	return slices.ContainsFunc(s.kernel.Devices(), func(d Device) bool { return d.VNI == n && d.Served })
-}
-
-// kernelAdvice says what to do about an entry that is not as it should be.
-func kernelAdvice(x *evpndv1.Explanation, k *evpndv1.HeldEntry) []string {
-	switch {
-	case k.GetError() != "":
-		return []string{"the kernel refused the entry, and it is tried again: " + k.GetError()}
-	case k.GetDiffers() != "":
-		return []string{fmt.Sprintf("the kernel does not hold what it should; evpnd puts that back within a second or two, else: evpnctl audit --vni %d --repair", x.GetVni())}
-	}
-	return nil
 }
 
 // targetAdvice says what to do about routes that are sent and not kept.

@@ -39,7 +39,7 @@ func (s *Server) explainMAC(x *evpndv1.Explanation, m *evpn.MACExplanation) {
 		wanted = fdbText(w, device)
 	}
 	h, err := s.kernel.HeldMAC(m.MACKey)
-	x.Kernel = heldEntry(wanted, s.kernel.MAC(m.MACKey), h, err)
+	addHeld(x, wanted, s.kernel.MAC(m.MACKey), h, err)
 }
 
 func (s *Server) portName(ifindex int) string {
@@ -85,7 +85,7 @@ func (s *Server) explainIP(x *evpndv1.Explanation, n *evpn.IPExplanation) {
 		wanted = neighText(w, bridge)
 	}
 	h, err := s.kernel.HeldNeighbor(n.IPKey)
-	x.Kernel = heldEntry(wanted, s.kernel.Neighbor(n.IPKey), h, err)
+	addHeld(x, wanted, s.kernel.Neighbor(n.IPKey), h, err)
 }
 
 func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
@@ -188,22 +188,28 @@ func comparisons(steps []evpn.Step) (out []*evpndv1.Comparison) {
 	return out
 }
 
-// heldEntry puts what is wanted, how far that has come, and what is there side
-// by side; nil when there is nothing of it.
-func heldEntry(wanted string, e Entry, h dataplane.Held, err error) []*evpndv1.HeldEntry {
+// addHeld puts what is wanted, how far that has come, and what is there side by
+// side, and says what to do where they differ. It adds nothing when there is
+// nothing of it.
+func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.Held, err error) {
 	if wanted == "" && len(h.Entries) == 0 {
-		return nil
+		return
 	}
 	out := &evpndv1.HeldEntry{Wanted: wanted, Held: h.Entries}
+	x.Kernel = append(x.Kernel, out)
 	if wanted == "" {
-		return []*evpndv1.HeldEntry{out}
+		return
 	}
 	out.State, out.Error = remoteState(false, e)
 	out.Differs = h.Differs
-	if err != nil {
+	switch {
+	case err != nil:
 		out.Differs = fmt.Sprintf("the kernel could not be read: %v", err)
+	case h.Advice != "":
+		x.Advice = append(x.Advice, h.Advice)
+	case h.Differs != "":
+		x.Advice = append(x.Advice, fmt.Sprintf("evpnd puts its entry back within a second or two; if it does not: evpnctl audit --vni %d --repair", x.GetVni()))
 	}
-	return []*evpndv1.HeldEntry{out}
 }
 
 func destText(d evpn.Dest) string {
