@@ -42,20 +42,14 @@ func (s *Speaker) apply(old *Config, cfg Config) {
 	var gone, changed []*peer
 	s.mu.Lock()
 	s.cfg = cfg
-	want := make(map[netip.Addr]*Peer)
-	for i := range cfg.Peers {
-		want[cfg.Peers[i].Address] = &cfg.Peers[i]
-	}
-	for addr, p := range s.peers {
-		w, static := want[addr]
-		switch {
-		case static && !p.dynamic && w.Session == p.cfg && w.Port == p.port:
-			p.describe(w.Description)
-		case static:
-			changed = append(changed, p)
-		case p.dynamic && cfg.rangeOf(addr) != nil && cfg.rangeOf(addr).Session == p.cfg:
-		default:
+	for _, p := range s.peers {
+		switch w, fate := cfg.fate(p); {
+		case fate == peerGoes:
 			gone = append(gone, p)
+		case fate == peerBegins:
+			changed = append(changed, p)
+		case w != nil:
+			p.describe(w.Description)
 		}
 	}
 	s.mu.Unlock()
@@ -70,6 +64,30 @@ func (s *Speaker) apply(old *Config, cfg Config) {
 	for i := range cfg.Peers {
 		s.start(&cfg.Peers[i], false)
 	}
+}
+
+// fate is what becomes of a peer that is there when a configuration is applied.
+type fate uint8
+
+const (
+	peerStays  fate = iota
+	peerBegins      // its session begins anew
+	peerGoes
+)
+
+// fate returns what becomes of p under c, and what c has of it when it is
+// configured by its address.
+func (c *Config) fate(p *peer) (*Peer, fate) {
+	if i := slices.IndexFunc(c.Peers, func(w Peer) bool { return w.Address == p.addr }); i >= 0 {
+		if w := &c.Peers[i]; !p.dynamic && w.Session == p.cfg && w.Port == p.port {
+			return w, peerStays
+		}
+		return &c.Peers[i], peerBegins
+	}
+	if d := c.rangeOf(p.addr); p.dynamic && d != nil && d.Session == p.cfg {
+		return nil, peerStays
+	}
+	return nil, peerGoes
 }
 
 // stopPeers ends peers, with why unless they have been told already, and

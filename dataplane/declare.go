@@ -37,18 +37,7 @@ func (p *Plane) declare() bool {
 // undeclare removes the devices that were made for VNIs or under names that
 // are declared no more. A bridge that has other ports by now stays.
 func (p *Plane) undeclare() bool {
-	keep := make(map[string]bool)
-	for _, d := range p.cfg.Declared {
-		d = d.filled(&p.cfg)
-		keep[d.Bridge+"\x00"+alias(d.VNI)] = true
-		keep[d.Device+"\x00"+alias(d.VNI)] = true
-	}
-	var mine []*Link
-	for _, l := range p.byIndex() {
-		if strings.HasPrefix(l.Alias, aliasPrefix) && !keep[l.Name+"\x00"+l.Alias] {
-			mine = append(mine, l)
-		}
-	}
+	mine := p.orphans()
 	maps.DeleteFunc(p.trouble, func(k troubleKey, _ Problem) bool {
 		switch {
 		case k.kind != ProblemDeclare:
@@ -58,15 +47,10 @@ func (p *Plane) undeclare() bool {
 		}
 		return !slices.ContainsFunc(mine, func(l *Link) bool { return l.Name == k.device })
 	})
-	// VXLAN devices first, so that their bridges are found without them.
-	slices.SortStableFunc(mine, func(a, b *Link) int { return count(b.VXLAN != nil) - count(a.VXLAN != nil) })
 	changed := false
 	removed := make(map[int]bool)
 	for _, l := range mine {
-		used := false
-		for _, o := range p.links {
-			used = used || o.Master == l.Index && !removed[o.Index]
-		}
+		used := p.hasPorts(l, removed)
 		vni, _ := evpn.ParseVNI(strings.TrimPrefix(l.Alias, aliasPrefix))
 		if used {
 			p.setTrouble(Problem{Kind: ProblemDeclare, VNI: vni, Device: l.Name, Text: fmt.Sprintf(
@@ -82,6 +66,36 @@ func (p *Plane) undeclare() bool {
 		removed[l.Index], changed = true, true
 	}
 	return changed
+}
+
+// orphans returns the devices that were made for VNIs or under names that are
+// declared no more: VXLAN devices first, so that their bridges are found
+// without them.
+func (p *Plane) orphans() []*Link {
+	keep := make(map[string]bool)
+	for _, d := range p.cfg.Declared {
+		d = d.filled(&p.cfg)
+		keep[d.Bridge+"\x00"+alias(d.VNI)] = true
+		keep[d.Device+"\x00"+alias(d.VNI)] = true
+	}
+	var mine []*Link
+	for _, l := range p.byIndex() {
+		if strings.HasPrefix(l.Alias, aliasPrefix) && !keep[l.Name+"\x00"+l.Alias] {
+			mine = append(mine, l)
+		}
+	}
+	slices.SortStableFunc(mine, func(a, b *Link) int { return count(b.VXLAN != nil) - count(a.VXLAN != nil) })
+	return mine
+}
+
+// hasPorts tells whether a device has ports beside the removed ones.
+func (p *Plane) hasPorts(l *Link, removed map[int]bool) bool {
+	for _, o := range p.links {
+		if o.Master == l.Index && !removed[o.Index] {
+			return true
+		}
+	}
+	return false
 }
 
 // makeDeclared makes the bridge and the VXLAN device of d where they are

@@ -10,12 +10,9 @@ import (
 // trying out what an event would lead to: nothing that it is told changes e.
 // The history of MACs, and what was remembered of an earlier run, stay behind.
 // It takes time and memory as the VNI has routes and hosts; what it returns
-// may be used by another goroutine. It is nil when the VNI is not served.
+// may be used by another goroutine. Of a VNI that is not served it knows the
+// peers alone.
 func (e *Engine) Fork(vni VNI) *Engine {
-	v := e.vnis[vni]
-	if v == nil {
-		return nil
-	}
 	f := New(e.cfg)
 	f.now, f.start, f.synced = e.now, e.start, e.synced
 	f.rds.index, f.rds.used, f.rds.version = maps.Clone(e.rds.index), maps.Clone(e.rds.used), e.rds.version
@@ -25,6 +22,10 @@ func (e *Engine) Fork(vni VNI) *Engine {
 		// The limit is of all VNIs together.
 		c.limit = PeerLimit{}
 		f.peers[addr] = &c
+	}
+	v := e.vnis[vni]
+	if v == nil {
+		return f
 	}
 	w := v.fork(f)
 	f.vnis[vni] = w

@@ -70,10 +70,6 @@ func TestForkFollows(t *testing.T) {
 		for range rapid.IntRange(1, 5).Draw(t, "tried") {
 			before := wishes(w.e)
 			f := w.e.Fork(200)
-			if f == nil {
-				w.e.Step(drawEvent(t))
-				continue
-			}
 			if diff := cmp.Diff(before, wishes(f)); diff != "" {
 				t.Fatalf("a fork (-engine +fork):\n%s", diff)
 			}

@@ -29,7 +29,7 @@ file is wrong nothing changes, and the answer says what is wrong.`,
 					return one(a, v, showReload)
 				})
 			},
-		})
+		}, a.diffCommand())
 }
 
 func showReload(b *block, r *reloadView) {

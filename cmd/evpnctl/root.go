@@ -30,6 +30,16 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// errDiffers is no trouble: what was compared is not the same, and has been
+// shown.
+var errDiffers = errors.New("it differs")
+
+// troubleError is any trouble of a command whose exit status 1 means something
+// else, as in diff(1).
+type troubleError struct{ error }
+
+func (e troubleError) Unwrap() error { return e.error }
+
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
@@ -61,10 +71,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if ferr := buf.Flush(); err == nil && ferr != nil {
 		err = fmt.Errorf("cannot write the output: %w", ferr)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitDone
+	case errors.Is(err, errDiffers):
+		return exitNo
 	}
 	fmt.Fprintf(stderr, "evpnctl: %v\n", err)
+	var trouble troubleError
+	if errors.As(err, &trouble) {
+		return exitUsage
+	}
 	var usage usageError
 	if errors.As(err, &usage) || !a.started {
 		return exitUsage
@@ -84,7 +101,8 @@ What changes something is for admins (api.admin-group and api.tls.admins in
 evpnd's configuration).
 
 Exit status: 0 done; 1 evpnd cannot be reached, does not know the object, or
-refused, or an audit found differences; 2 the command is wrong.`,
+refused, or an audit found differences; 2 the command is wrong. config diff has
+those of diff(1).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {

@@ -1999,7 +1999,8 @@ type DiffConfigRequest struct {
 	Text []byte `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 	// The name of the file, for errors; empty: that of evpnd's own.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// How many entries of each kind to list for each VNI; 0: none, at most 10000.
+	// How many entries of each kind to list for each VNI, at most 1000; 0: none.
+	// No more than 10000 are listed in all.
 	Entries       uint32 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,7 +37,9 @@ func (k kernelSide) Neighbor(key evpn.IPKey) Entry {
 	return entryOf(k.plane.NeighEntry(key.VNI, key.IP))
 }
 
-func (k kernelSide) Flood(vni evpn.VNI, d evpn.Dest) Entry { return entryOf(k.plane.FloodEntry(vni, d)) }
+func (k kernelSide) Flood(vni evpn.VNI, d evpn.Dest) Entry {
+	return entryOf(k.plane.FloodEntry(vni, d))
+}
 
 func (k kernelSide) HeldMAC(key evpn.MACKey) (dataplane.Held, error) {
 	return k.plane.HeldMAC(key.VNI, key.MAC)

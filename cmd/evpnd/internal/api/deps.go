@@ -10,6 +10,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
 // Deps is what the server serves from. Core, Sessions, Kernel, Hub and Info must be
@@ -32,6 +33,12 @@ type Deps struct {
 	// Calls do not overlap. Its error is shown to the operator as it is. Nil:
 	// reload is refused.
 	Reload func(context.Context) (Reloaded, error)
+
+	// Diff says what Reload would do if the file had this text, and does
+	// nothing; name is what the operator calls the file. It lists at most so
+	// many entries of a kind and VNI, and tells how far it has come: an error of
+	// progress ends it. Nil: it is refused.
+	Diff func(ctx context.Context, text []byte, name string, entries int, progress func(string) error) (*evpndv1.ConfigDiff, error)
 
 	// Problems returns what is wrong now with the daemon itself. Any
 	// goroutine. Nil: there is nothing that could be.

@@ -95,7 +95,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
 	d.server = api.New(api.Deps{
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
-		Info: d.info, Reload: d.reload, Shutdown: d.shutdown, Access: access, Log: opt.Log,
+		Info: d.info, Reload: d.reload, Diff: d.diff, Shutdown: d.shutdown, Access: access, Log: opt.Log,
 		Auditor:  audit,
 		Problems: func() []api.Problem { return stateProblems(keeper) },
 	})
