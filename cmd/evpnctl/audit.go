@@ -72,6 +72,7 @@ Exit status: 1 when there is a difference, with --repair when one is left.`,
 				a.timeout = auditTimeout
 			}
 			return a.with(func(c *client) error {
+				a.tell.say("comparing routes, wishes and kernel")
 				p, sum := newPrinter(a, findingColumns), &evpndv1.AuditSummary{}
 				page := func(list []*evpndv1.Finding, s *evpndv1.AuditSummary) error {
 					if s != nil {

@@ -103,6 +103,8 @@ func (a *app) with(f func(*client) error) error {
 		return err
 	}
 	c.AdminServiceClient = evpndv1.NewAdminServiceClient(c.conn)
+	a.tell = newProgress(a.err, "waiting for evpnd")
+	defer a.tell.end()
 	err = c.explain(f(c))
 	_ = c.conn.Close()
 	return err

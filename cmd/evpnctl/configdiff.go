@@ -109,12 +109,10 @@ func (a *app) diff(cmd *cobra.Command, file string, entries uint32) (d *evpndv1.
 	if err != nil {
 		return nil, err
 	}
-	tell := newProgress(a.err, "comparing")
-	defer tell.end()
 	err = a.with(func(c *client) error {
 		return each(cmd.Context(), c, c.DiffConfig, req, func(r *evpndv1.DiffConfigResponse) error {
 			if r.GetProgress() != "" {
-				tell.say("comparing " + r.GetProgress())
+				a.tell.say("comparing " + r.GetProgress())
 			}
 			d = r.GetDiff()
 			return nil

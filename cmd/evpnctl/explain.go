@@ -158,20 +158,18 @@ func (a *app) explains(name, arg, missing, short string, set func(*evpndv1.Expla
 }
 
 func (a *app) explain(cmd *cobra.Command, c *client, req *evpndv1.ExplainRequest) error {
-	tell := newProgress(a.err, "waiting for evpnd")
-	defer tell.end()
 	answer := &evpndv1.ExplainResponse{}
 	err := each(cmd.Context(), c, c.Explain, req, func(r *evpndv1.ExplainResponse) error {
 		if r.GetProgress() != "" {
-			tell.say(r.GetProgress())
+			a.tell.say(r.GetProgress())
 		}
 		answer = r
 		return nil
 	})
-	tell.end()
 	if err != nil {
 		return err
 	}
+	a.tell.end()
 	return one(a, viewAnswer(answer), showAnswer)
 }
 

@@ -350,3 +350,85 @@ func (*daemon) Shutdown(_ context.Context, req *evpndv1.ShutdownRequest) (*evpnd
 	}
 	return nil, status.Error(codes.PermissionDenied, "uid 1000 may only read: Shutdown is for root")
 }
+
+// Explain knows one MAC; for others the peers are asked.
+func (*daemon) Explain(req *evpndv1.ExplainRequest, out grpc.ServerStreamingServer[evpndv1.ExplainResponse]) error {
+	peers := []*evpndv1.PeerAnswer{
+		{Address: "10.90.1.2", State: evpndv1.PeerState_PEER_STATE_ACTIVE, Error: "connection refused"},
+		{Address: "10.90.1.254", State: evpndv1.PeerState_PEER_STATE_ESTABLISHED, Kept: 4, Ignored: 6, Discarded: map[string]uint64{"bad-mac": 2, "as-path-loop": 1}},
+	}
+	switch {
+	case req.GetMac() == "web1":
+		return status.Error(codes.InvalidArgument, `MAC "web1": want the form 02:42:ac:12:00:0a`)
+	case req.GetMac() == "02:42:ac:12:00:0b" && req.GetRefresh() != evpndv1.Refresh_REFRESH_ALWAYS:
+		best, other := routes()[1], routes()[1]
+		other.NextHop, other.Nlri, other.Chosen, other.Sticky = "172.30.0.9", "172.30.0.9:200 [2]:[0]:[48]:[02:42:ac:12:00:0b]", false, false
+		return out.Send(&evpndv1.ExplainResponse{Peers: peers, Explanations: []*evpndv1.Explanation{{
+			Vni: 200, Mac: req.GetMac(), Known: true, Verdict: "it is behind VTEP 172.30.0.2: it is sticky",
+			Candidates: []*evpndv1.Candidate{
+				{Local: &evpndv1.LocalHost{Interface: "veth0", Sequence: 2}, Reason: "no local port has it now"},
+				{Route: best, Target: "65000:200", ImportedBy: "*:200", Chosen: true, Reason: "it is sticky"},
+				{
+					Route: other, Target: "65000:200", ImportedBy: "*:200", Reason: "the route of 172.30.0.2 is sticky and it is not",
+					Steps: []*evpndv1.Comparison{
+						{Rule: "fresh before stale", This: "fresh", Other: "fresh", Outcome: "equal"},
+						{Rule: "sticky before not sticky", This: "not sticky", Other: "sticky", Outcome: "loses"},
+					},
+				},
+			},
+			Kernel: []*evpndv1.HeldEntry{{
+				Wanted: "02:42:ac:12:00:0b dev vxlan200 dst 172.30.0.2 extern_learn sticky", State: evpndv1.EntryState_ENTRY_STATE_INSTALLED,
+				Held: []string{"02:42:ac:12:00:0b dev vxlan200 dst 172.30.0.8 self permanent"}, Differs: "the VXLAN device sends it to 172.30.0.8",
+			}},
+			Holds: []string{"stale routes are used until then"}, Advice: []string{"evpnd puts it back"},
+		}}})
+	case req.GetVtep() != "":
+		return out.Send(&evpndv1.ExplainResponse{Explanations: []*evpndv1.Explanation{{
+			Vni: 200, Vtep: req.GetVtep(), Known: true, Verdict: "it is flooded to in VNI 200",
+			Facts: []*evpndv1.Fact{{Name: "macs behind it", Value: "3, by 6 type 2 routes"}},
+		}}})
+	case req.GetMac() == "" && req.GetIp() == "":
+		return out.Send(&evpndv1.ExplainResponse{Explanations: []*evpndv1.Explanation{{Vni: req.GetVni(), Verdict: "VNI 300 is not served here: it is in no bridge"}}})
+	}
+	res := &evpndv1.ExplainResponse{Peers: peers, Explanations: []*evpndv1.Explanation{{Vni: req.GetVni(), Mac: req.GetMac(), Ip: req.GetIp(), Verdict: "it is not known"}}}
+	if req.GetRefresh() != evpndv1.Refresh_REFRESH_NEVER {
+		_ = out.Send(&evpndv1.ExplainResponse{Progress: "asking the peers"})
+		r := routes()[1]
+		r.Chosen, r.Targets = false, []string{"65000:999"}
+		res.Refreshed, res.UnkeptMore = true, 3
+		res.Unkept = []*evpndv1.UnkeptRoute{{Route: r, Reasons: []string{"VNI 200 imports *:200, and the route has 65000:999"}}}
+		peers[0].Note = "the session is not established"
+		peers[1].Asked, peers[1].Answered = true, 10
+	}
+	return out.Send(res)
+}
+
+// DiffConfig finds a difference in every text but "same".
+func (*daemon) DiffConfig(req *evpndv1.DiffConfigRequest, out grpc.ServerStreamingServer[evpndv1.DiffConfigResponse]) error {
+	switch string(req.GetText()) {
+	case "same\n":
+		return out.Send(&evpndv1.DiffConfigResponse{Diff: &evpndv1.ConfigDiff{}})
+	case "wrong\n":
+		return status.Errorf(codes.FailedPrecondition, "the configuration would not be taken: %s:1: not YAML", req.GetName())
+	}
+	_ = out.Send(&evpndv1.DiffConfigResponse{Progress: "VNI 200, 1 of 1"})
+	v := &evpndv1.VNIChange{
+		Vni: 200, Change: "goes", Reason: "no device would have VNI 200",
+		Routes: &evpndv1.Effect{Go: 2}, Flood: &evpndv1.Effect{Go: 1}, Macs: &evpndv1.Effect{Change: 1}, Neighbors: &evpndv1.Effect{},
+		Notes: []string{"not all is known"},
+	}
+	if req.GetEntries() > 0 {
+		v.Entries = []*evpndv1.EntryChange{
+			{Kind: "route", Entry: "172.30.0.1:200 [3]:[0]:[32]:[172.30.0.1]", Old: "next hop 172.30.0.1"},
+			{Kind: "mac", Entry: "02:42:ac:12:00:0b", Old: "172.30.0.2", New: "172.30.0.3"},
+		}
+	}
+	return out.Send(&evpndv1.DiffConfigResponse{Diff: &evpndv1.ConfigDiff{
+		Settings: []*evpndv1.SettingChange{
+			{Key: "bgp.asn", Old: "65000", New: "65001"}, {Key: "api.group", New: "wheel", Restart: true},
+			{Key: "bgp.peers[10.90.1.2]", Old: "there"}, {Key: "bgp.peers[10.90.1.3]", New: "there"},
+		},
+		Sessions: []*evpndv1.SessionChange{{Peer: "10.90.1.2", Change: "removed", Reason: "it is configured no more"}},
+		Vnis:     []*evpndv1.VNIChange{v},
+	}})
+}

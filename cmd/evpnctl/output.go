@@ -26,6 +26,8 @@ type printer[T any] struct {
 	out     io.Writer
 	format  string
 	columns []column[T]
+	tell    *progress
+	scrolls bool // what is printed is seen as it comes
 
 	n      int
 	rows   [][]string // of a table, not yet printed
@@ -37,7 +39,7 @@ type printer[T any] struct {
 const settleRows = 1000
 
 func newPrinter[T any](a *app, columns []column[T]) *printer[T] {
-	p := &printer[T]{out: a.out, format: a.output}
+	p := &printer[T]{out: a.out, format: a.output, tell: a.tell, scrolls: a.scrolls}
 	var head []string
 	for _, c := range columns {
 		if !c.wide || a.output == "wide" {
@@ -57,6 +59,11 @@ func (p *printer[T]) isTable() bool { return p.format == "table" || p.format == 
 // add prints an object, at once or a little later.
 func (p *printer[T]) add(o T) error {
 	p.n++
+	if p.scrolls {
+		p.tell.end()
+	} else {
+		p.tell.counted(p.n)
+	}
 	switch p.format {
 	case "json":
 		return p.addJSON(o)

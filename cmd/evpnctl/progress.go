@@ -19,7 +19,8 @@ const (
 
 // progress is one line on standard error that says what a command that takes
 // long is about, and goes before the answer comes. There is none where standard
-// error is not a terminal, and none of a list that scrolls by on one.
+// error is not a terminal, and a list that scrolls by on one ends it. A nil
+// *progress tells nobody.
 type progress struct {
 	out  io.Writer // nil: nobody is told
 	stop chan struct{}
@@ -83,6 +84,9 @@ func (p *progress) say(text string) {
 
 // counted says how many objects have come.
 func (p *progress) counted(n int) {
+	if p == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count = n
@@ -90,7 +94,7 @@ func (p *progress) counted(n int) {
 
 // end takes the line away. It may be called more than once.
 func (p *progress) end() {
-	if p.out == nil {
+	if p == nil || p.out == nil {
 		return
 	}
 	select {

@@ -56,13 +56,16 @@ type app struct {
 	out io.Writer // buffered; flushed when a command ends, and by watch
 	err io.Writer
 
+	tell    *progress // of the command that runs
+	scrolls bool      // out ends in a terminal
+
 	started bool // the flags and arguments were right, a command runs
 }
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	buf := bufio.NewWriterSize(stdout, 64<<10)
-	a := &app{out: buf, err: stderr}
+	a := &app{out: buf, err: stderr, scrolls: isTerminal(stdout)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(buf)

@@ -29,6 +29,7 @@ VTEP can still send. systemd does not start evpnd again after this.`,
 		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client) error {
+				a.tell.say("waiting for evpnd to say goodbye to its peers")
 				res, err := call(cmd.Context(), c, c.Shutdown, &evpndv1.ShutdownRequest{Withdraw: withdraw})
 				if err != nil {
 					return err

@@ -69,6 +69,7 @@ func (a *app) watch(ctx context.Context, c *client, req *evpndv1.WatchRequest) e
 		var res *evpndv1.WatchResponse
 		if res, err = stream.Recv(); err == nil {
 			slow.Stop() // the first answer came; changes come when they come
+			a.tell.end()
 			err = a.printStep(res)
 		}
 	}
