@@ -78,6 +78,17 @@ func (e *Evpnd) Reload(config string) {
 	e.Ctl("config", "reload")
 }
 
+// Diff asks what Reload would change, and returns what evpnctl printed. It fails
+// with exit status 1 when something would.
+func (e *Evpnd) Diff(config string, args ...string) (string, error) {
+	e.ns.lab.Helper()
+	file := e.Config + ".new"
+	if err := e.ns.lab.create(func() error { return os.WriteFile(file, []byte(e.head+config), 0o644) }); err != nil {
+		e.ns.lab.Fatalf("lab: %v", err)
+	}
+	return e.Try(append([]string{"config", "diff", file}, args...)...)
+}
+
 // Try runs evpnctl and returns what it printed, on both outputs.
 func (e *Evpnd) Try(args ...string) (string, error) {
 	out, err := exec.Command(Binary(e.ns.lab, "evpnctl"), append([]string{"--api", e.API}, args...)...).CombinedOutput()
