@@ -44,9 +44,11 @@ type Look struct {
 const (
 	// maxSeen bounds what one Look keeps.
 	maxSeen = 256
-	// lookPause is how long the peers are left alone after a Look: to send
-	// all routes again is work, for them and for us.
+	// lookPause is how long the peers are left alone after a Look at least, and
+	// lookShare how many times as long as their answers took: to send all routes
+	// again is work, for them and for us, and everyone may ask who may read.
 	lookPause = 2 * time.Second
+	lookShare = 5
 	// A peer does not say where its answer ends (that takes RFC 7313): it has
 	// when it was silent for lookQuiet after its first route, or for lookFirst
 	// before it. No longer than lookMost is waited.
@@ -69,8 +71,8 @@ type onlooker struct {
 }
 
 type heard struct {
-	routes int
-	at     time.Time // of the last
+	routes    int
+	first, at time.Time // of the first and the last
 }
 
 // Look asks every established peer that can for all its routes again, and
@@ -81,15 +83,15 @@ type heard struct {
 // route refresh capability are left alone. Calls wait for each other. Any
 // goroutine may call it; the error is that of ctx.
 func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (Look, error) {
-	var last time.Time
+	var next time.Time // when the peers may be asked again
 	select {
-	case last = <-s.looking:
+	case next = <-s.looking:
 	case <-ctx.Done():
 		return Look{}, ctx.Err()
 	}
-	defer func() { s.looking <- last }()
+	defer func() { s.looking <- next }()
 	select {
-	case <-time.After(time.Until(last.Add(lookPause))):
+	case <-time.After(time.Until(next)):
 	case <-ctx.Done():
 		return Look{}, ctx.Err()
 	}
@@ -98,10 +100,14 @@ func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs)
 	defer s.looks.Store(nil)
 	out := Look{Asked: s.askAll()}
 	err := k.wait(ctx, out.Asked, progress)
-	last = time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out.Seen, out.More = k.seen, k.more
+	pause := lookPause
+	for _, h := range k.heard {
+		pause = max(pause, lookShare*h.at.Sub(h.first))
+	}
+	next = time.Now().Add(pause)
 	for i := range out.Asked {
 		if h := k.heard[out.Asked[i].Peer]; h != nil {
 			out.Asked[i].Routes = h.routes
@@ -215,7 +221,7 @@ func (u *uplink) listen(l *looks) {
 func (k *onlooker) hear(peer netip.Addr, routes int) {
 	h := k.heard[peer]
 	if h == nil {
-		h = &heard{}
+		h = &heard{first: time.Now()}
 		k.heard[peer] = h
 	}
 	h.routes += routes

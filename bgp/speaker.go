@@ -34,7 +34,7 @@ type Speaker struct {
 	standing atomic.Int64
 
 	looks   atomic.Pointer[looks] // nil: nobody looks
-	looking chan time.Time        // holds when the last Look ended
+	looking chan time.Time        // holds when the next Look may begin
 
 	mu        sync.Mutex
 	cfg       Config

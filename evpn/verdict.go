@@ -160,7 +160,7 @@ func beaten(x, o *path, traits []trait, compare func(a, b *path) (int, string)) 
 // winner says why x, which won, did: over the next best, or over nobody.
 func winner(x, second *path, traits []trait, compare func(a, b *path) (int, string)) Verdict {
 	if second == nil {
-		return Verdict{Chosen: true, Reason: "it is the only usable route"}
+		return Verdict{Chosen: true, Reason: "no other VTEP has a usable route for it"}
 	}
 	c, rule := compare(x, second)
 	if c == 0 {

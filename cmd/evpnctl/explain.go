@@ -349,6 +349,8 @@ func showHeld(b *block, k *heldView) {
 		b.text("    not written: " + k.Error)
 	case k.Differs == "" && k.Wanted != "" && k.State == "pending":
 		b.text("    it is about to be written")
+	case len(k.Held) == 0 && k.Differs == "" && k.State == "installed":
+		b.text("    it was written; evpnctl audit reads it from the kernel")
 	}
 }
 
