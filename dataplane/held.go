@@ -175,8 +175,14 @@ func flagText(e *Entry) string {
 		bit  State
 		name string
 	}{
-		{Incomplete, "INCOMPLETE"}, {Reachable, "REACHABLE"}, {Stale, "STALE"}, {Delay, "DELAY"}, {Probe, "PROBE"},
-		{Failed, "FAILED"}, {NoARP, "NOARP"}, {Permanent, "PERMANENT"},
+		{Incomplete, "INCOMPLETE"},
+		{Reachable, "REACHABLE"},
+		{Stale, "STALE"},
+		{Delay, "DELAY"},
+		{Probe, "PROBE"},
+		{Failed, "FAILED"},
+		{NoARP, "NOARP"},
+		{Permanent, "PERMANENT"},
 	} {
 		add(e.State&s.bit != 0, s.name)
 	}

@@ -195,3 +195,16 @@ func TestEngineAgainstPlainMap(t *testing.T) {
 		t.Errorf("%d routes take %v, and %v in plain maps: want %d times that at most", n, e, m, most)
 	}
 }
+
+// BenchmarkFork copies a VNI with 100,000 remote MACs.
+func BenchmarkFork(b *testing.B) {
+	e := loaded()
+	e.Step(load(100_000, there2, 0))
+	drain(e)
+	b.ReportAllocs()
+	for b.Loop() {
+		if f := e.Fork(200); len(f.vnis[200].macs) != 100_000 {
+			b.Fatal("it is not whole")
+		}
+	}
+}

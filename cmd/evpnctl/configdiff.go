@@ -204,8 +204,10 @@ func showVNIDiff(b *block, v *vniDiffView) {
 		come string
 		gone string
 	}{
-		{"routes", v.Routes, "announced", "withdrawn"}, {"flood entries", v.Flood, "added", "removed"},
-		{"MACs", v.MACs, "added", "removed"}, {"neighbors", v.Neighbors, "added", "removed"},
+		{"routes", v.Routes, "announced", "withdrawn"},
+		{"flood entries", v.Flood, "added", "removed"},
+		{"MACs", v.MACs, "added", "removed"},
+		{"neighbors", v.Neighbors, "added", "removed"},
 	} {
 		if !e.e.none() {
 			b.text(fmt.Sprintf("  %s: %d %s, %d %s, %d changed", e.name, e.e.Come, e.come, e.e.Go, e.gone, e.e.Change))

@@ -425,8 +425,10 @@ func (*daemon) DiffConfig(req *evpndv1.DiffConfigRequest, out grpc.ServerStreami
 	}
 	return out.Send(&evpndv1.DiffConfigResponse{Diff: &evpndv1.ConfigDiff{
 		Settings: []*evpndv1.SettingChange{
-			{Key: "bgp.asn", Old: "65000", New: "65001"}, {Key: "api.group", New: "wheel", Restart: true},
-			{Key: "bgp.peers[10.90.1.2]", Old: "there"}, {Key: "bgp.peers[10.90.1.3]", New: "there"},
+			{Key: "bgp.asn", Old: "65000", New: "65001"},
+			{Key: "api.group", New: "wheel", Restart: true},
+			{Key: "bgp.peers[10.90.1.2]", Old: "there"},
+			{Key: "bgp.peers[10.90.1.3]", New: "there"},
 		},
 		Sessions: []*evpndv1.SessionChange{{Peer: "10.90.1.2", Change: "removed", Reason: "it is configured no more"}},
 		Vnis:     []*evpndv1.VNIChange{v},

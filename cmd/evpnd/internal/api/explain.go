@@ -190,7 +190,7 @@ type explained struct {
 }
 
 func (e *explained) read(v view, q *question, n evpn.VNI) {
-	about := func(evpn.Alarm) bool { return false }
+	var about func(evpn.Alarm) bool
 	switch {
 	case !q.mac.IsZero():
 		e.mac, e.served = v.ExplainMAC(n, q.mac)

@@ -127,9 +127,7 @@ func (s *Server) explainVNI(ctx context.Context, x *evpndv1.Explanation, e *expl
 		}
 		fact("device", v.GetDevice())
 		fact("bridge", v.GetBridge())
-		for _, note := range v.GetNotes() {
-			x.Advice = append(x.Advice, note)
-		}
+		x.Advice = append(x.Advice, v.GetNotes()...)
 		if v.GetServed() {
 			break
 		}

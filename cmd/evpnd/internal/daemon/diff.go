@@ -81,8 +81,8 @@ type foresight struct {
 	cfg     evpn.Config
 	vnis    []dataplane.VNIStatus // as they would be
 	gone    []netip.Addr          // peers that would be removed
-	entries int // to be listed of each kind of a VNI
-	left    int // and in all
+	entries int                   // to be listed of each kind of a VNI
+	left    int                   // and in all
 }
 
 // maxEntries keeps the answer below the 4 MB that gRPC takes.
