@@ -48,7 +48,7 @@ const (
 	// lookShare how many times as long as their answers took: to send all routes
 	// again is work, for them and for us, and everyone may ask who may read.
 	lookPause = 2 * time.Second
-	lookShare = 5
+	lookShare = 5 // and no longer than 5 * lookMost
 	// A peer does not say where its answer ends (that takes RFC 7313): it has
 	// when it was silent for lookQuiet after its first route, or for lookFirst
 	// before it. No longer than lookMost is waited.

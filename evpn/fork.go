@@ -32,7 +32,7 @@ func (e *Engine) Fork(vni VNI) *Engine {
 	f.imports.add(vni, w.imports)
 	for k, l := range e.lingers.of {
 		if k.vni == vni {
-			f.lingers.put(k, linger{peer: f.peers[l.peer.addr], until: l.until})
+			f.lingers.put(k, linger{peer: f.forked(l.peer), until: l.until})
 		}
 	}
 	f.recount(w)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -99,6 +100,10 @@ the peers are asked for all their routes (RFC 2918), and those that match are
 shown with why they are not kept. That takes some seconds, and some work of the
 peers: --refresh never does without it, --refresh always asks in any case.`
 
+// explainTimeout is how long to wait for a sign of an answer, unless --timeout
+// says so: the peers may have to be left alone for a while first.
+const explainTimeout = 2 * time.Minute
+
 // refreshes are the values of --refresh.
 var refreshes = []string{"auto", "always", "never"}
 
@@ -141,6 +146,9 @@ func (a *app) explains(name, arg, missing, short string, set func(*evpndv1.Expla
 				return usagef("--refresh %s: want one of %s", refresh, strings.Join(refreshes, ", "))
 			}
 			req.Refresh = evpndv1.Refresh(at)
+			if !cmd.Flags().Changed("timeout") {
+				a.timeout = explainTimeout
+			}
 			return a.with(func(c *client) error { return a.explain(cmd, c, req) })
 		},
 	}
