@@ -58,4 +58,15 @@ func TestProgress(t *testing.T) {
 		t.Error("a file is taken for a terminal")
 	}
 	newProgress(s, "x").end()
+
+	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	on := newProgress(tty, "x")
+	defer on.end()
+	if on.out == nil {
+		t.Error("a terminal is not taken for one")
+	}
 }
