@@ -268,11 +268,21 @@ type Import struct {
 	Reason string // why it does not take it
 }
 
-// Imports tells, for each served VNI, whether it would take a route, kept or
-// not, by which target, and why not.
-func (e *Engine) Imports(r *Reach, a *Attrs) (out []Import) {
+// Imports tells whether a VNI would take a route, kept or not, by which target,
+// and why not. With vni 0 it tells so of each VNI that imports a target of the
+// route, and of no other.
+func (e *Engine) Imports(vni VNI, r *Reach, a *Attrs) (out []Import) {
 	takers := e.takers(nil, a)
-	for _, v := range e.sortedVNIs() {
+	asked := []VNI{vni}
+	if vni == 0 {
+		asked = e.imports.match(nil, a.Targets)
+		slices.Sort(asked)
+	}
+	for _, n := range asked {
+		v := e.vnis[n]
+		if v == nil {
+			continue
+		}
 		i := Import{VNI: v.id}
 		var match bool
 		i.Target, i.By, match = v.importedBy(a.Targets)

@@ -192,9 +192,14 @@ func TestImportsSaysWhyNot(t *testing.T) {
 		{200, "10.0.0.1", false, "its next hop 10.0.0.1 is this host's own VTEP address"},
 		{999, "10.0.0.2", false, "VNI 200 imports *:200, and the route has 65000:999"},
 	} {
-		got := w.e.Imports(r, &Attrs{NextHop: netip.MustParseAddr(c.nextHop), Targets: []RT{NewRT(65000, c.target)}})
+		got := w.e.Imports(200, r, &Attrs{NextHop: netip.MustParseAddr(c.nextHop), Targets: []RT{NewRT(65000, c.target)}})
 		if len(got) != 1 || got[0].Takes != c.takes || !strings.HasPrefix(got[0].Reason, c.reason) || c.reason == "" && got[0].By.String() != "*:200" {
 			t.Errorf("target %d, next hop %s: %+v", c.target, c.nextHop, got)
+		}
+		// Of all VNIs, those are told of that import a target of it.
+		all := w.e.Imports(0, r, &Attrs{NextHop: netip.MustParseAddr(c.nextHop), Targets: []RT{NewRT(65000, c.target)}})
+		if c.target == 999 && len(all) != 0 || c.target == 200 && !cmp.Equal(all, got) {
+			t.Errorf("target %d, next hop %s, of all VNIs: %+v", c.target, c.nextHop, all)
 		}
 	}
 }

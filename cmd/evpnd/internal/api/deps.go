@@ -222,7 +222,7 @@ type view interface {
 	ExplainIP(evpn.VNI, netip.Addr) (evpn.IPExplanation, bool)
 	ExplainVTEP(evpn.VNI, netip.Addr) (evpn.VTEPExplanation, bool)
 	ExplainVNI(evpn.VNI) (evpn.VNIExplanation, bool)
-	Imports(*evpn.Reach, *evpn.Attrs) []evpn.Import
+	Imports(evpn.VNI, *evpn.Reach, *evpn.Attrs) []evpn.Import
 }
 
 var _ view = (*evpn.Engine)(nil)

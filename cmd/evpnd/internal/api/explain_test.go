@@ -118,6 +118,11 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 			}
 		}
 	}
+	b.sessions.sends = []bgp.Seen{seen("172.30.0.5", "65000:999", 0)}
+	all, _ := b.ask(t, &evpndv1.ExplainRequest{Mac: hostMAC(9).String()})
+	if u := all.GetUnkept(); len(u) != 1 || u[0].GetReasons()[0] != "no VNI that is served here imports its targets: 65000:999" || !strings.HasPrefix(all.GetExplanations()[0].GetAdvice()[0], "give the VNI the import target 65000:999") {
+		t.Errorf("of all VNIs: %v", all)
+	}
 	looked := b.sessions.looked
 	res, _ := b.ask(t, &evpndv1.ExplainRequest{Mac: hostMAC(9).String(), Refresh: evpndv1.Refresh_REFRESH_NEVER})
 	if b.sessions.looked != looked || res.GetExplanations()[0].GetVni() != 0 || !slices.ContainsFunc(res.GetExplanations()[0].GetAdvice(), func(s string) bool { return strings.Contains(s, "--refresh always") }) {

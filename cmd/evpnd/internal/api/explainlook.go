@@ -78,9 +78,8 @@ func unkept(v view, vni evpn.VNI, r *bgp.Seen) *evpndv1.UnkeptRoute {
 		out.Reasons = []string{r.Discard.Reason()}
 		return out
 	}
-	for _, i := range v.Imports(&r.Reach, r.Attrs) {
+	for _, i := range v.Imports(vni, &r.Reach, r.Attrs) {
 		switch {
-		case vni != 0 && i.VNI != vni:
 		case i.Takes && keeps(v, i.VNI, r):
 			return nil
 		case i.Takes:
@@ -90,7 +89,7 @@ func unkept(v view, vni evpn.VNI, r *bgp.Seen) *evpndv1.UnkeptRoute {
 		}
 	}
 	if len(out.Reasons) == 0 {
-		out.Reasons = []string{"no VNI is served here"}
+		out.Reasons = []string{"no VNI that is served here imports its targets: " + strings.Join(out.Route.Targets, ", ")}
 	}
 	return out
 }

@@ -201,7 +201,7 @@ func (f *foresight) replay(ctx context.Context, e *evpn.Engine, n evpn.VNI, all 
 		err := f.d.core.Do(ctx, func(engine *evpn.Engine) {
 			engine.Received(other, func(peer netip.Addr, r evpn.Reach, a *evpn.Attrs) {
 				if _, known := takes[a]; !known {
-					takes[a] = slices.ContainsFunc(e.Imports(&r, a), func(i evpn.Import) bool { return i.Takes })
+					takes[a] = slices.ContainsFunc(e.Imports(n, &r, a), func(i evpn.Import) bool { return i.Takes })
 				}
 				if takes[a] && !slices.Contains(f.gone, peer) {
 					routes = append(routes, &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Reach: []evpn.Reach{r}, Attrs: a}}})
