@@ -13,6 +13,7 @@ import (
 // may be used by another goroutine. Of a VNI that is not served it knows the
 // peers alone.
 func (e *Engine) Fork(vni VNI) *Engine {
+	e.finish() // what is under way is not copied
 	f := New(e.cfg)
 	f.now, f.start, f.synced = e.now, e.start, e.synced
 	f.rds.index, f.rds.used, f.rds.version = maps.Clone(e.rds.index), maps.Clone(e.rds.used), e.rds.version
