@@ -54,6 +54,15 @@ func (s *alarmSet) count(a Alarm, by int) {
 	}
 }
 
+// AlarmCounts returns how many alarms of each kind stand.
+func (e *Engine) AlarmCounts() map[AlarmKind]int {
+	out := make(map[AlarmKind]int)
+	for name := range e.alarms.standing {
+		out[name.Kind]++
+	}
+	return out
+}
+
 // Alarms returns the alarms that stand, by kind, VNI, MAC and address.
 func (e *Engine) Alarms() []Alarm {
 	var out []Alarm

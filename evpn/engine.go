@@ -34,6 +34,7 @@ type Engine struct {
 	lingers lingers
 	probes  []Probe // to be handed out, at most maxProbes
 
+	since   time.Time // see Delta.Since
 	flood   queue[floodKey]
 	fdb     queue[MACKey]
 	neigh   queue[IPKey]

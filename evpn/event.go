@@ -53,6 +53,8 @@ type EndOfRIB struct{ Peer netip.Addr }
 type Routes struct {
 	Peer    netip.Addr
 	Updates []Update
+	// At is when they were read, for Delta.Since alone; zero: not known.
+	At time.Time
 }
 
 // VNIUp says that a VNI is served here and can forward, and with which local

@@ -1,5 +1,7 @@
 package evpn
 
+import "time"
+
 // Kernel returns wishes for about max objects that may have changed since it
 // was last asked, and forgets that they did. When there is more than fits,
 // it comes in the order in which it has to be done: destinations join the
@@ -7,6 +9,7 @@ package evpn
 func (e *Engine) Kernel(max int) Delta {
 	var d Delta
 	var last []Flood
+	d.Since = e.since
 	for _, k := range e.flood.take(e.flood.len()) {
 		if f := e.wantFlood(k); f.Want {
 			d.Flood = append(d.Flood, f)
@@ -29,6 +32,9 @@ func (e *Engine) Kernel(max int) Delta {
 		for _, f := range last {
 			e.flood.push(floodKey{f.VNI, f.Dest})
 		}
+	}
+	if e.flood.len()+e.fdb.len()+e.neigh.len() == 0 {
+		e.since = time.Time{}
 	}
 	return d
 }

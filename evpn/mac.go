@@ -169,6 +169,9 @@ func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
 	m.place = next
 	e.rememberPlace(key, next)
 	e.history.record(e.now, key, prev, next, x)
+	if prev.where != nowhere && next.where != nowhere && whereabouts(prev) != whereabouts(next) {
+		v.moves++
+	}
 	e.countPlace(v, prev, -1)
 	e.countPlace(v, next, 1)
 	if !prev.sameEntry(next) {

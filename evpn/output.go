@@ -1,6 +1,9 @@
 package evpn
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // Dest is where frames to a remote MAC or flood list go.
 type Dest struct {
@@ -21,6 +24,11 @@ type Delta struct {
 	FDB   []FDB
 	Neigh []Neigh
 	Probe []Probe // questions, to be put once; they may be dropped
+
+	// Since is when the first of the messages was read that these wishes, or
+	// others that were handed out since there were none, may follow from: it
+	// tells how long the kernel is behind the peers. Zero: not from messages.
+	Since time.Time
 }
 
 // Empty tells whether d asks for nothing.

@@ -23,15 +23,29 @@ func (e *Engine) VNI(vni VNI) (VNIStatus, bool) {
 }
 
 func (v *vni) status() VNIStatus {
-	vteps := make(map[netip.Addr]bool, len(v.flood))
-	for d := range v.flood {
-		vteps[d.VTEP] = true
-	}
 	return VNIStatus{
 		VNI: v.id, VTEP: v.vtep, RD: v.rd, Export: v.export, Import: v.imports,
 		LocalMACs: v.localMACs, RemoteMACs: v.remoteMACs, LocalIPs: v.localIPs, RemoteIPs: v.remoteIPs,
-		VTEPs: len(vteps),
+		VTEPs: v.countVTEPs(),
 	}
+}
+
+// countVTEPs returns how many VTEPs are on the flood list. Mostly each is
+// there once, under the own VNI, and then needs not be told from the others.
+func (v *vni) countVTEPs() int {
+	var vteps map[netip.Addr]bool
+	for d := range v.flood {
+		if d.VNI != 0 && vteps == nil {
+			vteps = make(map[netip.Addr]bool, len(v.flood))
+		}
+	}
+	if vteps == nil {
+		return len(v.flood)
+	}
+	for d := range v.flood {
+		vteps[d.VTEP] = true
+	}
+	return len(vteps)
 }
 
 // VTEPs returns the remote VTEPs, by address.
@@ -55,6 +69,9 @@ func (e *Engine) VTEPs() []VTEPStatus {
 	}
 	return out
 }
+
+// CountVTEPs returns how many VTEPs would return.
+func (e *Engine) CountVTEPs() int { return len(e.vteps) }
 
 // MACKeys returns the known MACs of a VNI, or of all when vni is 0,
 // ascending. MAC then looks each up.

@@ -98,6 +98,9 @@ func (e *Engine) routes(ev *Routes) {
 			e.announce(p, &u.Reach[j], u.Attrs)
 		}
 	}
+	if e.since.IsZero() && e.flood.len()+e.fdb.len()+e.neigh.len() > 0 {
+		e.since = ev.At
+	}
 }
 
 // takers appends to dst the VNIs that take routes with the attributes a.

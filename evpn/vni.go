@@ -32,6 +32,8 @@ type vni struct {
 	told  []told     // the type 3 route, when announced
 
 	localMACs, remoteMACs, localIPs, remoteIPs int
+
+	moves uint64 // of MACs from one place straight to another
 }
 
 func (e *Engine) sortedVNIs() []*vni {

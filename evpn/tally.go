@@ -1,0 +1,33 @@
+package evpn
+
+// Tally counts what happened in a VNI, and what few of its objects share.
+// Unlike VNIStatus it is not part of what Changes tells of.
+type Tally struct {
+	VNI        VNI
+	Dests      int    // entries of the flood list: a VTEP may have several VNIs for this one
+	FrozenMACs int    // as duplicates (RFC 7432 §15.1)
+	FrozenIPs  int    // as duplicates (RFC 9161 §3.7)
+	Moves      uint64 // of MACs from one place straight to another, since the VNI is served
+}
+
+// Tallies returns those of the VNIs that are served, ascending. It costs no
+// more than the VNIs and what is frozen.
+func (e *Engine) Tallies() []Tally {
+	out := make([]Tally, 0, len(e.vnis))
+	at := make(map[VNI]int, len(e.vnis))
+	for _, v := range e.sortedVNIs() {
+		at[v.id] = len(out)
+		out = append(out, Tally{VNI: v.id, Dests: len(v.flood), Moves: v.moves})
+	}
+	for k := range e.memory.now.MACs {
+		if i, ok := at[k.VNI]; ok {
+			out[i].FrozenMACs++
+		}
+	}
+	for k := range e.memory.now.IPs {
+		if i, ok := at[k.VNI]; ok {
+			out[i].FrozenIPs++
+		}
+	}
+	return out
+}
