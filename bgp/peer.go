@@ -58,7 +58,8 @@ type peer struct {
 	live                []*session
 	rcvd, sent          Messages
 	counts              wire.Counts // of sessions that have ended
-	heldUntil           time.Time   // no session before; see EndAtLimit
+	losses              map[Loss]uint64
+	heldUntil           time.Time // no session before; see EndAtLimit
 }
 
 type dialResult struct {
@@ -70,6 +71,7 @@ type dialResult struct {
 // of a context.
 type ending struct {
 	text   string
+	cause  Loss               // empty: what notify says
 	notify *wire.Notification // to send; nil: close without a word
 	final  bool               // we end it for good: no routes are to be kept, on either side
 	leave  bool               // with final: but we keep theirs
@@ -439,7 +441,7 @@ func (p *peer) status() PeerStatus {
 		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive, MaxRoutes: p.cfg.RouteLimit.Routes,
 		State: p.state, Since: p.since, Established: p.established,
 		LastError: p.lastError, LastErrorAt: p.lastErrorAt,
-		Received: p.rcvd, Sent: p.sent, Routes: p.counts,
+		Received: p.rcvd, Sent: p.sent, Routes: p.counts, Losses: p.lossCounts(),
 	}
 	for _, x := range p.live {
 		x.addTo(&st)

@@ -175,7 +175,7 @@ func (u *uplink) flush() {
 	if len(u.batch) > 0 {
 		batch := u.batch
 		u.batch = make([]evpn.Update, 0, min(len(batch), 256))
-		u.emit(&evpn.Routes{Peer: u.x.p.addr, Updates: batch})
+		u.emit(&evpn.Routes{Peer: u.x.p.addr, Updates: batch, At: time.Unix(0, u.x.lastRead.Load())})
 	}
 }
 
@@ -364,6 +364,7 @@ func (p *peer) retire(x *session, why *ending, retain time.Duration) {
 	if !x.upAt.IsZero() {
 		p.graceful, p.longLived = x.open.Restart.EVPN, x.open.Restart.Present && x.open.LongLived.EVPN
 		p.retained = time.Now().Add(retain)
+		p.countLoss(why)
 	}
 	p.rcvd.add(&x.rcvd)
 	p.sent.add(&x.sent)

@@ -102,13 +102,13 @@ const lastWords = time.Second
 func failure(err error) *ending {
 	switch {
 	case errors.Is(err, io.EOF):
-		return &ending{text: "the peer closed the connection"}
+		return &ending{text: "the peer closed the connection", cause: LossClosed}
 	case errors.Is(err, syscall.ECONNRESET):
-		return &ending{text: "the peer reset the connection"}
+		return &ending{text: "the peer reset the connection", cause: LossReset}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &ending{text: "the peer did not answer in time"}
+		return &ending{text: "the peer did not answer in time", cause: LossTimeout}
 	}
-	return &ending{text: dialError(err).Error()}
+	return &ending{text: dialError(err).Error(), cause: LossNetwork}
 }
 
 // refusal is the ending that answers what the peer has sent.
@@ -216,7 +216,7 @@ func told(n *wire.Notification) *ending {
 	if in := n.Inner(); in != n {
 		text += fmt.Sprintf(" (%v)", in)
 	}
-	return &ending{text: text, goodbye: n.Final()}
+	return &ending{text: text, cause: LossNotified, goodbye: n.Final()}
 }
 
 // acceptable checks an OPEN against the configuration (RFC 4271 §6.2).
@@ -357,6 +357,7 @@ func (x *session) refresh(both bool) {
 	if !x.open.RouteRefresh {
 		x.stop(&ending{
 			text:   "its routes are needed again, and it cannot refresh them",
+			cause:  LossNoRefresh,
 			notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseReset},
 		})
 		return
