@@ -32,8 +32,12 @@ func (p *Plane) quiet() {
 func (p *Plane) put(ops []Op, errs []error) error {
 	p.quiet()
 	p.mu.Unlock()
-	defer p.mu.Lock()
-	return p.k.Write(ops, errs)
+	began := time.Now()
+	err := p.k.Write(ops, errs)
+	took := time.Since(began)
+	p.mu.Lock()
+	p.stats.Batch.observe(took)
+	return err
 }
 
 // listenAgain ends the hush when nothing is to be written, or cannot be for a

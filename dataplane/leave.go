@@ -90,6 +90,11 @@ func (p *Plane) clean(now time.Time) {
 	p.hold = 0
 	p.clearTrouble(ProblemWrite, 0, "")
 	for i, err := range errs {
+		if k := ops[i].kind(); err == nil {
+			p.stats.countWritten(k, true)
+		} else if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
+			p.stats.countRefused(k, err)
+		}
 		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
 			p.log.Warn("cannot remove an entry from a device that is served no more", "mac", ops[i].MAC, "ip", ops[i].IP, "err", err)
 		}

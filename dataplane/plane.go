@@ -83,6 +83,7 @@ type Plane struct {
 	again    time.Duration // pause after a failed read
 	first    bool          // the first read is done
 
+	since   time.Time // when the first message was read whose wishes are not written; zero: they are
 	batches [2]*batch
 	pen     chan *batch   // what is to be written
 	penned  chan struct{} // it is
@@ -323,6 +324,7 @@ func (p *Plane) work() {
 	if len(p.writes) > 0 && p.holdTill.IsZero() {
 		p.write()
 	}
+	p.caughtUp()
 	p.listenAgain(now)
 	if !p.paceTill.After(now) {
 		p.look(now)
@@ -393,6 +395,17 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		}
 	}
 	p.inquire(delta.Probe)
+	if p.since.IsZero() {
+		p.since = delta.Since
+	}
+}
+
+// caughtUp notes that all that was wished is written, when it is so.
+func (p *Plane) caughtUp() {
+	if !p.since.IsZero() && len(p.writes) == 0 && p.syncAt.IsZero() {
+		p.stats.Behind.observe(time.Since(p.since))
+		p.since = time.Time{}
+	}
 }
 
 // wished returns the domain that a wish is about and queues it, or nil when

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"syscall"
@@ -283,6 +284,18 @@ type Stats struct {
 	Repaired uint64 // entries of ours that somebody removed and that were written again
 	Mended   uint64 // times that flags of a device were put right
 
+	// By kind and whether they were removed, of the entries that the kernel
+	// took; and by kind and error, of those that it refused, errno by name.
+	// The maps are copies.
+	Written map[Writing]uint64
+	Refused map[Refusal]uint64
+
+	Batch  Histogram // how long the kernel took for one batch of messages
+	Behind Histogram // from a peer's message to all that follows from it in the kernel; see Lag
+	// Lag is how old the first message is that the kernel is not yet as it
+	// says; 0: it is as all say, but for what it refused.
+	Lag time.Duration
+
 	Hosts   int    // local IP addresses that are known, or asked for
 	Claims  uint64 // ARP and ND messages of hosts that were heard
 	Ignored uint64 // and that were malformed or contradicted themselves
@@ -296,6 +309,10 @@ func (p *Plane) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := p.stats
+	st.Written, st.Refused = maps.Clone(st.Written), maps.Clone(st.Refused)
+	if !p.since.IsZero() {
+		st.Lag = time.Since(p.since)
+	}
 	for _, d := range p.domains {
 		w, h := d.counts()
 		st.Wanted += w

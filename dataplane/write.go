@@ -37,6 +37,7 @@ type batch struct {
 	refs []ref
 	err  error // of the writing as a whole
 	sent bool  // the pen has it
+	took time.Duration
 }
 
 func newBatch() *batch {
@@ -121,9 +122,10 @@ func (p *Plane) finish(b *batch) error {
 	if b.sent {
 		<-p.penned
 	} else {
-		b.err = p.k.Write(b.ops, b.errs[:len(b.ops)])
+		b.write(p.k)
 	}
 	p.mu.Lock()
+	p.stats.Batch.observe(b.took)
 	p.stats.Writes += uint64(len(b.ops))
 	if b.err == nil && refused(b.errs[:len(b.ops)]) {
 		return p.probe()
@@ -131,10 +133,17 @@ func (p *Plane) finish(b *batch) error {
 	return b.err
 }
 
+// write has the kernel take b, and notes how long it took.
+func (b *batch) write(k Kernel) {
+	began := time.Now()
+	b.err = k.Write(b.ops, b.errs[:len(b.ops)])
+	b.took = time.Since(began)
+}
+
 // pen is a goroutine beside that of Run. It writes what begin hands it.
 func pen(k Kernel, in <-chan *batch, out chan<- struct{}) {
 	for b := range in {
-		b.err = k.Write(b.ops, b.errs[:len(b.ops)])
+		b.write(k)
 		out <- struct{}{}
 	}
 }
@@ -188,6 +197,7 @@ func (p *Plane) refusedAll(d *domain, err error, batches ...*batch) {
 	p.stats.Failures++
 	for _, b := range batches {
 		for i := range b.refs {
+			p.stats.countRefused(b.refs[i].kind, err)
 			p.putBack(d, &b.refs[i])
 		}
 	}
@@ -346,6 +356,7 @@ func (p *Plane) settle(d *domain, r *ref, err error, now time.Time) {
 }
 
 func (p *Plane) settleRemoved(d *domain, r *ref) {
+	p.stats.countWritten(r.kind, true)
 	switch r.kind {
 	case kindFlood:
 		d.flood.removed(r.dest)
@@ -360,6 +371,7 @@ func (p *Plane) settleRemoved(d *domain, r *ref) {
 // key is so no more: the kernel's own notice of that is filtered out with
 // the echo.
 func (p *Plane) settleAdded(d *domain, r *ref) {
+	p.stats.countWritten(r.kind, false)
 	switch r.kind {
 	case kindFlood:
 		d.flood.added(r.dest, struct{}{}, false)
@@ -376,6 +388,7 @@ func (p *Plane) settleAdded(d *domain, r *ref) {
 // the kernel.
 func (p *Plane) fail(d *domain, r *ref, err error, now time.Time) {
 	p.stats.Failures++
+	p.stats.countRefused(r.kind, err)
 	switch r.kind {
 	case kindFlood:
 		d.flood.fail(r.dest, err, now)

@@ -1,0 +1,63 @@
+package dataplane
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Writing is a kind of write that Stats counts.
+type Writing struct {
+	Kind    string // KindFlood, KindMAC or KindNeighbor
+	Removed bool
+}
+
+// Refusal is a kind of failed write that Stats counts. Error is the name of
+// an errno, as in ENOSPC; held: an entry that evpnd did not make is in the
+// way; other.
+type Refusal struct {
+	Kind  string // as of Writing
+	Error string
+}
+
+// kindOf has the names that are shown.
+var kindOf = [...]string{kindFlood: KindFlood, kindFDB: KindMAC, kindNeigh: KindNeighbor}
+
+// countWritten counts an entry that the kernel took.
+func (s *Stats) countWritten(k kind, removed bool) {
+	if s.Written == nil {
+		s.Written = make(map[Writing]uint64)
+	}
+	s.Written[Writing{kindOf[k], removed}]++
+}
+
+// countRefused counts an entry that it did not take.
+func (s *Stats) countRefused(k kind, err error) {
+	if s.Refused == nil {
+		s.Refused = make(map[Refusal]uint64)
+	}
+	s.Refused[Refusal{kindOf[k], errName(err)}]++
+}
+
+// kind returns what an op is for.
+func (op *Op) kind() kind {
+	switch {
+	case op.Family != Bridge:
+		return kindNeigh
+	case op.MAC.IsZero():
+		return kindFlood
+	}
+	return kindFDB
+}
+
+func errName(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, new(heldError)), errors.Is(err, errStill), errors.Is(err, errTaken):
+		return "held"
+	case errors.As(err, &errno) && unix.ErrnoName(errno) != "":
+		return unix.ErrnoName(errno)
+	}
+	return "other"
+}
