@@ -26,6 +26,8 @@ var (
 	Setpriv = Requirement{"setpriv", func() string { return missingCommand("setpriv", "util-linux") }}
 	// SystemdAnalyze is the command that judges units; systemd need not run.
 	SystemdAnalyze = Requirement{"systemd-analyze", func() string { return missingCommand("systemd-analyze", "systemd") }}
+	// Promtool is Prometheus's command that judges rules and metrics.
+	Promtool = Requirement{"promtool", func() string { return missingCommand("promtool", "prometheus") }}
 	// Users are users and groups besides root, to run programs as.
 	Users = Requirement{"other users", missingUsers}
 	// FRRouting is FRR's zebra, bgpd and vtysh.

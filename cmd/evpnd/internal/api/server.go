@@ -113,7 +113,8 @@ func (s *Server) SetReady(ready bool) {
 	s.health.SetServingStatus(evpndv1.AdminService_ServiceDesc.ServiceName, state)
 }
 
-func (s *Server) isReady() bool {
+// Ready tells what SetReady said. Any goroutine.
+func (s *Server) Ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ready

@@ -42,7 +42,7 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		RouterId:    text(info.RouterID),
 		Asn:         info.AS,
 		Vteps:       localVTEPs(vnis),
-		Ready:       s.isReady(),
+		Ready:       s.Ready(),
 		Synced:      synced,
 		InSync:      stats.Pending == 0 && stats.Failed == 0,
 		Counts:      s.counts(vnis, peers),

@@ -58,6 +58,8 @@ type Config struct {
 	API   API   `key:"api"`
 	State State `key:"state"`
 	Log   Log   `key:"log"`
+
+	Metrics Metrics `key:"metrics"`
 }
 
 // BGP is who we are and with whom we speak.
@@ -250,6 +252,14 @@ type TLS struct {
 type State struct {
 	Directory string `key:"directory" default:"/var/lib/evpnd"` // absolute
 }
+
+// Metrics is where Prometheus reads.
+type Metrics struct {
+	Listen WebAddress `key:"listen" auto:"off"` // not valid: nowhere
+}
+
+// WebAddress is an address and port that speak HTTP.
+type WebAddress struct{ netip.AddrPort }
 
 // Log is what is written to stderr.
 type Log struct {

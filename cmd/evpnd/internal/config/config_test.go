@@ -19,6 +19,7 @@ import (
 var plain = cmp.Options{
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+	cmp.Comparer(func(a, b WebAddress) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 	cmp.Comparer(func(a, b Secret) bool { return a == b }),
 }
@@ -166,6 +167,8 @@ func TestEveryKey(t *testing.T) {
 		},
 		State: State{Directory: "/var/tmp/evpnd"},
 		Log:   Log{Level: slog.LevelDebug, Format: FormatJSON},
+
+		Metrics: Metrics{Listen: WebAddress{netip.MustParseAddrPort("[2001:db8::9]:9179")}},
 	}
 	if diff := cmp.Diff(want, got, plain); diff != "" {
 		t.Errorf("configuration differs (-want +got):\n%s", diff)

@@ -32,6 +32,7 @@ var leaves = map[reflect.Type]leaf{
 	reflect.TypeFor[time.Duration]():  duration,
 	reflect.TypeFor[netip.Addr]():     address,
 	reflect.TypeFor[netip.AddrPort](): listenAddress,
+	reflect.TypeFor[WebAddress]():     webAddress,
 	reflect.TypeFor[netip.Prefix]():   prefix,
 	reflect.TypeFor[fs.FileMode]():    mode,
 	reflect.TypeFor[slog.Level](): oneOf(map[string]slog.Level{
@@ -124,6 +125,14 @@ func listenAddress(s string) (any, error) {
 		return nil, errors.New(`want an address, or address and port as in 192.0.2.1:179 and "[2001:db8::1]:179"`)
 	}
 	return ap, nil
+}
+
+func webAddress(s string) (any, error) {
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil || ap.Port() == 0 || ap.Addr().Is4In6() || ap.Addr().IsMulticast() {
+		return nil, errors.New(`want an address and port as in 127.0.0.1:9179 and "[2001:db8::1]:9179"`)
+	}
+	return WebAddress{ap}, nil
 }
 
 func prefix(s string) (any, error) {

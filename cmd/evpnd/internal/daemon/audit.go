@@ -19,14 +19,43 @@ type auditor struct {
 	plane *dataplane.Plane
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	last *dataplane.Audit
+	mu    sync.Mutex
+	last  *dataplane.Audit
+	stats auditStats
+}
+
+// auditStats counts since the start, the audits that a repair looks again
+// with left out.
+type auditStats struct {
+	audits, differences, repaired uint64
+}
+
+func (a *auditor) counts() auditStats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stats
+}
+
+// count counts an audit, and with left what was put right after it.
+func (a *auditor) count(found, left *dataplane.Audit) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if left == nil {
+		a.stats.audits++
+		a.stats.differences += uint64(found.Differences)
+		return
+	}
+	a.stats.repaired += uint64(max(0, found.Differences-left.Differences))
 }
 
 // Audit implements api.Auditor.
 func (a *auditor) Audit(ctx context.Context, vni evpn.VNI, repair bool) (found, left *dataplane.Audit, err error) {
-	if found, err = a.compare(ctx, vni); err != nil || !repair {
+	if found, err = a.compare(ctx, vni); err != nil {
 		return found, nil, err
+	}
+	a.count(found, nil)
+	if !repair {
+		return found, nil, nil
 	}
 	if found.Differences == 0 {
 		return found, found, nil
@@ -34,7 +63,9 @@ func (a *auditor) Audit(ctx context.Context, vni evpn.VNI, repair bool) (found, 
 	if err = a.repair(ctx, found); err != nil {
 		return nil, nil, err
 	}
-	left, err = a.compare(ctx, vni)
+	if left, err = a.compare(ctx, vni); err == nil {
+		a.count(found, left)
+	}
 	return found, left, err
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
@@ -56,6 +57,7 @@ type Daemon struct {
 	core     *core.Core
 	sessions *sessions
 	server   *api.Server
+	metrics  *metrics.Server
 	end      context.CancelFunc // ends Run, as its context does
 
 	mu  sync.Mutex // one reload at a time
@@ -97,8 +99,10 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
 		Info: d.info, Reload: d.reload, Diff: d.diff, Shutdown: d.shutdown, Access: access, Log: opt.Log,
 		Auditor:  audit,
-		Problems: func() []api.Problem { return stateProblems(keeper) },
+		Problems: func() []api.Problem { return d.problems(keeper) },
 	})
+	d.metrics = metrics.New(d.metricsSource(audit, keeper), opt.Log)
+	d.metrics.Listen(cfg.Metrics.Listen.AddrPort)
 
 	ctx, d.end = context.WithCancel(ctx)
 	defer d.end()
@@ -107,6 +111,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	g.Go(func() error { return d.plane.Run(ctx) })
 	g.Go(func() error { return d.core.Run(ctx) })
 	g.Go(func() error { return keeper.Run(ctx, d.core) })
+	g.Go(func() error { return d.metrics.Run(ctx) })
 	g.Go(func() error { return audit.run(ctx, d.auditInterval) })
 	g.Go(func() error { return d.speak(ctx, g) })
 	g.Go(func() error { return d.reloads(ctx) })
@@ -124,11 +129,15 @@ func (d *Daemon) auditInterval() time.Duration {
 	return d.cfg.VNIs.AuditInterval
 }
 
-func stateProblems(k *state.Keeper) []api.Problem {
+// problems returns what is wrong with the daemon itself.
+func (d *Daemon) problems(k *state.Keeper) (out []api.Problem) {
 	if text := k.Problem(); text != "" {
-		return []api.Problem{{Kind: "state", Object: "state.directory", Text: text}}
+		out = append(out, api.Problem{Kind: "state", Object: "state.directory", Text: text})
 	}
-	return nil
+	if text := d.metrics.Problem(); text != "" {
+		out = append(out, api.Problem{Kind: "metrics", Object: "metrics.listen", Text: text})
+	}
+	return out
 }
 
 // planeWait bounds how long the sessions wait for the first read of the

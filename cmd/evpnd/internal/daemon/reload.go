@@ -60,6 +60,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 		return api.Reloaded{}, err
 	}
 	d.sessions.setSecrets(secretFiles(d.opt.Path, next))
+	d.metrics.Listen(next.Metrics.Listen.AddrPort)
 	d.opt.Level.Set(next.Log.Level)
 	r := difference(d.cfg, next)
 	d.cfg = next
@@ -88,6 +89,7 @@ func difference(a, b *config.Config) (r api.Reloaded) {
 	changed("vnis.flood", a.VNIs.Flood, b.VNIs.Flood)
 	changed("vnis.targets", a.VNIs.Targets, b.VNIs.Targets)
 	r.Changes = append(r.Changes, members("VNI", byKey(a.VNIs.Settings, vniKey), byKey(b.VNIs.Settings, vniKey), vniKeys(a, b))...)
+	changed("metrics.listen", a.Metrics.Listen, b.Metrics.Listen)
 	changed("log.level", a.Log.Level, b.Log.Level)
 	restart := func(what string, x, y any) {
 		if !reflect.DeepEqual(x, y) {

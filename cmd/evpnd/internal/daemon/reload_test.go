@@ -15,6 +15,7 @@ import (
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/evpn"
@@ -54,7 +55,8 @@ func newDaemon(t *testing.T, text string) *Daemon {
 	plane := dataplane.New(fake.New().Open(), planeConfig(cfg), log)
 	d := &Daemon{
 		opt: Options{Path: path, Level: new(slog.LevelVar), Log: log}, log: log, cfg: cfg, plane: plane, sessions: &sessions{},
-		core: core.New(evpn.New(engineConfig(cfg, cfg.BGP.RouterID)), plane, func([]evpn.Change) {}),
+		metrics: metrics.New(metrics.Source{}, log),
+		core:    core.New(evpn.New(engineConfig(cfg, cfg.BGP.RouterID)), plane, func([]evpn.Change) {}),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)

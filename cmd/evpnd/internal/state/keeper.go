@@ -37,6 +37,32 @@ type Keeper struct {
 
 	mu      sync.Mutex
 	problem string
+	stats   Stats
+}
+
+// Stats counts the writes of the file since the start.
+type Stats struct {
+	Saved  uint64
+	Failed uint64
+	Last   time.Time // that it was saved; zero: not yet
+}
+
+// Stats returns counts. Any goroutine may call it.
+func (k *Keeper) Stats() Stats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.stats
+}
+
+func (k *Keeper) count(ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if ok {
+		k.stats.Saved++
+		k.stats.Last = time.Now()
+	} else {
+		k.stats.Failed++
+	}
 }
 
 // NewKeeper returns a Keeper for a directory, and what is remembered there.
@@ -135,6 +161,7 @@ func (k *Keeper) save(m evpn.Memory, v uint64) bool {
 			err = Save(k.dir, m)
 		}
 	}
+	k.count(err == nil)
 	if err != nil {
 		k.setProblem(fmt.Sprintf("cannot save what outlives a restart (route distinguishers, mobility sequences, frozen addresses): %v: "+
 			"make the directory writable for evpnd, or set state.directory to another one", err))

@@ -1,0 +1,45 @@
+package daemon
+
+import (
+	"context"
+
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// metricsSource joins the parts of the daemon to its metrics.
+func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Source {
+	kernel := api.Dataplane(d.plane)
+	read := func(ctx context.Context) (*metrics.State, error) {
+		var s metrics.State
+		counts := make(map[string]int)
+		err := d.core.Do(ctx, func(e *evpn.Engine) {
+			s.Synced, s.Peers, s.VNIs, s.Tallies, s.VTEPs = e.Synced(), e.Peers(), e.VNIs(), e.Tallies(), e.CountVTEPs()
+			for kind, n := range e.AlarmCounts() {
+				counts[string(kind)] = n
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, list := range [][]api.Problem{d.sessions.Problems(), kernel.Problems(), d.problems(keeper)} {
+			for _, p := range list {
+				counts[p.Kind]++
+			}
+		}
+		info := d.info()
+		s.Version, s.AS, s.RouterID = info.Version, info.AS, info.RouterID
+		s.Ready, s.Alarms = d.server.Ready(), counts
+		if sp, _ := d.sessions.get(); sp != nil {
+			s.Sessions, s.Advertised = sp.Peers(), sp.Advertised()
+		}
+		s.Devices, s.Kernel = d.plane.VNIs(), d.plane.Stats()
+		n := audit.counts()
+		s.Audits = metrics.Audits{Done: n.audits, Differences: n.differences, Repaired: n.repaired, Last: audit.Last()}
+		s.Saves = keeper.Stats()
+		return &s, nil
+	}
+	return metrics.Source{Read: read, Ready: func() bool { return d.server.Ready() }}
+}
