@@ -37,6 +37,15 @@ func (t Target) String() string {
 	return t.RT.String()
 }
 
+// Matches tells whether a route with rt is imported by t: a wildcard takes any
+// administrator, and all encodings.
+func (t Target) Matches(rt RT) bool {
+	if t.Any {
+		return t.RT == valueOf(rt)
+	}
+	return t.RT == rt
+}
+
 // valueOf returns rt with its administrator and encoding removed, so that
 // the three encodings of one value become equal.
 func valueOf(rt RT) RT {

@@ -71,6 +71,18 @@ func (*daemon) GetStatus(context.Context, *evpndv1.GetStatusRequest) (*evpndv1.G
 	}}, nil
 }
 
+func (*daemon) CheckFabric(context.Context, *evpndv1.CheckFabricRequest) (*evpndv1.CheckFabricResponse, error) {
+	return &evpndv1.CheckFabricResponse{Faults: []*evpndv1.Fault{
+		{
+			Check: "routes-ignored", Severity: evpndv1.Severity_SEVERITY_NOTE, Object: "peer 10.90.1.254", Text: "7 routes are not imported", Effect: "none",
+		},
+		{
+			Check: "next-hop-is-peer", Severity: evpndv1.Severity_SEVERITY_ERROR, Object: "peer 10.90.1.254",
+			Text: "it passes on routes with itself as next hop", Effect: "frames go to the peer", Fix: []string{"vtysh -c 'x'"}, FixOn: "the peer",
+		},
+	}}, nil
+}
+
 func summary(left uint64) *evpndv1.AuditSummary {
 	return &evpndv1.AuditSummary{At: start, Took: durationpb.New(1500 * time.Millisecond), Entries: 9, Differences: 3, Left: left, Foreign: 1}
 }

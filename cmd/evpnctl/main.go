@@ -9,6 +9,8 @@
 //	0  done
 //	1  evpnd cannot be reached, does not know the object, or refused
 //	2  the command is wrong
+//	3  doctor found something to be mended
+//	4  doctor found something that keeps hosts from being reached
 //
 // config diff has those of diff(1): 0 no difference, 1 differences, 2 trouble.
 package main

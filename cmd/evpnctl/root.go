@@ -85,6 +85,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &trouble) {
 		return exitUsage
 	}
+	var found diagnosis
+	if errors.As(err, &found) {
+		return found.status()
+	}
 	var usage usageError
 	if errors.As(err, &usage) || !a.started {
 		return exitUsage
@@ -104,8 +108,8 @@ What changes something is for admins (api.admin-group and api.tls.admins in
 evpnd's configuration).
 
 Exit status: 0 done; 1 evpnd cannot be reached, does not know the object, or
-refused, or an audit found differences; 2 the command is wrong. config diff has
-those of diff(1).`,
+refused, or an audit found differences; 2 the command is wrong; doctor has 3
+and 4 besides, and config diff those of diff(1).`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -128,6 +132,7 @@ those of diff(1).`,
 		a.statusCommand(), a.peerCommand(), a.vniCommand(), a.vtepCommand(), a.macCommand(),
 		a.neighborCommand(), a.routeCommand(), a.explainCommand(), a.auditCommand(), a.watchCommand(), a.configCommand(), a.shutdownCommand(), a.versionCommand(),
 	)
+	root.AddCommand(a.doctorCommand())
 	return root
 }
 

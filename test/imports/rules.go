@@ -6,12 +6,13 @@
 //	dataplane    |
 //	proto        imports nothing of ours
 //	cmd/evpnd    imports everything: it is the glue
-//	cmd/evpnctl  imports proto: it knows only what any client of the API knows
+//	cmd/evpnctl  imports proto: it knows only what any client of the API knows,
+//	             and, for doctor, what any program can read of the host
 //	test         imports everything
 //
 // Turned the other way, some libraries have one place: gobgp in bgp (and in
-// test/reflector, a reflector to test with), netlink in dataplane/linux, proto
-// in cmd.
+// test/reflector, a reflector to test with), netlink in dataplane/linux (and in
+// cmd/evpnctl/internal/doctor, to read), proto in cmd.
 //
 // The point is that the core stays a function of its inputs, and that another
 // program can take core and one adapter without the other. The rules are for
@@ -68,9 +69,16 @@ type place struct {
 
 var kernel = []string{"dataplane/linux", "test"}
 
+// readers are the folders that may ask the kernel: evpnctl doctor too, which
+// looks at a host where no evpnd may run that could be asked. It only reads, to
+// which TestDoctorReads holds it.
+var readers = []string{"dataplane/linux", doctor, "test"}
+
+const doctor = "cmd/evpnctl/internal/doctor"
+
 var places = []place{
 	{path: "github.com/osrg/gobgp", folders: []string{"bgp", "test/reflector"}, because: "sessions and wire format are bgp's alone, and a reflector to test with"},
-	{path: "github.com/vishvananda/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
+	{path: "github.com/vishvananda/netlink", folders: readers, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/mdlayher/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/vishvananda/netns", folders: kernel, because: "evpnd works in the namespace it is started in", tests: true},
 	{path: Module + "/proto", folders: []string{"proto", "cmd", "test"}, because: "the API is how the daemon is seen, not how it works"},

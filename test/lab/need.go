@@ -24,6 +24,8 @@ var (
 	Ping = Requirement{"ping", func() string { return missingCommand("ping", "iputils-ping") }}
 	// Setpriv is the setpriv command, which takes privileges away.
 	Setpriv = Requirement{"setpriv", func() string { return missingCommand("setpriv", "util-linux") }}
+	// Setcap is the setcap command, which gives a file capabilities.
+	Setcap = Requirement{"setcap", func() string { return missingCommand("setcap", "libcap2-bin") }}
 	// SystemdAnalyze is the command that judges units; systemd need not run.
 	SystemdAnalyze = Requirement{"systemd-analyze", func() string { return missingCommand("systemd-analyze", "systemd") }}
 	// Promtool is Prometheus's command that judges rules and metrics.

@@ -124,6 +124,89 @@ func (x *GetStatusResponse) GetStatus() *Status {
 	return nil
 }
 
+// CheckFabricRequest asks what is wrong in the fabric.
+type CheckFabricRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckFabricRequest) Reset() {
+	*x = CheckFabricRequest{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckFabricRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckFabricRequest) ProtoMessage() {}
+
+func (x *CheckFabricRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckFabricRequest.ProtoReflect.Descriptor instead.
+func (*CheckFabricRequest) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+// CheckFabricResponse says what is wrong.
+type CheckFabricResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The worst first; at most a thousand.
+	Faults        []*Fault `protobuf:"bytes,1,rep,name=faults,proto3" json:"faults,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckFabricResponse) Reset() {
+	*x = CheckFabricResponse{}
+	mi := &file_evpnd_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckFabricResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckFabricResponse) ProtoMessage() {}
+
+func (x *CheckFabricResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evpnd_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckFabricResponse.ProtoReflect.Descriptor instead.
+func (*CheckFabricResponse) Descriptor() ([]byte, []int) {
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CheckFabricResponse) GetFaults() []*Fault {
+	if x != nil {
+		return x.Faults
+	}
+	return nil
+}
+
 // ListPeersRequest asks for all peers.
 type ListPeersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -133,7 +216,7 @@ type ListPeersRequest struct {
 
 func (x *ListPeersRequest) Reset() {
 	*x = ListPeersRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[2]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -145,7 +228,7 @@ func (x *ListPeersRequest) String() string {
 func (*ListPeersRequest) ProtoMessage() {}
 
 func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[2]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -158,7 +241,7 @@ func (x *ListPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersRequest.ProtoReflect.Descriptor instead.
 func (*ListPeersRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 // ListPeersResponse is a page of peers.
@@ -171,7 +254,7 @@ type ListPeersResponse struct {
 
 func (x *ListPeersResponse) Reset() {
 	*x = ListPeersResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[3]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -183,7 +266,7 @@ func (x *ListPeersResponse) String() string {
 func (*ListPeersResponse) ProtoMessage() {}
 
 func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[3]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -196,7 +279,7 @@ func (x *ListPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPeersResponse.ProtoReflect.Descriptor instead.
 func (*ListPeersResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListPeersResponse) GetPeers() []*Peer {
@@ -217,7 +300,7 @@ type GetPeerRequest struct {
 
 func (x *GetPeerRequest) Reset() {
 	*x = GetPeerRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[4]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -229,7 +312,7 @@ func (x *GetPeerRequest) String() string {
 func (*GetPeerRequest) ProtoMessage() {}
 
 func (x *GetPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[4]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -242,7 +325,7 @@ func (x *GetPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPeerRequest.ProtoReflect.Descriptor instead.
 func (*GetPeerRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetPeerRequest) GetAddress() string {
@@ -262,7 +345,7 @@ type GetPeerResponse struct {
 
 func (x *GetPeerResponse) Reset() {
 	*x = GetPeerResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[5]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -274,7 +357,7 @@ func (x *GetPeerResponse) String() string {
 func (*GetPeerResponse) ProtoMessage() {}
 
 func (x *GetPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[5]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -287,7 +370,7 @@ func (x *GetPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPeerResponse.ProtoReflect.Descriptor instead.
 func (*GetPeerResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetPeerResponse) GetPeer() *Peer {
@@ -309,7 +392,7 @@ type ResetPeerRequest struct {
 
 func (x *ResetPeerRequest) Reset() {
 	*x = ResetPeerRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[6]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +404,7 @@ func (x *ResetPeerRequest) String() string {
 func (*ResetPeerRequest) ProtoMessage() {}
 
 func (x *ResetPeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[6]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +417,7 @@ func (x *ResetPeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPeerRequest.ProtoReflect.Descriptor instead.
 func (*ResetPeerRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResetPeerRequest) GetAddress() string {
@@ -360,7 +443,7 @@ type ResetPeerResponse struct {
 
 func (x *ResetPeerResponse) Reset() {
 	*x = ResetPeerResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[7]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +455,7 @@ func (x *ResetPeerResponse) String() string {
 func (*ResetPeerResponse) ProtoMessage() {}
 
 func (x *ResetPeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[7]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +468,7 @@ func (x *ResetPeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResetPeerResponse.ProtoReflect.Descriptor instead.
 func (*ResetPeerResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 // ListVNIsRequest asks for all VNIs.
@@ -397,7 +480,7 @@ type ListVNIsRequest struct {
 
 func (x *ListVNIsRequest) Reset() {
 	*x = ListVNIsRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[8]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -409,7 +492,7 @@ func (x *ListVNIsRequest) String() string {
 func (*ListVNIsRequest) ProtoMessage() {}
 
 func (x *ListVNIsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[8]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -422,7 +505,7 @@ func (x *ListVNIsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVNIsRequest.ProtoReflect.Descriptor instead.
 func (*ListVNIsRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 // ListVNIsResponse is a page of VNIs.
@@ -435,7 +518,7 @@ type ListVNIsResponse struct {
 
 func (x *ListVNIsResponse) Reset() {
 	*x = ListVNIsResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[9]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +530,7 @@ func (x *ListVNIsResponse) String() string {
 func (*ListVNIsResponse) ProtoMessage() {}
 
 func (x *ListVNIsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[9]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +543,7 @@ func (x *ListVNIsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVNIsResponse.ProtoReflect.Descriptor instead.
 func (*ListVNIsResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListVNIsResponse) GetVnis() []*VNI {
@@ -480,7 +563,7 @@ type GetVNIRequest struct {
 
 func (x *GetVNIRequest) Reset() {
 	*x = GetVNIRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[10]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -492,7 +575,7 @@ func (x *GetVNIRequest) String() string {
 func (*GetVNIRequest) ProtoMessage() {}
 
 func (x *GetVNIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[10]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -505,7 +588,7 @@ func (x *GetVNIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVNIRequest.ProtoReflect.Descriptor instead.
 func (*GetVNIRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetVNIRequest) GetVni() uint32 {
@@ -525,7 +608,7 @@ type GetVNIResponse struct {
 
 func (x *GetVNIResponse) Reset() {
 	*x = GetVNIResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[11]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +620,7 @@ func (x *GetVNIResponse) String() string {
 func (*GetVNIResponse) ProtoMessage() {}
 
 func (x *GetVNIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[11]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +633,7 @@ func (x *GetVNIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetVNIResponse.ProtoReflect.Descriptor instead.
 func (*GetVNIResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetVNIResponse) GetVni() *VNI {
@@ -571,7 +654,7 @@ type ListVTEPsRequest struct {
 
 func (x *ListVTEPsRequest) Reset() {
 	*x = ListVTEPsRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[12]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +666,7 @@ func (x *ListVTEPsRequest) String() string {
 func (*ListVTEPsRequest) ProtoMessage() {}
 
 func (x *ListVTEPsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[12]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +679,7 @@ func (x *ListVTEPsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVTEPsRequest.ProtoReflect.Descriptor instead.
 func (*ListVTEPsRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListVTEPsRequest) GetVni() uint32 {
@@ -616,7 +699,7 @@ type ListVTEPsResponse struct {
 
 func (x *ListVTEPsResponse) Reset() {
 	*x = ListVTEPsResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[13]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +711,7 @@ func (x *ListVTEPsResponse) String() string {
 func (*ListVTEPsResponse) ProtoMessage() {}
 
 func (x *ListVTEPsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[13]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +724,7 @@ func (x *ListVTEPsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVTEPsResponse.ProtoReflect.Descriptor instead.
 func (*ListVTEPsResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListVTEPsResponse) GetVteps() []*VTEP {
@@ -666,7 +749,7 @@ type ListMACsRequest struct {
 
 func (x *ListMACsRequest) Reset() {
 	*x = ListMACsRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[14]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -678,7 +761,7 @@ func (x *ListMACsRequest) String() string {
 func (*ListMACsRequest) ProtoMessage() {}
 
 func (x *ListMACsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[14]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -691,7 +774,7 @@ func (x *ListMACsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMACsRequest.ProtoReflect.Descriptor instead.
 func (*ListMACsRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListMACsRequest) GetVni() uint32 {
@@ -725,7 +808,7 @@ type ListMACsResponse struct {
 
 func (x *ListMACsResponse) Reset() {
 	*x = ListMACsResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[15]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +820,7 @@ func (x *ListMACsResponse) String() string {
 func (*ListMACsResponse) ProtoMessage() {}
 
 func (x *ListMACsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[15]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +833,7 @@ func (x *ListMACsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMACsResponse.ProtoReflect.Descriptor instead.
 func (*ListMACsResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListMACsResponse) GetMacs() []*MAC {
@@ -771,7 +854,7 @@ type GetMACRequest struct {
 
 func (x *GetMACRequest) Reset() {
 	*x = GetMACRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[16]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -783,7 +866,7 @@ func (x *GetMACRequest) String() string {
 func (*GetMACRequest) ProtoMessage() {}
 
 func (x *GetMACRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[16]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -796,7 +879,7 @@ func (x *GetMACRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMACRequest.ProtoReflect.Descriptor instead.
 func (*GetMACRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetMACRequest) GetVni() uint32 {
@@ -835,7 +918,7 @@ type GetMACResponse struct {
 
 func (x *GetMACResponse) Reset() {
 	*x = GetMACResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[17]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -847,7 +930,7 @@ func (x *GetMACResponse) String() string {
 func (*GetMACResponse) ProtoMessage() {}
 
 func (x *GetMACResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[17]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -860,7 +943,7 @@ func (x *GetMACResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMACResponse.ProtoReflect.Descriptor instead.
 func (*GetMACResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetMACResponse) GetMac() *MAC {
@@ -922,7 +1005,7 @@ type FindMACRequest struct {
 
 func (x *FindMACRequest) Reset() {
 	*x = FindMACRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[18]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -934,7 +1017,7 @@ func (x *FindMACRequest) String() string {
 func (*FindMACRequest) ProtoMessage() {}
 
 func (x *FindMACRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[18]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -947,7 +1030,7 @@ func (x *FindMACRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindMACRequest.ProtoReflect.Descriptor instead.
 func (*FindMACRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FindMACRequest) GetMac() string {
@@ -968,7 +1051,7 @@ type FindMACResponse struct {
 
 func (x *FindMACResponse) Reset() {
 	*x = FindMACResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[19]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1063,7 @@ func (x *FindMACResponse) String() string {
 func (*FindMACResponse) ProtoMessage() {}
 
 func (x *FindMACResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[19]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1076,7 @@ func (x *FindMACResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindMACResponse.ProtoReflect.Descriptor instead.
 func (*FindMACResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FindMACResponse) GetVnis() []uint32 {
@@ -1014,7 +1097,7 @@ type GetMACHistoryRequest struct {
 
 func (x *GetMACHistoryRequest) Reset() {
 	*x = GetMACHistoryRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[20]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1109,7 @@ func (x *GetMACHistoryRequest) String() string {
 func (*GetMACHistoryRequest) ProtoMessage() {}
 
 func (x *GetMACHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[20]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1122,7 @@ func (x *GetMACHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMACHistoryRequest.ProtoReflect.Descriptor instead.
 func (*GetMACHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetMACHistoryRequest) GetVni() uint32 {
@@ -1067,7 +1150,7 @@ type GetMACHistoryResponse struct {
 
 func (x *GetMACHistoryResponse) Reset() {
 	*x = GetMACHistoryResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[21]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1162,7 @@ func (x *GetMACHistoryResponse) String() string {
 func (*GetMACHistoryResponse) ProtoMessage() {}
 
 func (x *GetMACHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[21]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1175,7 @@ func (x *GetMACHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMACHistoryResponse.ProtoReflect.Descriptor instead.
 func (*GetMACHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetMACHistoryResponse) GetMoves() []*Move {
@@ -1114,7 +1197,7 @@ type UnfreezeRequest struct {
 
 func (x *UnfreezeRequest) Reset() {
 	*x = UnfreezeRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[22]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1209,7 @@ func (x *UnfreezeRequest) String() string {
 func (*UnfreezeRequest) ProtoMessage() {}
 
 func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[22]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1222,7 @@ func (x *UnfreezeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeRequest.ProtoReflect.Descriptor instead.
 func (*UnfreezeRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *UnfreezeRequest) GetVni() uint32 {
@@ -1172,7 +1255,7 @@ type UnfreezeResponse struct {
 
 func (x *UnfreezeResponse) Reset() {
 	*x = UnfreezeResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[23]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1267,7 @@ func (x *UnfreezeResponse) String() string {
 func (*UnfreezeResponse) ProtoMessage() {}
 
 func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[23]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1280,7 @@ func (x *UnfreezeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnfreezeResponse.ProtoReflect.Descriptor instead.
 func (*UnfreezeResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 // ListNeighborsRequest asks for the host addresses that pass all its filters.
@@ -1215,7 +1298,7 @@ type ListNeighborsRequest struct {
 
 func (x *ListNeighborsRequest) Reset() {
 	*x = ListNeighborsRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[24]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1310,7 @@ func (x *ListNeighborsRequest) String() string {
 func (*ListNeighborsRequest) ProtoMessage() {}
 
 func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[24]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1323,7 @@ func (x *ListNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListNeighborsRequest) GetVni() uint32 {
@@ -1274,7 +1357,7 @@ type ListNeighborsResponse struct {
 
 func (x *ListNeighborsResponse) Reset() {
 	*x = ListNeighborsResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[25]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1286,7 +1369,7 @@ func (x *ListNeighborsResponse) String() string {
 func (*ListNeighborsResponse) ProtoMessage() {}
 
 func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[25]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1299,7 +1382,7 @@ func (x *ListNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListNeighborsResponse) GetNeighbors() []*Neighbor {
@@ -1329,7 +1412,7 @@ type ListRoutesRequest struct {
 
 func (x *ListRoutesRequest) Reset() {
 	*x = ListRoutesRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[26]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1341,7 +1424,7 @@ func (x *ListRoutesRequest) String() string {
 func (*ListRoutesRequest) ProtoMessage() {}
 
 func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[26]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1354,7 +1437,7 @@ func (x *ListRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListRoutesRequest) GetType() RouteType {
@@ -1402,7 +1485,7 @@ type ListRoutesResponse struct {
 
 func (x *ListRoutesResponse) Reset() {
 	*x = ListRoutesResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[27]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1414,7 +1497,7 @@ func (x *ListRoutesResponse) String() string {
 func (*ListRoutesResponse) ProtoMessage() {}
 
 func (x *ListRoutesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[27]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1427,7 +1510,7 @@ func (x *ListRoutesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRoutesResponse.ProtoReflect.Descriptor instead.
 func (*ListRoutesResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListRoutesResponse) GetRoutes() []*Route {
@@ -1446,7 +1529,7 @@ type ReloadConfigRequest struct {
 
 func (x *ReloadConfigRequest) Reset() {
 	*x = ReloadConfigRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[28]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1541,7 @@ func (x *ReloadConfigRequest) String() string {
 func (*ReloadConfigRequest) ProtoMessage() {}
 
 func (x *ReloadConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[28]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1554,7 @@ func (x *ReloadConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadConfigRequest.ProtoReflect.Descriptor instead.
 func (*ReloadConfigRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 // ReloadConfigResponse says what came of it.
@@ -1488,7 +1571,7 @@ type ReloadConfigResponse struct {
 
 func (x *ReloadConfigResponse) Reset() {
 	*x = ReloadConfigResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[29]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1583,7 @@ func (x *ReloadConfigResponse) String() string {
 func (*ReloadConfigResponse) ProtoMessage() {}
 
 func (x *ReloadConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[29]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1596,7 @@ func (x *ReloadConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReloadConfigResponse.ProtoReflect.Descriptor instead.
 func (*ReloadConfigResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReloadConfigResponse) GetChanges() []string {
@@ -1541,7 +1624,7 @@ type AuditRequest struct {
 
 func (x *AuditRequest) Reset() {
 	*x = AuditRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1636,7 @@ func (x *AuditRequest) String() string {
 func (*AuditRequest) ProtoMessage() {}
 
 func (x *AuditRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[30]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1649,7 @@ func (x *AuditRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditRequest.ProtoReflect.Descriptor instead.
 func (*AuditRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AuditRequest) GetVni() uint32 {
@@ -1587,7 +1670,7 @@ type AuditResponse struct {
 
 func (x *AuditResponse) Reset() {
 	*x = AuditResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1682,7 @@ func (x *AuditResponse) String() string {
 func (*AuditResponse) ProtoMessage() {}
 
 func (x *AuditResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[31]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1695,7 @@ func (x *AuditResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditResponse.ProtoReflect.Descriptor instead.
 func (*AuditResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AuditResponse) GetFindings() []*Finding {
@@ -1640,7 +1723,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +1735,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[32]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +1748,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RepairRequest) GetVni() uint32 {
@@ -1686,7 +1769,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1781,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[33]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1794,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RepairResponse) GetFindings() []*Finding {
@@ -1741,7 +1824,7 @@ type ShutdownRequest struct {
 
 func (x *ShutdownRequest) Reset() {
 	*x = ShutdownRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[34]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1753,7 +1836,7 @@ func (x *ShutdownRequest) String() string {
 func (*ShutdownRequest) ProtoMessage() {}
 
 func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[34]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1766,7 +1849,7 @@ func (x *ShutdownRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownRequest.ProtoReflect.Descriptor instead.
 func (*ShutdownRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ShutdownRequest) GetWithdraw() bool {
@@ -1787,7 +1870,7 @@ type ShutdownResponse struct {
 
 func (x *ShutdownResponse) Reset() {
 	*x = ShutdownResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[35]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1882,7 @@ func (x *ShutdownResponse) String() string {
 func (*ShutdownResponse) ProtoMessage() {}
 
 func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[35]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1895,7 @@ func (x *ShutdownResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShutdownResponse.ProtoReflect.Descriptor instead.
 func (*ShutdownResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{35}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ShutdownResponse) GetWarning() string {
@@ -1838,7 +1921,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +1933,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[36]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +1946,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{36}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ExplainRequest) GetVni() uint32 {
@@ -1922,7 +2005,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1934,7 +2017,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[37]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1947,7 +2030,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{37}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ExplainResponse) GetProgress() string {
@@ -2008,7 +2091,7 @@ type DiffConfigRequest struct {
 
 func (x *DiffConfigRequest) Reset() {
 	*x = DiffConfigRequest{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2020,7 +2103,7 @@ func (x *DiffConfigRequest) String() string {
 func (*DiffConfigRequest) ProtoMessage() {}
 
 func (x *DiffConfigRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[38]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2033,7 +2116,7 @@ func (x *DiffConfigRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffConfigRequest.ProtoReflect.Descriptor instead.
 func (*DiffConfigRequest) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{38}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *DiffConfigRequest) GetText() []byte {
@@ -2069,7 +2152,7 @@ type DiffConfigResponse struct {
 
 func (x *DiffConfigResponse) Reset() {
 	*x = DiffConfigResponse{}
-	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2164,7 @@ func (x *DiffConfigResponse) String() string {
 func (*DiffConfigResponse) ProtoMessage() {}
 
 func (x *DiffConfigResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evpnd_v1_admin_proto_msgTypes[39]
+	mi := &file_evpnd_v1_admin_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2177,7 @@ func (x *DiffConfigResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffConfigResponse.ProtoReflect.Descriptor instead.
 func (*DiffConfigResponse) Descriptor() ([]byte, []int) {
-	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{39}
+	return file_evpnd_v1_admin_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *DiffConfigResponse) GetProgress() string {
@@ -2115,10 +2198,13 @@ var File_evpnd_v1_admin_proto protoreflect.FileDescriptor
 
 const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x13evpnd/v1/diff.proto\x1a\x16evpnd/v1/explain.proto\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
+	"\x14evpnd/v1/admin.proto\x12\bevpnd.v1\x1a\x14evpnd/v1/audit.proto\x1a\x13evpnd/v1/diff.proto\x1a\x16evpnd/v1/explain.proto\x1a\x15evpnd/v1/fabric.proto\x1a\x12evpnd/v1/mac.proto\x1a\x13evpnd/v1/peer.proto\x1a\x14evpnd/v1/route.proto\x1a\x15evpnd/v1/status.proto\x1a\x12evpnd/v1/vni.proto\x1a\x14evpnd/v1/watch.proto\"\x12\n" +
 	"\x10GetStatusRequest\"=\n" +
 	"\x11GetStatusResponse\x12(\n" +
-	"\x06status\x18\x01 \x01(\v2\x10.evpnd.v1.StatusR\x06status\"\x12\n" +
+	"\x06status\x18\x01 \x01(\v2\x10.evpnd.v1.StatusR\x06status\"\x14\n" +
+	"\x12CheckFabricRequest\">\n" +
+	"\x13CheckFabricResponse\x12'\n" +
+	"\x06faults\x18\x01 \x03(\v2\x0f.evpnd.v1.FaultR\x06faults\"\x12\n" +
 	"\x10ListPeersRequest\"9\n" +
 	"\x11ListPeersResponse\x12$\n" +
 	"\x05peers\x18\x01 \x03(\v2\x0e.evpnd.v1.PeerR\x05peers\"*\n" +
@@ -2226,9 +2312,10 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\aentries\x18\x03 \x01(\rR\aentries\"Z\n" +
 	"\x12DiffConfigResponse\x12\x1a\n" +
 	"\bprogress\x18\x01 \x01(\tR\bprogress\x12(\n" +
-	"\x04diff\x18\x02 \x01(\v2\x14.evpnd.v1.ConfigDiffR\x04diff2\xb8\v\n" +
+	"\x04diff\x18\x02 \x01(\v2\x14.evpnd.v1.ConfigDiffR\x04diff2\x84\f\n" +
 	"\fAdminService\x12D\n" +
-	"\tGetStatus\x12\x1a.evpnd.v1.GetStatusRequest\x1a\x1b.evpnd.v1.GetStatusResponse\x12F\n" +
+	"\tGetStatus\x12\x1a.evpnd.v1.GetStatusRequest\x1a\x1b.evpnd.v1.GetStatusResponse\x12J\n" +
+	"\vCheckFabric\x12\x1c.evpnd.v1.CheckFabricRequest\x1a\x1d.evpnd.v1.CheckFabricResponse\x12F\n" +
 	"\tListPeers\x12\x1a.evpnd.v1.ListPeersRequest\x1a\x1b.evpnd.v1.ListPeersResponse0\x01\x12>\n" +
 	"\aGetPeer\x12\x18.evpnd.v1.GetPeerRequest\x1a\x19.evpnd.v1.GetPeerResponse\x12D\n" +
 	"\tResetPeer\x12\x1a.evpnd.v1.ResetPeerRequest\x1a\x1b.evpnd.v1.ResetPeerResponse\x12C\n" +
@@ -2264,149 +2351,155 @@ func file_evpnd_v1_admin_proto_rawDescGZIP() []byte {
 	return file_evpnd_v1_admin_proto_rawDescData
 }
 
-var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_evpnd_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_evpnd_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: evpnd.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: evpnd.v1.GetStatusResponse
-	(*ListPeersRequest)(nil),      // 2: evpnd.v1.ListPeersRequest
-	(*ListPeersResponse)(nil),     // 3: evpnd.v1.ListPeersResponse
-	(*GetPeerRequest)(nil),        // 4: evpnd.v1.GetPeerRequest
-	(*GetPeerResponse)(nil),       // 5: evpnd.v1.GetPeerResponse
-	(*ResetPeerRequest)(nil),      // 6: evpnd.v1.ResetPeerRequest
-	(*ResetPeerResponse)(nil),     // 7: evpnd.v1.ResetPeerResponse
-	(*ListVNIsRequest)(nil),       // 8: evpnd.v1.ListVNIsRequest
-	(*ListVNIsResponse)(nil),      // 9: evpnd.v1.ListVNIsResponse
-	(*GetVNIRequest)(nil),         // 10: evpnd.v1.GetVNIRequest
-	(*GetVNIResponse)(nil),        // 11: evpnd.v1.GetVNIResponse
-	(*ListVTEPsRequest)(nil),      // 12: evpnd.v1.ListVTEPsRequest
-	(*ListVTEPsResponse)(nil),     // 13: evpnd.v1.ListVTEPsResponse
-	(*ListMACsRequest)(nil),       // 14: evpnd.v1.ListMACsRequest
-	(*ListMACsResponse)(nil),      // 15: evpnd.v1.ListMACsResponse
-	(*GetMACRequest)(nil),         // 16: evpnd.v1.GetMACRequest
-	(*GetMACResponse)(nil),        // 17: evpnd.v1.GetMACResponse
-	(*FindMACRequest)(nil),        // 18: evpnd.v1.FindMACRequest
-	(*FindMACResponse)(nil),       // 19: evpnd.v1.FindMACResponse
-	(*GetMACHistoryRequest)(nil),  // 20: evpnd.v1.GetMACHistoryRequest
-	(*GetMACHistoryResponse)(nil), // 21: evpnd.v1.GetMACHistoryResponse
-	(*UnfreezeRequest)(nil),       // 22: evpnd.v1.UnfreezeRequest
-	(*UnfreezeResponse)(nil),      // 23: evpnd.v1.UnfreezeResponse
-	(*ListNeighborsRequest)(nil),  // 24: evpnd.v1.ListNeighborsRequest
-	(*ListNeighborsResponse)(nil), // 25: evpnd.v1.ListNeighborsResponse
-	(*ListRoutesRequest)(nil),     // 26: evpnd.v1.ListRoutesRequest
-	(*ListRoutesResponse)(nil),    // 27: evpnd.v1.ListRoutesResponse
-	(*ReloadConfigRequest)(nil),   // 28: evpnd.v1.ReloadConfigRequest
-	(*ReloadConfigResponse)(nil),  // 29: evpnd.v1.ReloadConfigResponse
-	(*AuditRequest)(nil),          // 30: evpnd.v1.AuditRequest
-	(*AuditResponse)(nil),         // 31: evpnd.v1.AuditResponse
-	(*RepairRequest)(nil),         // 32: evpnd.v1.RepairRequest
-	(*RepairResponse)(nil),        // 33: evpnd.v1.RepairResponse
-	(*ShutdownRequest)(nil),       // 34: evpnd.v1.ShutdownRequest
-	(*ShutdownResponse)(nil),      // 35: evpnd.v1.ShutdownResponse
-	(*ExplainRequest)(nil),        // 36: evpnd.v1.ExplainRequest
-	(*ExplainResponse)(nil),       // 37: evpnd.v1.ExplainResponse
-	(*DiffConfigRequest)(nil),     // 38: evpnd.v1.DiffConfigRequest
-	(*DiffConfigResponse)(nil),    // 39: evpnd.v1.DiffConfigResponse
-	(*Status)(nil),                // 40: evpnd.v1.Status
-	(*Peer)(nil),                  // 41: evpnd.v1.Peer
-	(*VNI)(nil),                   // 42: evpnd.v1.VNI
-	(*VTEP)(nil),                  // 43: evpnd.v1.VTEP
-	(Origin)(0),                   // 44: evpnd.v1.Origin
-	(*MAC)(nil),                   // 45: evpnd.v1.MAC
-	(*Route)(nil),                 // 46: evpnd.v1.Route
-	(*Neighbor)(nil),              // 47: evpnd.v1.Neighbor
-	(*Alarm)(nil),                 // 48: evpnd.v1.Alarm
-	(*KernelEntry)(nil),           // 49: evpnd.v1.KernelEntry
-	(*Move)(nil),                  // 50: evpnd.v1.Move
-	(RouteType)(0),                // 51: evpnd.v1.RouteType
-	(Direction)(0),                // 52: evpnd.v1.Direction
-	(*Finding)(nil),               // 53: evpnd.v1.Finding
-	(*AuditSummary)(nil),          // 54: evpnd.v1.AuditSummary
-	(Refresh)(0),                  // 55: evpnd.v1.Refresh
-	(*Explanation)(nil),           // 56: evpnd.v1.Explanation
-	(*UnkeptRoute)(nil),           // 57: evpnd.v1.UnkeptRoute
-	(*PeerAnswer)(nil),            // 58: evpnd.v1.PeerAnswer
-	(*ConfigDiff)(nil),            // 59: evpnd.v1.ConfigDiff
-	(*WatchRequest)(nil),          // 60: evpnd.v1.WatchRequest
-	(*WatchResponse)(nil),         // 61: evpnd.v1.WatchResponse
+	(*CheckFabricRequest)(nil),    // 2: evpnd.v1.CheckFabricRequest
+	(*CheckFabricResponse)(nil),   // 3: evpnd.v1.CheckFabricResponse
+	(*ListPeersRequest)(nil),      // 4: evpnd.v1.ListPeersRequest
+	(*ListPeersResponse)(nil),     // 5: evpnd.v1.ListPeersResponse
+	(*GetPeerRequest)(nil),        // 6: evpnd.v1.GetPeerRequest
+	(*GetPeerResponse)(nil),       // 7: evpnd.v1.GetPeerResponse
+	(*ResetPeerRequest)(nil),      // 8: evpnd.v1.ResetPeerRequest
+	(*ResetPeerResponse)(nil),     // 9: evpnd.v1.ResetPeerResponse
+	(*ListVNIsRequest)(nil),       // 10: evpnd.v1.ListVNIsRequest
+	(*ListVNIsResponse)(nil),      // 11: evpnd.v1.ListVNIsResponse
+	(*GetVNIRequest)(nil),         // 12: evpnd.v1.GetVNIRequest
+	(*GetVNIResponse)(nil),        // 13: evpnd.v1.GetVNIResponse
+	(*ListVTEPsRequest)(nil),      // 14: evpnd.v1.ListVTEPsRequest
+	(*ListVTEPsResponse)(nil),     // 15: evpnd.v1.ListVTEPsResponse
+	(*ListMACsRequest)(nil),       // 16: evpnd.v1.ListMACsRequest
+	(*ListMACsResponse)(nil),      // 17: evpnd.v1.ListMACsResponse
+	(*GetMACRequest)(nil),         // 18: evpnd.v1.GetMACRequest
+	(*GetMACResponse)(nil),        // 19: evpnd.v1.GetMACResponse
+	(*FindMACRequest)(nil),        // 20: evpnd.v1.FindMACRequest
+	(*FindMACResponse)(nil),       // 21: evpnd.v1.FindMACResponse
+	(*GetMACHistoryRequest)(nil),  // 22: evpnd.v1.GetMACHistoryRequest
+	(*GetMACHistoryResponse)(nil), // 23: evpnd.v1.GetMACHistoryResponse
+	(*UnfreezeRequest)(nil),       // 24: evpnd.v1.UnfreezeRequest
+	(*UnfreezeResponse)(nil),      // 25: evpnd.v1.UnfreezeResponse
+	(*ListNeighborsRequest)(nil),  // 26: evpnd.v1.ListNeighborsRequest
+	(*ListNeighborsResponse)(nil), // 27: evpnd.v1.ListNeighborsResponse
+	(*ListRoutesRequest)(nil),     // 28: evpnd.v1.ListRoutesRequest
+	(*ListRoutesResponse)(nil),    // 29: evpnd.v1.ListRoutesResponse
+	(*ReloadConfigRequest)(nil),   // 30: evpnd.v1.ReloadConfigRequest
+	(*ReloadConfigResponse)(nil),  // 31: evpnd.v1.ReloadConfigResponse
+	(*AuditRequest)(nil),          // 32: evpnd.v1.AuditRequest
+	(*AuditResponse)(nil),         // 33: evpnd.v1.AuditResponse
+	(*RepairRequest)(nil),         // 34: evpnd.v1.RepairRequest
+	(*RepairResponse)(nil),        // 35: evpnd.v1.RepairResponse
+	(*ShutdownRequest)(nil),       // 36: evpnd.v1.ShutdownRequest
+	(*ShutdownResponse)(nil),      // 37: evpnd.v1.ShutdownResponse
+	(*ExplainRequest)(nil),        // 38: evpnd.v1.ExplainRequest
+	(*ExplainResponse)(nil),       // 39: evpnd.v1.ExplainResponse
+	(*DiffConfigRequest)(nil),     // 40: evpnd.v1.DiffConfigRequest
+	(*DiffConfigResponse)(nil),    // 41: evpnd.v1.DiffConfigResponse
+	(*Status)(nil),                // 42: evpnd.v1.Status
+	(*Fault)(nil),                 // 43: evpnd.v1.Fault
+	(*Peer)(nil),                  // 44: evpnd.v1.Peer
+	(*VNI)(nil),                   // 45: evpnd.v1.VNI
+	(*VTEP)(nil),                  // 46: evpnd.v1.VTEP
+	(Origin)(0),                   // 47: evpnd.v1.Origin
+	(*MAC)(nil),                   // 48: evpnd.v1.MAC
+	(*Route)(nil),                 // 49: evpnd.v1.Route
+	(*Neighbor)(nil),              // 50: evpnd.v1.Neighbor
+	(*Alarm)(nil),                 // 51: evpnd.v1.Alarm
+	(*KernelEntry)(nil),           // 52: evpnd.v1.KernelEntry
+	(*Move)(nil),                  // 53: evpnd.v1.Move
+	(RouteType)(0),                // 54: evpnd.v1.RouteType
+	(Direction)(0),                // 55: evpnd.v1.Direction
+	(*Finding)(nil),               // 56: evpnd.v1.Finding
+	(*AuditSummary)(nil),          // 57: evpnd.v1.AuditSummary
+	(Refresh)(0),                  // 58: evpnd.v1.Refresh
+	(*Explanation)(nil),           // 59: evpnd.v1.Explanation
+	(*UnkeptRoute)(nil),           // 60: evpnd.v1.UnkeptRoute
+	(*PeerAnswer)(nil),            // 61: evpnd.v1.PeerAnswer
+	(*ConfigDiff)(nil),            // 62: evpnd.v1.ConfigDiff
+	(*WatchRequest)(nil),          // 63: evpnd.v1.WatchRequest
+	(*WatchResponse)(nil),         // 64: evpnd.v1.WatchResponse
 }
 var file_evpnd_v1_admin_proto_depIdxs = []int32{
-	40, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
-	41, // 1: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
-	41, // 2: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
-	42, // 3: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
-	42, // 4: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
-	43, // 5: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
-	44, // 6: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
-	45, // 7: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
-	45, // 8: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
-	46, // 9: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
-	46, // 10: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
-	47, // 11: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	48, // 12: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
-	49, // 13: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
-	50, // 14: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
-	50, // 15: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
-	44, // 16: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
-	47, // 17: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
-	51, // 18: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
-	52, // 19: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
-	46, // 20: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
-	53, // 21: evpnd.v1.AuditResponse.findings:type_name -> evpnd.v1.Finding
-	54, // 22: evpnd.v1.AuditResponse.summary:type_name -> evpnd.v1.AuditSummary
-	53, // 23: evpnd.v1.RepairResponse.findings:type_name -> evpnd.v1.Finding
-	54, // 24: evpnd.v1.RepairResponse.summary:type_name -> evpnd.v1.AuditSummary
-	55, // 25: evpnd.v1.ExplainRequest.refresh:type_name -> evpnd.v1.Refresh
-	56, // 26: evpnd.v1.ExplainResponse.explanations:type_name -> evpnd.v1.Explanation
-	57, // 27: evpnd.v1.ExplainResponse.unkept:type_name -> evpnd.v1.UnkeptRoute
-	58, // 28: evpnd.v1.ExplainResponse.peers:type_name -> evpnd.v1.PeerAnswer
-	59, // 29: evpnd.v1.DiffConfigResponse.diff:type_name -> evpnd.v1.ConfigDiff
-	0,  // 30: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
-	2,  // 31: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
-	4,  // 32: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
-	6,  // 33: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
-	8,  // 34: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
-	10, // 35: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
-	12, // 36: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
-	14, // 37: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
-	16, // 38: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
-	18, // 39: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
-	20, // 40: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
-	22, // 41: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
-	24, // 42: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
-	26, // 43: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
-	60, // 44: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
-	30, // 45: evpnd.v1.AdminService.Audit:input_type -> evpnd.v1.AuditRequest
-	32, // 46: evpnd.v1.AdminService.Repair:input_type -> evpnd.v1.RepairRequest
-	36, // 47: evpnd.v1.AdminService.Explain:input_type -> evpnd.v1.ExplainRequest
-	38, // 48: evpnd.v1.AdminService.DiffConfig:input_type -> evpnd.v1.DiffConfigRequest
-	28, // 49: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
-	34, // 50: evpnd.v1.AdminService.Shutdown:input_type -> evpnd.v1.ShutdownRequest
-	1,  // 51: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
-	3,  // 52: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
-	5,  // 53: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
-	7,  // 54: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
-	9,  // 55: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
-	11, // 56: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
-	13, // 57: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
-	15, // 58: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
-	17, // 59: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
-	19, // 60: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
-	21, // 61: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
-	23, // 62: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
-	25, // 63: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
-	27, // 64: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
-	61, // 65: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
-	31, // 66: evpnd.v1.AdminService.Audit:output_type -> evpnd.v1.AuditResponse
-	33, // 67: evpnd.v1.AdminService.Repair:output_type -> evpnd.v1.RepairResponse
-	37, // 68: evpnd.v1.AdminService.Explain:output_type -> evpnd.v1.ExplainResponse
-	39, // 69: evpnd.v1.AdminService.DiffConfig:output_type -> evpnd.v1.DiffConfigResponse
-	29, // 70: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
-	35, // 71: evpnd.v1.AdminService.Shutdown:output_type -> evpnd.v1.ShutdownResponse
-	51, // [51:72] is the sub-list for method output_type
-	30, // [30:51] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	42, // 0: evpnd.v1.GetStatusResponse.status:type_name -> evpnd.v1.Status
+	43, // 1: evpnd.v1.CheckFabricResponse.faults:type_name -> evpnd.v1.Fault
+	44, // 2: evpnd.v1.ListPeersResponse.peers:type_name -> evpnd.v1.Peer
+	44, // 3: evpnd.v1.GetPeerResponse.peer:type_name -> evpnd.v1.Peer
+	45, // 4: evpnd.v1.ListVNIsResponse.vnis:type_name -> evpnd.v1.VNI
+	45, // 5: evpnd.v1.GetVNIResponse.vni:type_name -> evpnd.v1.VNI
+	46, // 6: evpnd.v1.ListVTEPsResponse.vteps:type_name -> evpnd.v1.VTEP
+	47, // 7: evpnd.v1.ListMACsRequest.origin:type_name -> evpnd.v1.Origin
+	48, // 8: evpnd.v1.ListMACsResponse.macs:type_name -> evpnd.v1.MAC
+	48, // 9: evpnd.v1.GetMACResponse.mac:type_name -> evpnd.v1.MAC
+	49, // 10: evpnd.v1.GetMACResponse.received:type_name -> evpnd.v1.Route
+	49, // 11: evpnd.v1.GetMACResponse.advertised:type_name -> evpnd.v1.Route
+	50, // 12: evpnd.v1.GetMACResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	51, // 13: evpnd.v1.GetMACResponse.alarms:type_name -> evpnd.v1.Alarm
+	52, // 14: evpnd.v1.GetMACResponse.kernel:type_name -> evpnd.v1.KernelEntry
+	53, // 15: evpnd.v1.GetMACResponse.history:type_name -> evpnd.v1.Move
+	53, // 16: evpnd.v1.GetMACHistoryResponse.moves:type_name -> evpnd.v1.Move
+	47, // 17: evpnd.v1.ListNeighborsRequest.origin:type_name -> evpnd.v1.Origin
+	50, // 18: evpnd.v1.ListNeighborsResponse.neighbors:type_name -> evpnd.v1.Neighbor
+	54, // 19: evpnd.v1.ListRoutesRequest.type:type_name -> evpnd.v1.RouteType
+	55, // 20: evpnd.v1.ListRoutesRequest.direction:type_name -> evpnd.v1.Direction
+	49, // 21: evpnd.v1.ListRoutesResponse.routes:type_name -> evpnd.v1.Route
+	56, // 22: evpnd.v1.AuditResponse.findings:type_name -> evpnd.v1.Finding
+	57, // 23: evpnd.v1.AuditResponse.summary:type_name -> evpnd.v1.AuditSummary
+	56, // 24: evpnd.v1.RepairResponse.findings:type_name -> evpnd.v1.Finding
+	57, // 25: evpnd.v1.RepairResponse.summary:type_name -> evpnd.v1.AuditSummary
+	58, // 26: evpnd.v1.ExplainRequest.refresh:type_name -> evpnd.v1.Refresh
+	59, // 27: evpnd.v1.ExplainResponse.explanations:type_name -> evpnd.v1.Explanation
+	60, // 28: evpnd.v1.ExplainResponse.unkept:type_name -> evpnd.v1.UnkeptRoute
+	61, // 29: evpnd.v1.ExplainResponse.peers:type_name -> evpnd.v1.PeerAnswer
+	62, // 30: evpnd.v1.DiffConfigResponse.diff:type_name -> evpnd.v1.ConfigDiff
+	0,  // 31: evpnd.v1.AdminService.GetStatus:input_type -> evpnd.v1.GetStatusRequest
+	2,  // 32: evpnd.v1.AdminService.CheckFabric:input_type -> evpnd.v1.CheckFabricRequest
+	4,  // 33: evpnd.v1.AdminService.ListPeers:input_type -> evpnd.v1.ListPeersRequest
+	6,  // 34: evpnd.v1.AdminService.GetPeer:input_type -> evpnd.v1.GetPeerRequest
+	8,  // 35: evpnd.v1.AdminService.ResetPeer:input_type -> evpnd.v1.ResetPeerRequest
+	10, // 36: evpnd.v1.AdminService.ListVNIs:input_type -> evpnd.v1.ListVNIsRequest
+	12, // 37: evpnd.v1.AdminService.GetVNI:input_type -> evpnd.v1.GetVNIRequest
+	14, // 38: evpnd.v1.AdminService.ListVTEPs:input_type -> evpnd.v1.ListVTEPsRequest
+	16, // 39: evpnd.v1.AdminService.ListMACs:input_type -> evpnd.v1.ListMACsRequest
+	18, // 40: evpnd.v1.AdminService.GetMAC:input_type -> evpnd.v1.GetMACRequest
+	20, // 41: evpnd.v1.AdminService.FindMAC:input_type -> evpnd.v1.FindMACRequest
+	22, // 42: evpnd.v1.AdminService.GetMACHistory:input_type -> evpnd.v1.GetMACHistoryRequest
+	24, // 43: evpnd.v1.AdminService.Unfreeze:input_type -> evpnd.v1.UnfreezeRequest
+	26, // 44: evpnd.v1.AdminService.ListNeighbors:input_type -> evpnd.v1.ListNeighborsRequest
+	28, // 45: evpnd.v1.AdminService.ListRoutes:input_type -> evpnd.v1.ListRoutesRequest
+	63, // 46: evpnd.v1.AdminService.Watch:input_type -> evpnd.v1.WatchRequest
+	32, // 47: evpnd.v1.AdminService.Audit:input_type -> evpnd.v1.AuditRequest
+	34, // 48: evpnd.v1.AdminService.Repair:input_type -> evpnd.v1.RepairRequest
+	38, // 49: evpnd.v1.AdminService.Explain:input_type -> evpnd.v1.ExplainRequest
+	40, // 50: evpnd.v1.AdminService.DiffConfig:input_type -> evpnd.v1.DiffConfigRequest
+	30, // 51: evpnd.v1.AdminService.ReloadConfig:input_type -> evpnd.v1.ReloadConfigRequest
+	36, // 52: evpnd.v1.AdminService.Shutdown:input_type -> evpnd.v1.ShutdownRequest
+	1,  // 53: evpnd.v1.AdminService.GetStatus:output_type -> evpnd.v1.GetStatusResponse
+	3,  // 54: evpnd.v1.AdminService.CheckFabric:output_type -> evpnd.v1.CheckFabricResponse
+	5,  // 55: evpnd.v1.AdminService.ListPeers:output_type -> evpnd.v1.ListPeersResponse
+	7,  // 56: evpnd.v1.AdminService.GetPeer:output_type -> evpnd.v1.GetPeerResponse
+	9,  // 57: evpnd.v1.AdminService.ResetPeer:output_type -> evpnd.v1.ResetPeerResponse
+	11, // 58: evpnd.v1.AdminService.ListVNIs:output_type -> evpnd.v1.ListVNIsResponse
+	13, // 59: evpnd.v1.AdminService.GetVNI:output_type -> evpnd.v1.GetVNIResponse
+	15, // 60: evpnd.v1.AdminService.ListVTEPs:output_type -> evpnd.v1.ListVTEPsResponse
+	17, // 61: evpnd.v1.AdminService.ListMACs:output_type -> evpnd.v1.ListMACsResponse
+	19, // 62: evpnd.v1.AdminService.GetMAC:output_type -> evpnd.v1.GetMACResponse
+	21, // 63: evpnd.v1.AdminService.FindMAC:output_type -> evpnd.v1.FindMACResponse
+	23, // 64: evpnd.v1.AdminService.GetMACHistory:output_type -> evpnd.v1.GetMACHistoryResponse
+	25, // 65: evpnd.v1.AdminService.Unfreeze:output_type -> evpnd.v1.UnfreezeResponse
+	27, // 66: evpnd.v1.AdminService.ListNeighbors:output_type -> evpnd.v1.ListNeighborsResponse
+	29, // 67: evpnd.v1.AdminService.ListRoutes:output_type -> evpnd.v1.ListRoutesResponse
+	64, // 68: evpnd.v1.AdminService.Watch:output_type -> evpnd.v1.WatchResponse
+	33, // 69: evpnd.v1.AdminService.Audit:output_type -> evpnd.v1.AuditResponse
+	35, // 70: evpnd.v1.AdminService.Repair:output_type -> evpnd.v1.RepairResponse
+	39, // 71: evpnd.v1.AdminService.Explain:output_type -> evpnd.v1.ExplainResponse
+	41, // 72: evpnd.v1.AdminService.DiffConfig:output_type -> evpnd.v1.DiffConfigResponse
+	31, // 73: evpnd.v1.AdminService.ReloadConfig:output_type -> evpnd.v1.ReloadConfigResponse
+	37, // 74: evpnd.v1.AdminService.Shutdown:output_type -> evpnd.v1.ShutdownResponse
+	53, // [53:75] is the sub-list for method output_type
+	31, // [31:53] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_evpnd_v1_admin_proto_init() }
@@ -2417,6 +2510,7 @@ func file_evpnd_v1_admin_proto_init() {
 	file_evpnd_v1_audit_proto_init()
 	file_evpnd_v1_diff_proto_init()
 	file_evpnd_v1_explain_proto_init()
+	file_evpnd_v1_fabric_proto_init()
 	file_evpnd_v1_mac_proto_init()
 	file_evpnd_v1_peer_proto_init()
 	file_evpnd_v1_route_proto_init()
@@ -2429,7 +2523,7 @@ func file_evpnd_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evpnd_v1_admin_proto_rawDesc), len(file_evpnd_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	AdminService_GetStatus_FullMethodName     = "/evpnd.v1.AdminService/GetStatus"
+	AdminService_CheckFabric_FullMethodName   = "/evpnd.v1.AdminService/CheckFabric"
 	AdminService_ListPeers_FullMethodName     = "/evpnd.v1.AdminService/ListPeers"
 	AdminService_GetPeer_FullMethodName       = "/evpnd.v1.AdminService/GetPeer"
 	AdminService_ResetPeer_FullMethodName     = "/evpnd.v1.AdminService/ResetPeer"
@@ -71,6 +72,9 @@ const (
 type AdminServiceClient interface {
 	// GetStatus tells how the daemon is.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
+	// CheckFabric looks through all routes for what is wrong in the fabric. With
+	// very many routes it takes seconds.
+	CheckFabric(ctx context.Context, in *CheckFabricRequest, opts ...grpc.CallOption) (*CheckFabricResponse, error)
 	// ListPeers returns the BGP peers, by address.
 	ListPeers(ctx context.Context, in *ListPeersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListPeersResponse], error)
 	// GetPeer returns one peer.
@@ -138,6 +142,16 @@ func (c *adminServiceClient) GetStatus(ctx context.Context, in *GetStatusRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetStatusResponse)
 	err := c.cc.Invoke(ctx, AdminService_GetStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) CheckFabric(ctx context.Context, in *CheckFabricRequest, opts ...grpc.CallOption) (*CheckFabricResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckFabricResponse)
+	err := c.cc.Invoke(ctx, AdminService_CheckFabric_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -451,6 +465,9 @@ func (c *adminServiceClient) Shutdown(ctx context.Context, in *ShutdownRequest, 
 type AdminServiceServer interface {
 	// GetStatus tells how the daemon is.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
+	// CheckFabric looks through all routes for what is wrong in the fabric. With
+	// very many routes it takes seconds.
+	CheckFabric(context.Context, *CheckFabricRequest) (*CheckFabricResponse, error)
 	// ListPeers returns the BGP peers, by address.
 	ListPeers(*ListPeersRequest, grpc.ServerStreamingServer[ListPeersResponse]) error
 	// GetPeer returns one peer.
@@ -516,6 +533,9 @@ type UnimplementedAdminServiceServer struct{}
 
 func (UnimplementedAdminServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
+}
+func (UnimplementedAdminServiceServer) CheckFabric(context.Context, *CheckFabricRequest) (*CheckFabricResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckFabric not implemented")
 }
 func (UnimplementedAdminServiceServer) ListPeers(*ListPeersRequest, grpc.ServerStreamingServer[ListPeersResponse]) error {
 	return status.Error(codes.Unimplemented, "method ListPeers not implemented")
@@ -612,6 +632,24 @@ func _AdminService_GetStatus_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).GetStatus(ctx, req.(*GetStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_CheckFabric_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckFabricRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CheckFabric(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CheckFabric_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CheckFabric(ctx, req.(*CheckFabricRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -909,6 +947,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _AdminService_GetStatus_Handler,
+		},
+		{
+			MethodName: "CheckFabric",
+			Handler:    _AdminService_CheckFabric_Handler,
 		},
 		{
 			MethodName: "GetPeer",

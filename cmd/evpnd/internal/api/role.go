@@ -27,6 +27,7 @@ const (
 // that nobody has to remember to close a new one.
 var effects = map[string]effect{
 	evpndv1.AdminService_GetStatus_FullMethodName:     reading,
+	evpndv1.AdminService_CheckFabric_FullMethodName:   reading,
 	evpndv1.AdminService_ListPeers_FullMethodName:     reading,
 	evpndv1.AdminService_GetPeer_FullMethodName:       reading,
 	evpndv1.AdminService_ResetPeer_FullMethodName:     changing,

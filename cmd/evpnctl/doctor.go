@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/evpnd/evpnd/cmd/evpnctl/internal/doctor"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
+)
+
+// Exit statuses of doctor besides those of all commands.
+const (
+	exitWarnings = 3
+	exitErrors   = 4
+)
+
+type faultView struct {
+	Check    string   `json:"check" yaml:"check"`
+	Severity string   `json:"severity" yaml:"severity"`
+	Object   string   `json:"object" yaml:"object"`
+	Text     string   `json:"text" yaml:"text"`
+	Effect   string   `json:"effect" yaml:"effect"`
+	Fix      []string `json:"fix" yaml:"fix"`
+	FixOn    string   `json:"fix_on" yaml:"fix_on"` // empty: this host
+}
+
+// diagnosis is what doctor found, as an error that has its exit status.
+type diagnosis struct{ errors, warnings, notes int }
+
+func (d diagnosis) Error() string {
+	return fmt.Sprintf("%d errors and %d warnings were found", d.errors, d.warnings)
+}
+
+func (d diagnosis) status() int {
+	if d.errors > 0 {
+		return exitErrors
+	}
+	return exitWarnings
+}
+
+// fabricTimeout is how long to wait for evpnd to look through all routes,
+// unless --timeout says so; reachTimeout for it to answer at all.
+const (
+	fabricTimeout = time.Minute
+	reachTimeout  = 3 * time.Second
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var config string
+	var hostOnly bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find what is wrong with the host and the fabric, with the commands that mend it",
+		Long: `Look at what the VXLAN of this host rests on (devices, bridges, MTU, addresses,
+kernel settings, privileges) and at what evpnd hears from the fabric. Each finding
+says what comes of it and, where there is one way, the command that mends it.
+Nothing is changed.
+
+The host is looked at in the network namespace that evpnctl runs in, whether
+evpnd runs or not; what is to be there is taken from --config, or else from the
+evpnd that runs. The fabric is what evpnd has heard of.
+
+Exit status: 0 nothing is wrong, 3 there are warnings, 4 there are errors; 1 it
+could not look, 2 the command is wrong.`,
+		Args: args(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var wish doctor.Wish
+			if config != "" {
+				var err error
+				if wish, err = doctor.LoadWish(config); err != nil {
+					return fmt.Errorf("--config: %w", err)
+				}
+			}
+			var faults []faultView
+			if !hostOnly {
+				if !cmd.Flags().Changed("timeout") {
+					a.timeout = fabricTimeout
+				}
+				faults = a.fabric(cmd.Context(), &wish)
+			}
+			host, err := doctor.Read(wish)
+			if err != nil {
+				return err
+			}
+			for _, f := range doctor.Examine(host) {
+				faults = append(faults, faultView{
+					Check: f.Check, Severity: string(f.Severity), Object: f.Object, Text: f.Text, Effect: f.Effect, Fix: orEmpty(f.Fix),
+				})
+			}
+			return a.showFaults(faults)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "", "evpnd's configuration `FILE`, which says what is to be on the host")
+	cmd.Flags().BoolVar(&hostOnly, "host-only", false, "look at the host alone, and do not ask evpnd")
+	return cmd
+}
+
+// fabric asks evpnd what is wrong in the fabric, and what wish does not say
+// yet. That it cannot be asked is a finding, and no reason not to look at the
+// host.
+func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []faultView) {
+	err := a.with(func(c *client) error {
+		quick, cancel := context.WithTimeout(ctx, min(reachTimeout, a.timeout))
+		defer cancel()
+		st, err := call(quick, c, c.GetStatus, &evpndv1.GetStatusRequest{})
+		if err != nil {
+			if quick.Err() != nil && ctx.Err() == nil {
+				return errSlow
+			}
+			return err
+		}
+		if vteps := st.GetStatus().GetVteps(); !wish.VTEP.IsValid() && len(vteps) == 1 {
+			wish.VTEP, _ = netip.ParseAddr(vteps[0])
+		}
+		err = each(ctx, c, c.ListVTEPs, &evpndv1.ListVTEPsRequest{}, func(r *evpndv1.ListVTEPsResponse) error {
+			for _, v := range r.GetVteps() {
+				if ip, err := netip.ParseAddr(v.GetAddress()); err == nil {
+					wish.Others = append(wish.Others, ip)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		res, err := call(ctx, c, c.CheckFabric, &evpndv1.CheckFabricRequest{})
+		if status.Code(err) == codes.Unimplemented {
+			return err
+		}
+		for _, f := range res.GetFaults() {
+			out = append(out, faultView{
+				Check: f.GetCheck(), Severity: enum(f.GetSeverity(), "SEVERITY_"), Object: f.GetObject(), Text: f.GetText(),
+				Effect: f.GetEffect(), Fix: orEmpty(f.GetFix()), FixOn: f.GetFixOn(),
+			})
+		}
+		return err
+	})
+	if err != nil {
+		out = append(out, faultView{
+			Check: "no-evpnd", Severity: string(doctor.Note), Text: err.Error(),
+			Effect: "the fabric was not looked at, and what is to be on the host is taken from --config alone", Fix: []string{},
+		})
+	}
+	return out
+}
+
+// showFaults prints the findings, the worst first, and fails when something is
+// to be mended.
+func (a *app) showFaults(faults []faultView) error {
+	order := []string{string(doctor.Error), string(doctor.Warning), string(doctor.Note)}
+	slices.SortStableFunc(faults, func(x, y faultView) int { return slices.Index(order, x.Severity) - slices.Index(order, y.Severity) })
+	var d diagnosis
+	for i := range faults {
+		switch faults[i].Severity {
+		case string(doctor.Error):
+			d.errors++
+		case string(doctor.Warning):
+			d.warnings++
+		default:
+			d.notes++
+		}
+	}
+	if err := a.printFaults(faults, d); err != nil {
+		return err
+	}
+	if d.errors+d.warnings > 0 {
+		return d
+	}
+	return nil
+}
+
+func (a *app) printFaults(faults []faultView, d diagnosis) error {
+	if a.output == "json" || a.output == "yaml" {
+		p := newPrinter[faultView](a, nil)
+		for _, f := range faults {
+			if err := p.add(f); err != nil {
+				return err
+			}
+		}
+		return p.close()
+	}
+	var s strings.Builder
+	for i := range faults {
+		writeFault(&s, &faults[i])
+	}
+	plural := func(n int, word string) string {
+		if n == 1 {
+			return "1 " + word
+		}
+		return fmt.Sprintf("%d %ss", n, word)
+	}
+	fmt.Fprintf(&s, "%s, %s, %s\n", plural(d.errors, "error"), plural(d.warnings, "warning"), plural(d.notes, "note"))
+	_, err := io.WriteString(a.out, s.String())
+	return err
+}
+
+func writeFault(s *strings.Builder, f *faultView) {
+	object := f.Object
+	if object != "" {
+		object += ": "
+	}
+	fmt.Fprintf(s, "%-8s %s%s [%s]\n", f.Severity, object, f.Text, f.Check)
+	fmt.Fprintf(s, "  causes %s\n", f.Effect)
+	for _, c := range f.Fix {
+		fmt.Fprintf(s, "  fix    %s\n", c)
+	}
+	if f.FixOn != "" && len(f.Fix) > 0 {
+		fmt.Fprintf(s, "  on     %s\n", f.FixOn)
+	}
+}
