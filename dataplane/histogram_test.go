@@ -31,8 +31,13 @@ func TestErrName(t *testing.T) {
 		err  error
 		want string
 	}{
-		{syscall.ENOSPC, "ENOSPC"}, {fmt.Errorf("x: %w", syscall.EPERM), "EPERM"}, {heldError{ownAddress}, "held"},
-		{errStill, "held"}, {errTaken, "held"}, {errors.New("x"), "other"}, {syscall.Errno(9999), "other"},
+		{syscall.ENOSPC, "ENOSPC"},
+		{fmt.Errorf("x: %w", syscall.EPERM), "EPERM"},
+		{heldError{ownAddress}, "held"},
+		{errStill, "held"},
+		{errTaken, "held"},
+		{errors.New("x"), "other"},
+		{syscall.Errno(9999), "other"},
 	} {
 		if got := errName(c.err); got != c.want {
 			t.Errorf("%v is counted as %q, want %q", c.err, got, c.want)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/codes"
@@ -47,6 +48,10 @@ func (d diagnosis) status() int {
 	return exitWarnings
 }
 
+// defaultConfig is where evpnd has its configuration unless it is told
+// otherwise.
+const defaultConfig = "/etc/evpnd/evpnd.yaml"
+
 // fabricTimeout is how long to wait for evpnd to look through all routes,
 // unless --timeout says so; reachTimeout for it to answer at all.
 const (
@@ -66,19 +71,16 @@ says what comes of it and, where there is one way, the command that mends it.
 Nothing is changed.
 
 The host is looked at in the network namespace that evpnctl runs in, whether
-evpnd runs or not; what is to be there is taken from --config, or else from the
-evpnd that runs. The fabric is what evpnd has heard of.
+evpnd runs or not; what is to be there is taken from the configuration, where it
+can be read, and from the evpnd that runs. The fabric is what evpnd has heard of.
 
 Exit status: 0 nothing is wrong, 3 there are warnings, 4 there are errors; 1 it
 could not look, 2 the command is wrong.`,
 		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var wish doctor.Wish
-			if config != "" {
-				var err error
-				if wish, err = doctor.LoadWish(config); err != nil {
-					return fmt.Errorf("--config: %w", err)
-				}
+			wish, err := doctor.LoadWish(config)
+			if err != nil && cmd.Flags().Changed("config") {
+				return fmt.Errorf("--config: %w", err)
 			}
 			var faults []faultView
 			if !hostOnly {
@@ -99,7 +101,7 @@ could not look, 2 the command is wrong.`,
 			return a.showFaults(faults)
 		},
 	}
-	cmd.Flags().StringVar(&config, "config", "", "evpnd's configuration `FILE`, which says what is to be on the host")
+	cmd.Flags().StringVar(&config, "config", defaultConfig, "evpnd's configuration `FILE`, which says what is to be on the host")
 	cmd.Flags().BoolVar(&hostOnly, "host-only", false, "look at the host alone, and do not ask evpnd")
 	return cmd
 }
@@ -208,12 +210,23 @@ func writeFault(s *strings.Builder, f *faultView) {
 	if object != "" {
 		object += ": "
 	}
-	fmt.Fprintf(s, "%-8s %s%s [%s]\n", f.Severity, object, f.Text, f.Check)
-	fmt.Fprintf(s, "  causes %s\n", f.Effect)
+	fmt.Fprintf(s, "%-8s %s%s [%s]\n", f.Severity, plain(object), plain(f.Text), f.Check)
+	fmt.Fprintf(s, "  causes %s\n", plain(f.Effect))
 	for _, c := range f.Fix {
-		fmt.Fprintf(s, "  fix    %s\n", c)
+		fmt.Fprintf(s, "  fix    %s\n", plain(c))
 	}
 	if f.FixOn != "" && len(f.Fix) > 0 {
 		fmt.Fprintf(s, "  on     %s\n", f.FixOn)
 	}
+}
+
+// plain leaves out what a terminal would take for more than text: the name of
+// a device can hold anything.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }

@@ -90,7 +90,8 @@ func TestFaultsAndFixes(t *testing.T) {
 		{"ip link add second type vxlan id 200 dstport 4790 local 172.30.0.1 nolearning", full, "duplicate-vni", "device second", []string{"no-bridge", "device-down", "vxlan-port", "underlay-mtu"}},
 		{
 			"ip link del vxlan200; ip link add vxlan200 type vxlan id 200 dstport 4789 nolearning; ip link set vxlan200 mtu 1450 master br200 up; bridge link set dev vxlan200 learning off neigh_suppress on",
-			Wish{Others: full.Others}, "no-local", "device vxlan200", nil,
+			Wish{Others: full.Others},
+			"no-local", "device vxlan200", nil,
 		},
 		{"ip addr add 172.30.0.9/32 dev lo; ip link set vxlan200 type vxlan local 172.30.0.9", full, "local-differs", "device vxlan200", nil},
 		{"ip addr del 172.30.0.1/32 dev lo", full, "local-missing", "device vxlan200", nil},
@@ -243,12 +244,13 @@ func TestQuote(t *testing.T) {
 func TestLoadWish(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "evpnd.yaml")
 	text := "bgp: {asn: 65000, peers: [{address: 10.90.0.2, asn: 65000}, {address: fe80::1, interface: eth0, asn: 1}]}\n" +
-		"vtep: {address: 172.30.0.1}\nvnis: {flood: true, settings: [{vni: 200}, {vni: 201, create: {}}]}\n"
+		"vtep: {address: 172.30.0.1}\nvnis: {flood: true, select: [7, 100-199, \"vx*\"], settings: [{vni: 200}, {vni: 201, create: {}}]}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w, err := LoadWish(path)
-	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []WishVNI{{200, false}, {201, true}}) {
+	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []WishVNI{{200, false}, {201, true}}) ||
+		!slices.Equal(w.Select, []Selector{{First: 7, Last: 7}, {First: 100, Last: 199}, {Device: "vx*"}}) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if err := os.WriteFile(path, []byte("bgp: [\n"), 0o600); err != nil {
@@ -259,6 +261,28 @@ func TestLoadWish(t *testing.T) {
 	}
 	if _, err := LoadWish(path + ".none"); err == nil {
 		t.Error("a file that is not there is no error")
+	}
+}
+
+// Devices that evpnd does not serve are none of its doctor's business.
+func TestOthersDevices(t *testing.T) {
+	flannel := Link{Index: 1, Name: "flannel.1", Kind: "vxlan", MTU: 1450, VXLAN: &VXLAN{VNI: 1, Port: 8472, Learning: true}}
+	for _, c := range []struct {
+		wish Wish
+		want bool
+	}{
+		{Wish{}, true},
+		{Wish{Select: []Selector{{Device: "vxlan*"}}}, false},
+		{Wish{Select: []Selector{{First: 100, Last: 199}}}, false},
+		{Wish{Select: []Selector{{First: 1, Last: 1}}}, true},
+		{Wish{Select: []Selector{{Device: "flannel.?"}}}, true},
+		{Wish{Select: []Selector{{Device: "x"}}, VNIs: []WishVNI{{VNI: 1, Create: true}}}, true},
+	} {
+		h := &Host{ClockSync: true, Wish: c.wish, Links: []Link{flannel}}
+		found := slices.ContainsFunc(Examine(h), func(f Finding) bool { return f.Object == "device flannel.1" })
+		if found != c.want {
+			t.Errorf("%+v: the device is looked at: %v, want %v", c.wish, found, c.want)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,25 @@ type Wish struct {
 	VTEP   netip.Addr   // invalid: as the devices have it
 	Others []netip.Addr // peers and other VTEPs
 	VNIs   []WishVNI    // those with settings
+	Select []Selector   // which VXLAN devices are evpnd's; empty: all
+}
+
+// Selector names devices by their VNIs or by name.
+type Selector struct {
+	First, Last int    // VNIs, both included; 0 with Device
+	Device      string // a pattern of path.Match
+}
+
+// selects tells whether a VXLAN device is one that evpnd is to serve. Others,
+// as those of Docker and flannel, are none of its business.
+func (w *Wish) selects(l *Link) bool {
+	return len(w.Select) == 0 || slices.ContainsFunc(w.Select, func(s Selector) bool {
+		if s.Device != "" {
+			ok, err := path.Match(s.Device, l.Name)
+			return ok && err == nil
+		}
+		return s.First <= l.VXLAN.VNI && l.VXLAN.VNI <= s.Last
+	}) || slices.ContainsFunc(w.VNIs, func(v WishVNI) bool { return v.Create && v.VNI == l.VXLAN.VNI })
 }
 
 // WishVNI is a VNI that the configuration names.
@@ -84,7 +104,7 @@ func (h *Host) named(name string) *Link {
 func (h *Host) tunnels(f func(l, bridge *Link)) {
 	for i := range h.Links {
 		l := &h.Links[i]
-		if l.VXLAN == nil {
+		if l.VXLAN == nil || !h.Wish.selects(l) {
 			continue
 		}
 		br := h.link(l.Master)

@@ -1,9 +1,12 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -18,6 +21,7 @@ func LoadWish(path string) (Wish, error) {
 		}
 		VTEP struct{ Address string }
 		VNIs struct {
+			Select   selectors
 			Settings []struct {
 				VNI    int
 				Create *struct{}
@@ -32,6 +36,7 @@ func LoadWish(path string) (Wish, error) {
 		return Wish{}, fmt.Errorf("%s cannot be read; evpnd --check --config %s says more: %w", path, quote(path), err)
 	}
 	var w Wish
+	w.Select = f.VNIs.Select
 	w.VTEP, _ = netip.ParseAddr(f.VTEP.Address) // evpnd --check tells of a wrong one
 	for _, p := range f.BGP.Peers {
 		if a, err := netip.ParseAddr(p.Address); err == nil {
@@ -42,4 +47,33 @@ func LoadWish(path string) (Wish, error) {
 		w.VNIs = append(w.VNIs, WishVNI{VNI: v.VNI, Create: v.Create != nil})
 	}
 	return w, nil
+}
+
+// selectors is vnis.select: one or a list of VNIs, ranges of them, and names or
+// patterns of devices.
+type selectors []Selector
+
+func (s *selectors) UnmarshalYAML(n *yaml.Node) error {
+	nodes := []*yaml.Node{n}
+	if n.Kind == yaml.SequenceNode {
+		nodes = n.Content
+	}
+	for _, n := range nodes {
+		text := n.Value
+		if text == "" || text[0] < '0' || text[0] > '9' {
+			*s = append(*s, Selector{Device: text})
+			continue
+		}
+		low, high, isRange := strings.Cut(text, "-")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.Atoi(strings.TrimSpace(low))
+		last, err2 := strconv.Atoi(strings.TrimSpace(high))
+		if err := errors.Join(err1, err2); err != nil {
+			return fmt.Errorf("vnis.select: %q is neither a VNI, a range nor a device", text)
+		}
+		*s = append(*s, Selector{First: first, Last: last})
+	}
+	return nil
 }
