@@ -24,12 +24,20 @@ type Refusal struct {
 // kindOf has the names that are shown.
 var kindOf = [...]string{kindFlood: KindFlood, kindFDB: KindMAC, kindNeigh: KindNeighbor}
 
-// countWritten counts an entry that the kernel took.
-func (s *Stats) countWritten(k kind, removed bool) {
-	if s.Written == nil {
-		s.Written = make(map[Writing]uint64)
+// written counts the entries that the kernel took, by kind, those that were
+// added and those that were removed: an array, since it is done for each.
+type written [len(kindOf)][2]uint64
+
+func (w *written) count(k kind, removed bool) { w[k][count(removed)]++ }
+
+func (w *written) shown() map[Writing]uint64 {
+	out := make(map[Writing]uint64)
+	for k, n := range w {
+		if kindOf[k] != "" {
+			out[Writing{kindOf[k], false}], out[Writing{kindOf[k], true}] = n[0], n[1]
+		}
 	}
-	s.Written[Writing{kindOf[k], removed}]++
+	return out
 }
 
 // countRefused counts an entry that it did not take.

@@ -91,7 +91,7 @@ func (p *Plane) clean(now time.Time) {
 	p.clearTrouble(ProblemWrite, 0, "")
 	for i, err := range errs {
 		if k := ops[i].kind(); err == nil {
-			p.stats.countWritten(k, true)
+			p.written.count(k, true)
 		} else if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
 			p.stats.countRefused(k, err)
 		}

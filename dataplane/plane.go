@@ -70,7 +70,8 @@ type Plane struct {
 	told    map[int]bool // devices whose mending was logged
 	mends   map[int]mending
 	sweep   bool
-	stats   Stats
+	stats   Stats // but for what Stats works out
+	written written
 
 	writes   []*domain // that have something to write, each once
 	syncAt   time.Time // when devices are to be read; zero: not

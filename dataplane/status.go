@@ -309,7 +309,7 @@ func (p *Plane) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := p.stats
-	st.Written, st.Refused = maps.Clone(st.Written), maps.Clone(st.Refused)
+	st.Written, st.Refused = p.written.shown(), maps.Clone(st.Refused)
 	if !p.since.IsZero() {
 		st.Lag = time.Since(p.since)
 	}

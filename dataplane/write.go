@@ -356,7 +356,7 @@ func (p *Plane) settle(d *domain, r *ref, err error, now time.Time) {
 }
 
 func (p *Plane) settleRemoved(d *domain, r *ref) {
-	p.stats.countWritten(r.kind, true)
+	p.written.count(r.kind, true)
 	switch r.kind {
 	case kindFlood:
 		d.flood.removed(r.dest)
@@ -371,7 +371,7 @@ func (p *Plane) settleRemoved(d *domain, r *ref) {
 // key is so no more: the kernel's own notice of that is filtered out with
 // the echo.
 func (p *Plane) settleAdded(d *domain, r *ref) {
-	p.stats.countWritten(r.kind, false)
+	p.written.count(r.kind, false)
 	switch r.kind {
 	case kindFlood:
 		d.flood.added(r.dest, struct{}{}, false)
