@@ -68,12 +68,12 @@ func TestMetricsAreTheAPI(t *testing.T) {
 	}
 	vni := lab.VNI{VNI: 200}
 	var daemons []*lab.Evpnd
+	var cs []*lab.Container
 	for i, n := range nodes {
 		n.AddVNI(vni)
 		for j := range 3 {
 			mac := fmt.Sprintf("02:00:00:00:%02x:%02x", i, j)
-			c := n.Container(fmt.Sprintf("c%d%d", i, j), vni, mac, netip.MustParsePrefix(fmt.Sprintf("172.18.%d.%d/16", i, j+1)))
-			c.Announce()
+			cs = append(cs, n.Container(fmt.Sprintf("c%d%d", i, j), vni, mac, netip.MustParsePrefix(fmt.Sprintf("172.18.%d.%d/16", i, j+1))))
 		}
 		daemons = append(daemons, n.Evpnd(fmt.Sprintf(
 			"bgp:\n  asn: 65000\n  peers:\n    - {address: %v, asn: 65000, max-routes: 50}\nvtep: {address: %v}\nmetrics: {listen: '127.0.0.1:9179'}\n",
@@ -81,9 +81,13 @@ func TestMetricsAreTheAPI(t *testing.T) {
 	}
 	n, e, other := nodes[0], daemons[0], nodes[1].VTEP.String()
 	e.Established(1)
-	for j := range 3 {
-		e.KnowsMAC(200, fmt.Sprintf("02:00:00:00:01:%02x", j), nodes[1].VTEP)
-	}
+	l.Until(20*time.Second, "all hosts are known", func() (bool, string) {
+		for _, c := range cs {
+			c.Announce() // a port that has just come up may drop the first
+		}
+		c := e.Status().Counts
+		return c.RemoteMACs == 3 && len(e.MACs(200)) == 6, e.Ctl("mac", "list")
+	})
 	n.Bridge("fdb", "del", "02:00:00:00:01:00", "dev", vni.Device(), "self")
 	l.Until(10*time.Second, "the entry is back", func() (bool, string) {
 		s := e.Status()

@@ -93,8 +93,8 @@ func bridgeNF(h *Host, found func(Finding)) {
 		key := "net/bridge/bridge-nf-call-" + name
 		if n, ok := h.number(key); ok && n != 0 {
 			found(Finding{
-				Severity: Warning, Object: strings.ReplaceAll(key, "/", "."), Text: "frames that cross a bridge go through " + name,
-				Effect: "rules that are meant for this host, as Docker's, drop frames between the hosts of a VNI, and each frame costs more",
+				Severity: Note, Object: strings.ReplaceAll(key, "/", "."), Text: "frames that cross a bridge go through " + name + ", as Kubernetes wants it; switch it off where nothing on this host needs it",
+				Effect: "rules that are meant for the host, as Docker's, can drop frames between the hosts of a VNI, and each frame costs more",
 				Fix:    []string{"sysctl -w " + strings.ReplaceAll(key, "/", ".") + "=0"},
 			})
 		}
