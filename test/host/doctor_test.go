@@ -67,6 +67,10 @@ func TestDoctor(t *testing.T) {
 	h.IP("link", "set", "vx", "type", "vxlan", "local", "172.30.0.2")
 	mend(sick("another local address than the configuration has", exitWarnings, "local-differs device vx; ", "--api", e.API, "--config", e.Config))
 	sick("mended", 0, "", "--api", e.API, "--config", e.Config)
+	e.Reload(minimal + "vnis: {settings: [{vni: 200, import: ['*:999']}]}\n")
+	sick("it imports not what it exports", exitWarnings, "export-not-imported vni 200; ", "--api", e.API)
+	e.Reload(minimal)
+	sick("it does again", 0, "", "--api", e.API)
 	if err := e.Stop(); err != nil {
 		t.Error(err)
 	}
