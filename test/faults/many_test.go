@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -71,9 +73,10 @@ func TestMany(t *testing.T) {
 
 	go tell()
 	begin := time.Now()
-	e := n.Evpnd(fmt.Sprintf("bgp:\n  asn: %d\n  router-id: %v\n  peers:\n    - address: %v\n      asn: %d\nvtep:\n  address: %v\n",
+	e := n.Evpnd(fmt.Sprintf("bgp:\n  asn: %d\n  router-id: %v\n  peers:\n    - address: %v\n      asn: %d\nvtep:\n  address: %v\nmetrics:\n  listen: 127.0.0.1:9179\n",
 		asn, n.VTEP, addr, asn, n.VTEP))
 	t.Logf("first start: in sync after %v", done(e, begin).Round(time.Millisecond))
+	scrapes(t, n.NS)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		// Each MAC is two entries, and there is one of the flood list. The
 		// watch reads more slowly than evpnd writes.
@@ -104,4 +107,21 @@ func TestMany(t *testing.T) {
 			return len(c) == 0, fmt.Sprintf("%d changes, such as %v", len(c), c[:min(len(c), 10)])
 		})
 	}
+}
+
+// scrapes says how long a scrape of the metrics takes with so many MACs, the
+// median of some.
+func scrapes(t *testing.T, n *lab.NS) {
+	t.Helper()
+	var took []time.Duration
+	for range 11 {
+		begin := time.Now()
+		status, text, err := n.Get("http://127.0.0.1:9179/metrics")
+		took = append(took, time.Since(begin))
+		if want := fmt.Sprintf("evpnd_vni_macs{origin=\"remote\",vni=\"%d\"} %d\n", vni.VNI, many); err != nil || status != 200 || !strings.Contains(text, want) {
+			t.Fatalf("scrape: status %d, error %v, want %q in\n%s", status, err, want, text)
+		}
+	}
+	slices.Sort(took)
+	t.Logf("a scrape of the metrics takes %v, at most %v", took[len(took)/2].Round(100*time.Microsecond), took[len(took)-1].Round(100*time.Microsecond))
 }

@@ -1,10 +1,8 @@
 package host
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -20,26 +18,16 @@ import (
 )
 
 // scrape reads the metrics of an evpnd in a namespace.
-func scrape(n *lab.NS, at string) (families map[string]*dto.MetricFamily, err error) {
-	dial := func(ctx context.Context, network, addr string) (c net.Conn, err error) {
-		err = n.Do(func() (err error) {
-			c, err = (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, addr)
-			return err
-		})
-		return c, err
+func scrape(n *lab.NS, at string) (map[string]*dto.MetricFamily, error) {
+	status, text, err := n.Get("http://" + at + "/metrics")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", status, text)
 	}
-	web := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
-	res, err := web.Get("http://" + at + "/metrics")
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(res.Body)
-		return nil, fmt.Errorf("status %d: %s", res.StatusCode, text)
-	}
 	p := expfmt.NewTextParser(model.LegacyValidation)
-	return p.TextToMetricFamilies(res.Body)
+	return p.TextToMetricFamilies(strings.NewReader(text))
 }
 
 // value returns that of name with just these labels, -1 when there is none.

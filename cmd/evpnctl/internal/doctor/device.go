@@ -41,9 +41,10 @@ func noVXLAN(h *Host, found func(Finding)) {
 		local = h.Wish.VTEP.String()
 	}
 	f := Finding{
-		Severity: Warning, Text: "there is no VXLAN device here", Effect: "evpnd has nothing to serve",
+		Severity: Warning, Text: "there is no VXLAN device here that evpnd is to serve", Effect: "evpnd has nothing to serve",
 	}
 	if h.Wish.VTEP.IsValid() {
+		f.Text += "; for VNI 100, for instance, it is made as below"
 		f.Fix = makeVNI(h, 100, local)
 	} else {
 		f.Text += "; make one, or give evpnd a VNI to create (vnis.settings[].create)"
