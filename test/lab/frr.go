@@ -94,11 +94,16 @@ func (f *FRR) await(file string) {
 }
 
 func (f *FRR) run(cmds ...string) (string, error) {
-	args := []string{"vtysh", "--vty_socket", f.dir, "--config_dir", f.dir}
+	var args []string
 	for _, c := range cmds {
 		args = append(args, "-c", c)
 	}
-	return f.ns.Run(args...)
+	return f.Shell(args...)
+}
+
+// Shell runs vtysh with options, as -c "show version".
+func (f *FRR) Shell(args ...string) (string, error) {
+	return f.ns.Run(append([]string{"vtysh", "--vty_socket", f.dir, "--config_dir", f.dir}, args...)...)
 }
 
 // Vtysh runs commands of FRR's shell and returns what it printed.

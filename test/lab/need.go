@@ -34,6 +34,12 @@ var (
 	Users = Requirement{"other users", missingUsers}
 	// FRRouting is FRR's zebra, bgpd and vtysh.
 	FRRouting = Requirement{"FRR", sync.OnceValue(missingFRR)}
+	// DockerEngine is dockerd, to be started by the lab; none need run.
+	DockerEngine = Requirement{"a Docker engine", sync.OnceValue(missingDocker)}
+	// MakeRoot is a command that makes the root of a Debian system.
+	MakeRoot = Requirement{"mmdebstrap", func() string { return missingCommand("mmdebstrap", "mmdebstrap") }}
+	// Busybox is a busybox that needs no library.
+	Busybox = Requirement{"busybox", func() string { return missingCommand("busybox", "busybox-static") }}
 )
 
 // Need skips the test when one of the requirements is not met, and says why,

@@ -37,6 +37,17 @@ func (l *Lab) NS(name string) *NS {
 	return n
 }
 
+// Adopt returns a namespace that somebody else has made, and will remove, by
+// its name for ip netns.
+func (l *Lab) Adopt(short, name string) *NS {
+	l.Helper()
+	n := &NS{Short: short, Name: name, lab: l}
+	if err := l.create(func() error { return os.MkdirAll(n.Dir(), 0o755) }); err != nil {
+		l.Fatalf("lab: %v", err)
+	}
+	return n
+}
+
 func (l *Lab) addNamespace(name string) error {
 	return l.create(func() error {
 		_, err := l.run("ip", "netns", "add", name)

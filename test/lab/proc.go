@@ -26,9 +26,15 @@ type Proc struct {
 // file in the lab's directory.
 func (n *NS) Start(name string, args ...string) *Proc {
 	n.lab.Helper()
+	return n.start(name, append([]string{"ip", "netns", "exec", n.Name}, args...)...)
+}
+
+// start starts a command that goes into the namespace by itself.
+func (n *NS) start(name string, command ...string) *Proc {
+	n.lab.Helper()
 	p := &Proc{Name: n.Short + "/" + name, lab: n.lab, done: make(chan struct{})}
 	p.log = filepath.Join(n.Dir(), fmt.Sprintf("%s.log", name))
-	p.cmd = exec.Command("ip", append([]string{"netns", "exec", n.Name}, args...)...)
+	p.cmd = exec.Command(command[0], command[1:]...)
 	// Keys pressed in a terminal are for the lab's program alone.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := n.lab.create(func() error { return n.lab.launch(p) }); err != nil {
