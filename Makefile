@@ -8,10 +8,10 @@ TIME     ?= 10m
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint generated proto race fuzz bench interop faults soak sim clean
+.PHONY: help build test demo images clab-test lint generated proto race fuzz bench interop faults soak sim clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/evpnd and bin/evpnctl, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/evpnd ./cmd/evpnctl
@@ -24,6 +24,12 @@ demo: export KEEP := $(KEEP)
 demo: build ## three hosts, their containers and evpnd between them; KEEP=1 leaves them up
 	@$(GO) build -o bin/test/demo ./test/demo
 	@bin/test/demo
+
+images: build ## evpnd/evpnd, and what the labs run in; BASE=debootstrap pulls no image
+	@BASE='$(BASE)' test/images
+
+clab-test: build ## the topologies of test/containerlab under containerlab, with make images
+	EVPND_BIN='$(CURDIR)/bin' EVPND_CLAB=1 $(GO) test -count=1 -v -run TestTopologies -parallel 1 ./test/containerlab
 
 lint: ## go vet, staticcheck, gofumpt, buf lint
 	$(GO) vet ./...
