@@ -52,9 +52,9 @@ race: ## all tests with the race detector, in evpnd too
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' test/fuzz
 
-bench: build ## benchmarks of the packages, then of evpnd end to end
+bench: build ## benchmarks of the packages, then evpnd, FRR and the limit in turn, as a table: half an hour
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /test/)
-	@if [ -d test/bench ]; then EVPND_BIN='$(CURDIR)/bin' $(GO) test -count=1 -v -run '^$$' -bench . -benchtime 1x ./test/bench; fi
+	EVPND_BIN='$(CURDIR)/bin' EVPND_BENCH='$(or $(SCENARIOS),.*)' $(GO) test -count=1 -timeout 0 -v ./test/bench
 
 interop: build ## the suite against FRR, each test shown
 	EVPND_BIN='$(CURDIR)/bin' $(GO) test -count=1 -v ./test/interop

@@ -12,5 +12,7 @@
 //	make bench            all scenarios at full size, five rounds
 //	go test ./test/bench  the same in small, to see that they work
 //
+// Under the race detector there is nothing to measure, and no test.
+//
 // What counts is the ratios: they carry over to other machines, seconds do not.
 package bench
