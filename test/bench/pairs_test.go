@@ -21,11 +21,10 @@ func pairs(b lab.T, c contender, rec *record) {
 	dev, br := index(b, r.node.NS, vni.Device()), index(b, r.node.NS, vni.Bridge())
 	from := first
 	from.Hosts = true
-	took := r.time("add MAC+IP", t, change{
+	r.measure(rec, "add MAC+IP", t, change{
 		said: append(append(from.Flood(), from.Announce(0, n)...), peer.Unreach()...),
 		written: append(
 			entries(n, func(b []byte, i int) []byte { return rawMAC(b, dev, peer.MAC(i), first.VTEP) }),
 			entries(n, func(b []byte, i int) []byte { return rawHost(b, br, peer.IP(i), peer.MAC(i)) })...),
 	}, func() bool { return t.added[first.VTEP] >= n && t.hosts >= n })
-	rec.seconds("add MAC+IP", took)
 }

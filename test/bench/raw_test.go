@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,8 +19,9 @@ import (
 // raw is the limit: the messages of a change, made before, are handed to the
 // kernel, 128 a system call, and only the last of them is acknowledged.
 type raw struct {
-	fd  int
-	buf [1 << 12]byte
+	fd    int
+	buf   [1 << 12]byte
+	spent time.Duration // on a core, in all writes
 }
 
 // rawBatch is how many messages go into one system call: from 64 on more does
@@ -47,6 +50,10 @@ func newRaw(b lab.T, n *lab.NS) *raw {
 }
 
 func (r *raw) write(c rawChange) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	begin := threadTime()
+	defer func() { r.spent += threadTime() - begin }()
 	for _, batch := range c {
 		if err := unix.Send(r.fd, batch, 0); err != nil {
 			return fmt.Errorf("send: %w", err)
@@ -67,6 +74,13 @@ func (r *raw) write(c rawChange) error {
 		}
 	}
 	return nil
+}
+
+// threadTime returns how long this thread has run on a core.
+func threadTime() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_THREAD, &u) // it fails for a wrong argument only
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // entries makes a change of n messages, of which msg appends number i, without

@@ -33,23 +33,18 @@ func routes(b lab.T, c contender, rec *record) {
 	}
 	idle := r.status("VmRSS")
 
-	took := r.time("add", t, change{said: append(first.Announce(0, n), peer.Unreach()...), written: at(first.VTEP)},
+	r.measure(rec, "add", t, change{said: append(first.Announce(0, n), peer.Unreach()...), written: at(first.VTEP)},
 		func() bool { return t.added[first.VTEP] >= n })
-	rec.seconds("add", took)
-	rec.settle(r)
 	rec.bytes("memory", r.status("VmRSS"))
 
-	took = r.time("move", t, change{said: append(second.Announce(0, n), first.Withdraw(0, n)...), written: at(second.VTEP)},
+	r.measure(rec, "move", t, change{said: append(second.Announce(0, n), first.Withdraw(0, n)...), written: at(second.VTEP)},
 		func() bool { return t.added[second.VTEP] >= n })
-	rec.seconds("move", took)
-	rec.settle(r)
 	t.drain()
 	rec.number("changes of a move", float64(t.added[first.VTEP]+t.added[second.VTEP]+t.gone+t.other)/float64(n))
 
 	gone := entries(n, func(b []byte, i int) []byte { return rawNoMAC(b, dev, peer.MAC(i)) })
-	took = r.time("withdraw", t, change{said: second.Withdraw(0, n), written: gone},
+	r.measure(rec, "withdraw", t, change{said: second.Withdraw(0, n), written: gone},
 		func() bool { return t.gone >= n })
-	rec.seconds("withdraw", took)
 	if left := r.node.FDB(vni.Device()); len(left) > 10 {
 		b.Fatalf("%d entries are left", len(left))
 	}
@@ -78,10 +73,9 @@ func lost(b lab.T, c contender, rec *record) {
 		written: entries(n, func(b []byte, i int) []byte { return rawMAC(b, dev, peer.MAC(i), first.VTEP) }),
 	}, func() bool { return t.added[first.VTEP] >= n })
 	rec.settle(r)
-	took := r.time("lost", t, change{
+	r.measure(rec, "session lost", t, change{
 		said:    peer.Message(wire.TypeNotification, []byte{6, 2}), // cease, administrative shutdown (RFC 4486)
 		written: entries(n, func(b []byte, i int) []byte { return rawNoMAC(b, dev, peer.MAC(i)) }),
 		ends:    true,
 	}, func() bool { return t.gone >= n })
-	rec.seconds("session lost", took)
 }

@@ -140,7 +140,7 @@ func (r *results) table() string {
 			if !has {
 				return "-"
 			}
-			return fmt.Sprintf("%.3g %s", v, r.unit[what])
+			return strings.TrimSpace(fmt.Sprintf("%.3g %s", v, r.unit[what]))
 		}
 		ratio := func(by float64, has bool) string {
 			if !has || by == 0 {
