@@ -114,3 +114,51 @@ func BenchmarkRestart(b *testing.B) {
 		r.stop()
 	}
 }
+
+// BenchmarkLoss measures how long it takes from the loss of notices with
+// 100,000 entries until the engine knows of a new host, and what others
+// deleted is there again. The 100 ms that the Plane waits before it looks are in it.
+func BenchmarkLoss(b *testing.B) {
+	for _, most := range []int{1 << 20, 20_000} {
+		name := "checked"
+		if most > benchEntries {
+			name = "read"
+		}
+		b.Run(name, func(b *testing.B) {
+			w, vx := benchReal(b)
+			k := newLossy(w.open(b))
+			r := startWith(b, w, k, dataplane.Config{}, func(p *dataplane.Plane) { p.SetDumpMost(most) })
+			r.serves(200, addr(local))
+			for i := 0; i < benchEntries; i += 1000 {
+				d := evpn.Delta{FDB: make([]evpn.FDB, 0, 1000)}
+				for j := range 1000 {
+					d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Dest: vtep(2), Want: true})
+				}
+				r.wish(d)
+			}
+			r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == benchEntries })
+			var took time.Duration
+			b.ResetTimer()
+			for i := range b.N {
+				host, repaired := mac(benchEntries+1+i), r.p.Stats().Repaired
+				k.miss(r, func() {
+					r.write(remoteOp(vx, i+1, 2, dataplane.Delete), staticAt(r, "p0", host))
+				})
+				time.Sleep(r.p.Rest()) // after the loss before
+				begin := time.Now()
+				k.Overrun()
+				for {
+					r.mu.Lock()
+					known := r.ever[evpn.MACKey{VNI: 200, MAC: host}]
+					r.mu.Unlock()
+					if st := r.p.Stats(); known && st.Repaired > repaired && st.Installed == benchEntries {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				took += time.Since(begin)
+			}
+			b.ReportMetric(float64(took.Milliseconds())/float64(b.N), "ms/loss")
+		})
+	}
+}

@@ -44,8 +44,11 @@
 // At start the Plane adopts its entries of the last run. They stay until
 // Sweep says that what is wanted is known in full.
 //
-// Doubt means look again: a lost notification, a vanished device or a failed
-// dump leads to reading all again and comparing. A failed entry never stops
+// Doubt means look again: a vanished device or a failed dump leads to reading
+// all again and comparing, and so does a lost notification, save that of a
+// big device only what is known is looked at (check.go). An entry whose write
+// has no answer is taken to be there, and is written or removed again. A failed
+// entry never stops
 // another, is tried again with growing pauses, and shows in Problems.
 //
 // # Addresses of local hosts

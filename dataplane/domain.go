@@ -22,7 +22,8 @@ type domain struct {
 	vtep    netip.Addr // its local address while up
 	upDirty bool       // the engine is to be told up and vtep
 	toldUp  bool
-	unread  bool // its entries must be read before anything is written
+	need    need // to be read before anything is written
+	blind   bool // it may have an operator's entries that nobody knows of (unseen)
 	sweep   bool // adopted entries that nobody wishes may go
 	queued  bool // stands in Plane.writes
 

@@ -5,6 +5,17 @@ import "time"
 // Wait returns how long the Plane may sleep now.
 func (p *Plane) Wait() time.Duration { return p.wait() }
 
+// SetDumpMost sets up to how many MACs a bridge is read in full after a loss.
+// It is to be called before Run.
+func (p *Plane) SetDumpMost(n int) { p.dumpMost = n }
+
+// Rest returns for how long a sync would wait for the last one to be over.
+func (p *Plane) Rest() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rest(max(p.lastSync, min(4*p.lastSync, time.Second)))
+}
+
 // Kept returns how many things a Plane remembers of devices and VNIs.
 func (p *Plane) Kept() int {
 	p.mu.Lock()

@@ -191,9 +191,13 @@ func TestOverrun(t *testing.T) {
 
 // TestReadFails has each read fail for a while, at the start and later.
 func TestReadFails(t *testing.T) {
-	for _, method := range []string{"Links", "Addrs", "FDB", "Neighbors", "Lookup", "Write"} {
+	for _, method := range []string{"Links", "Addrs", "FDB", "Neighbors", "Lookup", "Write", "Reply", "Port", "Find"} {
 		t.Run(method, func(t *testing.T) {
 			t.Parallel()
+			most := 1 << 20
+			if method == "Port" || method == "Find" {
+				most = -1
+			}
 			w := newPretend()
 			plain(w)
 			w.frame("p0", mac(1))
@@ -206,7 +210,7 @@ func TestReadFails(t *testing.T) {
 				}
 				return nil
 			})
-			r := start(t, w, h, dataplane.Config{})
+			r := startWith(t, w, h, dataplane.Config{}, func(p *dataplane.Plane) { p.SetDumpMost(most) })
 			r.knows(200, mac(1))
 			r.wishMAC(200, mac(2), vtep(2))
 			lines := append(remoteLines(mac(2), "172.30.0.2"), mac(1).String()+" dev p0 master br0")

@@ -47,6 +47,16 @@ type Kernel interface {
 	// VXLAN device or the bridge e.Ifindex; of another, the neighbor e.IP of
 	// the device e.Ifindex. The error is ENOENT when there is none.
 	Lookup(e Entry) (Entry, error)
+
+	// Find reads many entries at once, in place: errs[i] is what Lookup would
+	// say of entries[i], which is what it would return when that is nil. The
+	// error is of the reading as a whole; then neither means anything.
+	Find(entries []Entry, errs []error) error
+	// Port calls yield for each entry of a bridge's table that is behind one
+	// port of it, or of those that are behind none when port is the bridge;
+	// and of the port's own table. There is none of a device that is not there.
+	Port(port int, yield func(*Entry)) error
+
 	// Write carries out ops in order and sets errs[i] to what the kernel
 	// said of ops[i], nil for success. The kernel goes on after a failure.
 	// The error is of the writing as a whole; then errs means nothing.

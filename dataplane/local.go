@@ -28,7 +28,7 @@ func (p *Plane) notices(batch []Notice) {
 			p.stats.Resyncs++
 			p.reread = true
 			// A read of all that loses notices itself must not be all we do.
-			p.syncSoon(max(lostPause, p.lastSync))
+			p.syncSoon(max(lostPause, p.rest(p.lastSync)))
 		}
 	}
 }

@@ -75,8 +75,10 @@ type Plane struct {
 
 	writes   []*domain // that have something to write, each once
 	syncAt   time.Time // when devices are to be read; zero: not
+	syncedAt time.Time // the end of the last sync, and how long it took
 	lastSync time.Duration
-	reread   bool // and all entries with them
+	reread   bool // and entries with them, for notices were lost
+	dumpMost int  // MACs of a bridge that are read in full then
 	gone     map[int]bool
 	retryAt  time.Time // when failed entries are to be looked at
 	holdTill time.Time // no writes before
@@ -129,6 +131,8 @@ func New(k Kernel, cfg Config, log *slog.Logger) *Plane {
 		pen:     make(chan *batch),
 		penned:  make(chan struct{}),
 		hushed:  true,
+
+		dumpMost: dumpMost,
 	}
 }
 
@@ -349,7 +353,7 @@ func (p *Plane) asked() {
 	}
 	for _, vni := range reread {
 		if d := p.domains[vni]; d != nil && d.dev != 0 {
-			d.unread = true
+			d.need = needRead
 			p.syncSoon(0)
 		}
 	}
@@ -365,6 +369,7 @@ func (p *Plane) asked() {
 
 // wish takes wishes over.
 func (p *Plane) wish(delta *evpn.Delta) {
+	p.unseen(delta)
 	for i := range delta.Flood {
 		f := &delta.Flood[i]
 		if d := p.wished(f.VNI, f.Want); d == nil {

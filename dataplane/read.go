@@ -9,14 +9,13 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// read reads the entries of all domains that are marked unread, and brings
-// wishes, local hosts and foreign entries in step with them. A dump of one
-// big VXLAN device takes long, so this is for the start, for new devices and
-// for when notices were lost.
+// read reads the entries of all domains that need it, and brings wishes, local
+// hosts and foreign entries in step with them: in full at the start and of new
+// devices, for a dump of one big VXLAN device takes long.
 func (p *Plane) read() error {
 	bridges := make(map[int]bool)
 	for _, d := range p.domains {
-		if d.unread && d.dev != 0 {
+		if d.need != needNothing && d.dev != 0 {
 			bridges[d.bridge] = true
 		}
 	}
@@ -43,7 +42,7 @@ func (p *Plane) read() error {
 	for _, d := range p.sorted() {
 		if r := found[d]; r != nil {
 			r.settle(p, d)
-			d.unread = false
+			d.need = needNothing
 		}
 	}
 	return nil
@@ -54,30 +53,26 @@ func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
 	// A bridge's entries concern all its VNIs: a read of one reads all.
 	for _, br := range slices.Sorted(maps.Keys(bridges)) {
 		for _, d := range p.byBr[br] {
-			d.unread = true
+			d.need = max(d.need, needCheck)
 			of(d)
 		}
-		err := p.k.FDB(br, func(e *Entry) {
-			if e.Bridge != 0 && e.Bridge != br {
-				return
-			}
-			if e.Bridge == 0 {
-				if d := p.byDev[e.Ifindex]; d != nil {
-					of(d).device(e)
+		var err error
+		if p.checkable(br) {
+			if err = p.check(br, of); err != nil {
+				for _, d := range p.byBr[br] {
+					d.need = needRead
 				}
-				return
 			}
-			for _, d := range p.byBr[br] {
-				of(d).bridgeEntry(e)
-			}
-		})
+		} else {
+			err = p.k.FDB(br, func(e *Entry) { p.give(br, e, of) })
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return p.k.Neighbors(func(e *Entry) {
 		for _, d := range p.byBr[e.Ifindex] {
-			if d.unread {
+			if d.need != needNothing {
 				of(d).neighbor(e)
 			}
 		}
@@ -106,6 +101,8 @@ type reading struct {
 	other map[evpn.MAC]evpn.Dest // device entries without our mark
 	vlans map[evpn.MAC]struct{}  // bridge entries with a VLAN, beside those in macs
 	ips   []Entry
+
+	partial bool // what it has not may be there, but for macs, ips and the MACs that were known
 }
 
 // remote is the two parts of a remote MAC. The device's has our mark; the
@@ -178,8 +175,18 @@ func (r *reading) neighbor(e *Entry) {
 
 // settle makes d what was found.
 func (r *reading) settle(p *Plane, d *domain) {
+	if r.partial {
+		d.flood.suspect()
+		d.flood.requeue(d.sweep, sortDests) // and not counted: nothing may be missing
+	}
 	before := d.flood.holds + d.fdb.holds + d.neigh.holds
-	d.flood.forget()
+	if !r.partial {
+		d.flood.forget()
+		for dest := range r.flood {
+			d.flood.found(dest, struct{}{}, false)
+		}
+	}
+	d.blind = r.partial
 	d.fdb.forget()
 	d.neigh.forget()
 	d.forgetForeign()
@@ -189,9 +196,6 @@ func (r *reading) settle(p *Plane, d *domain) {
 	d.vlans = r.vlans
 	for mac := range r.other {
 		d.fixed[mac] |= foreignDevice
-	}
-	for dest := range r.flood {
-		d.flood.found(dest, struct{}{}, false)
 	}
 	for mac, m := range r.ours {
 		if !r.isOurs(mac, m) {

@@ -280,8 +280,13 @@ type Stats struct {
 
 	Writes   uint64 // messages written
 	Failures uint64 // of them refused, with those that were not even tried
-	Resyncs  uint64 // times that notices were lost and all was read again
-	Repaired uint64 // entries of ours that somebody removed and that were written again
+	Resyncs  uint64 // times that notices were lost and the tables were looked at again
+
+	// Repaired are entries of ours that somebody removed or changed and that
+	// were written again; after a loss those that were missing. Flood entries
+	// that were missing after a loss are not counted where a bridge was checked
+	// and not read (check.go): it is not known which were.
+	Repaired uint64
 	Mended   uint64 // times that flags of a device were put right
 
 	// By kind and whether they were removed, of the entries that the kernel

@@ -13,13 +13,17 @@ import (
 )
 
 // syncSoon has the devices read after a pause, or longer where reading them
-// takes long: with thousands of devices it must not take all the time.
+// takes long and was just done: with thousands of devices it must not take all
+// the time.
 func (p *Plane) syncSoon(pause time.Duration) {
-	at := time.Now().Add(max(pause, min(4*p.lastSync, time.Second)))
+	at := time.Now().Add(max(pause, p.rest(min(4*p.lastSync, time.Second))))
 	if p.syncAt.IsZero() || at.Before(p.syncAt) {
 		p.syncAt = at
 	}
 }
+
+// rest returns what is left of a pause after the last sync.
+func (p *Plane) rest(pause time.Duration) time.Duration { return time.Until(p.syncedAt.Add(pause)) }
 
 // sync reads the devices and follows what changed.
 func (p *Plane) sync() {
@@ -40,7 +44,9 @@ func (p *Plane) sync() {
 	p.attach(chosen)
 	if p.reread {
 		for _, d := range p.domains {
-			d.unread = d.dev != 0
+			if d.dev != 0 {
+				d.need = max(d.need, needCheck)
+			}
 		}
 	}
 	if err := p.read(); err != nil {
@@ -54,7 +60,8 @@ func (p *Plane) sync() {
 	p.listen()
 	p.drop()
 	p.first = true
-	p.lastSync = time.Since(start)
+	p.syncedAt = time.Now()
+	p.lastSync = p.syncedAt.Sub(start)
 }
 
 // failRead has all read again after a pause.
@@ -294,7 +301,7 @@ func (p *Plane) attach(chosen map[evpn.VNI]choice) {
 		}
 		d.name, d.remote = c.link.Name, c.link.VXLAN.Remote
 		if d.dev == 0 {
-			d.dev, d.bridge, d.unread = dev, br, true
+			d.dev, d.bridge, d.need = dev, br, needRead
 		}
 		p.byDev[dev] = d
 		p.byBr[br] = append(p.byBr[br], d)

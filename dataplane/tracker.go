@@ -174,6 +174,31 @@ func (t *tracker[K, V]) forget() {
 	}
 }
 
+// suspect records that it is not known whether the kernel holds what it held.
+// What is wished is to be written again, by requeue; the rest is taken to be
+// there.
+func (t *tracker[K, V]) suspect() {
+	for k, s := range t.slots {
+		if s.mark.has(wanted) {
+			s.mark &^= synced
+			t.put(k, s)
+		}
+	}
+}
+
+// perhaps records that the kernel may hold k as it was just written.
+func (t *tracker[K, V]) perhaps(k K, isSticky bool) {
+	s, ok := t.slots[k]
+	if !ok {
+		return
+	}
+	s.mark |= present
+	if isSticky {
+		s.mark |= sticky
+	}
+	t.put(k, s)
+}
+
 // vanish records that the device is gone, and with it all entries and what was
 // still to be done to them. The wishes stay, for requeue.
 func (t *tracker[K, V]) vanish() {

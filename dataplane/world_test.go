@@ -61,19 +61,28 @@ type rig struct {
 	macs   map[evpn.MACKey]evpn.LocalMAC
 	ips    map[evpn.IPKey]evpn.LocalIP
 	events int
+	ever   map[evpn.MACKey]bool // local MACs that it was told of, if they are gone by now
 }
 
 func start(t testing.TB, w world, k dataplane.Kernel, cfg dataplane.Config) *rig {
 	t.Helper()
+	return startWith(t, w, k, cfg, func(*dataplane.Plane) {})
+}
+
+// startWith lets prepare change the Plane before it runs.
+func startWith(t testing.TB, w world, k dataplane.Kernel, cfg dataplane.Config, prepare func(*dataplane.Plane)) *rig {
+	t.Helper()
 	r := &rig{
 		t: t, fatal: t, world: w, k: w.open(t),
 		vnis: make(map[evpn.VNI]netip.Addr), macs: make(map[evpn.MACKey]evpn.LocalMAC), ips: make(map[evpn.IPKey]evpn.LocalIP),
+		ever: make(map[evpn.MACKey]bool),
 	}
 	if k == nil {
 		k = w.open(t)
 	}
 	r.plane = k
 	r.p = dataplane.New(k, cfg, slog.New(slog.DiscardHandler))
+	prepare(r.p)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -126,6 +135,7 @@ func (r *rig) apply(batch []evpn.Event) {
 			}
 		case *evpn.LocalMAC:
 			r.macs[evpn.MACKey{VNI: ev.VNI, MAC: ev.MAC}] = *ev
+			r.ever[evpn.MACKey{VNI: ev.VNI, MAC: ev.MAC}] = true
 		case *evpn.LocalMACGone:
 			delete(r.macs, evpn.MACKey{VNI: ev.VNI, MAC: ev.MAC})
 		case *evpn.LocalIP:

@@ -68,7 +68,7 @@ func (p *Plane) write() {
 	p.writes = append(p.writes[:0], p.writes[1:]...)
 	d.queued = false
 	p.dropIfEmpty(d) // a device that went may have left it behind
-	if d.dev == 0 || d.unread || !d.busy() {
+	if d.dev == 0 || d.need != needNothing || !d.busy() {
 		return
 	}
 	if p.writeDomain(d) && d.busy() {
@@ -192,14 +192,20 @@ func (p *Plane) probe() error {
 	return nil
 }
 
-// refusedAll puts whole batches back and pauses all writing.
-func (p *Plane) refusedAll(d *domain, err error, batches ...*batch) {
+// refusedAll puts a batch that was not written, or has no answer, and the next
+// one back and pauses all writing.
+func (p *Plane) refusedAll(d *domain, err error, b, next *batch) {
 	p.stats.Failures++
-	for _, b := range batches {
-		for i := range b.refs {
-			p.stats.countRefused(b.refs[i].kind, err)
-			p.putBack(d, &b.refs[i])
+	for i := range b.refs {
+		if b.err != nil {
+			p.inDoubt(d, &b.refs[i])
 		}
+		p.stats.countRefused(b.refs[i].kind, err)
+		p.putBack(d, &b.refs[i])
+	}
+	for i := range next.refs {
+		p.stats.countRefused(next.refs[i].kind, err)
+		p.putBack(d, &next.refs[i])
 	}
 	p.enqueue(d)
 	p.refusedWrites(err, time.Now())
@@ -211,6 +217,23 @@ func (p *Plane) refusedWrites(err error, now time.Time) {
 	p.holdTill = now.Add(p.hold)
 	if p.setTrouble(Problem{Kind: ProblemWrite, Text: "nothing can be written to the kernel: " + advice(err)}) {
 		p.log.Error("nothing can be written to the kernel; trying again", "err", err)
+	}
+}
+
+// inDoubt records that the kernel may hold an entry that was to be added: it
+// has to be removed then when nobody wishes it any more. One that was to be
+// removed is taken to be there as it is.
+func (p *Plane) inDoubt(d *domain, r *ref) {
+	if r.del {
+		return
+	}
+	switch r.kind {
+	case kindFlood:
+		d.flood.perhaps(r.dest, false)
+	case kindFDB:
+		d.fdb.perhaps(r.mac, r.target.sticky)
+	case kindNeigh:
+		d.neigh.perhaps(r.ip, false)
 	}
 }
 

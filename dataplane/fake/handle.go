@@ -55,7 +55,8 @@ func (h *Handle) FailOps(f func(dataplane.Op) error) {
 	h.faults.op = f
 }
 
-// FailCalls does the same for the methods, by name.
+// FailCalls does the same for the methods, by name. "Reply" is the end of a
+// Write that was carried out, and whose answer is lost.
 func (h *Handle) FailCalls(f func(method string) error) {
 	h.faults.Lock()
 	defer h.faults.Unlock()
@@ -227,6 +228,48 @@ func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
 	return nil
 }
 
+// Port implements dataplane.Kernel.
+func (h *Handle) Port(port int, yield func(*dataplane.Entry)) error {
+	if err := h.fault("Port"); err != nil {
+		return err
+	}
+	h.k.mu.Lock()
+	var all []dataplane.Entry
+	if l := h.k.links[port]; l != nil {
+		br := h.k.links[l.Master]
+		if l.bridge != nil {
+			br = l
+		}
+		if br != nil {
+			for _, mac := range br.macs() {
+				if br.bridge[mac].port == port {
+					all = append(all, br.bridgeEntry(mac))
+				}
+			}
+		}
+		all = append(all, l.flood...)
+		for _, mac := range l.deviceMACs() {
+			all = append(all, l.deviceEntry(mac))
+		}
+	}
+	h.k.mu.Unlock()
+	for i := range all {
+		yield(&all[i])
+	}
+	return nil
+}
+
+// Find implements dataplane.Kernel.
+func (h *Handle) Find(entries []dataplane.Entry, errs []error) error {
+	if err := h.fault("Find"); err != nil {
+		return err
+	}
+	for i, e := range entries {
+		entries[i], errs[i] = h.lookup(e)
+	}
+	return nil
+}
+
 // Second implements dataplane.Kernel.
 func (h *Handle) Second() dataplane.Tables { return h }
 
@@ -252,6 +295,10 @@ func (h *Handle) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
 	if err := h.fault("Lookup"); err != nil {
 		return e, err
 	}
+	return h.lookup(e)
+}
+
+func (h *Handle) lookup(e dataplane.Entry) (dataplane.Entry, error) {
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
 	l := h.k.links[e.Ifindex]
@@ -283,7 +330,7 @@ func (h *Handle) Write(ops []dataplane.Op, errs []error) error {
 			errs[i] = h.k.write(h, op)
 		}
 	}
-	return nil
+	return h.fault("Reply")
 }
 
 // SetPort implements dataplane.Kernel.

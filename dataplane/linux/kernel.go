@@ -26,8 +26,9 @@ type Kernel struct {
 
 // tables reads with a socket of its own. One goroutine at a time may use it.
 type tables struct {
-	reader *socket
-	req    []byte // the request being made
+	reader  *socket
+	req     []byte    // the request being made
+	answers *receiver // nil before the first Find
 }
 
 var _ dataplane.Kernel = (*Kernel)(nil)
@@ -99,9 +100,24 @@ func (k *tables) FDB(bridge int, yield func(*dataplane.Entry)) error {
 	b := begin(nil, unix.RTM_GETNEIGH)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
 	b[hdrLen] = unix.AF_BRIDGE
-	b = putU32(b, unix.IFLA_MASTER, uint32(bridge))
+	return k.entries("forwarding entries", putU32(b, unix.IFLA_MASTER, uint32(bridge)), yield)
+}
+
+// Port implements dataplane.Kernel. The filter is the index in struct
+// ifinfomsg: for a port the kernel walks the bridge's table once for each 32
+// KB of what is behind that port, and of the bridge it gives what has no port
+// (br_fdb_dump).
+func (k *tables) Port(port int, yield func(*dataplane.Entry)) error {
+	b := begin(nil, unix.RTM_GETNEIGH)
+	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
+	b[hdrLen] = unix.AF_BRIDGE
+	native.PutUint32(b[hdrLen+4:], uint32(port))
+	return k.entries("forwarding entries", b, yield)
+}
+
+func (k *tables) entries(what string, b []byte, yield func(*dataplane.Entry)) error {
 	var e dataplane.Entry
-	return k.dump("forwarding entries", b, unix.RTM_NEWNEIGH, func() {}, func(body []byte) {
+	return k.dump(what, b, unix.RTM_NEWNEIGH, func() {}, func(body []byte) {
 		if decodeEntry(body, &e) {
 			yield(&e)
 		}
@@ -114,13 +130,7 @@ func (k *tables) Neighbors(yield func(*dataplane.Entry)) error {
 		b := begin(nil, unix.RTM_GETNEIGH)
 		b = append(b, make([]byte, unix.SizeofNdMsg)...)
 		b[hdrLen] = family
-		var e dataplane.Entry
-		err := k.dump("neighbor entries", b, unix.RTM_NEWNEIGH, func() {}, func(body []byte) {
-			if decodeEntry(body, &e) {
-				yield(&e)
-			}
-		})
-		if err != nil {
+		if err := k.entries("neighbor entries", b, yield); err != nil {
 			return err
 		}
 	}

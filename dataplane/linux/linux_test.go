@@ -165,6 +165,7 @@ func TestLookup(t *testing.T) {
 	if err := k.Write([]dataplane.Op{op, local, neigh}, errs); err != nil || errors.Join(errs...) != nil {
 		t.Fatal(err, errs)
 	}
+	var asked, want []dataplane.Entry
 	for _, c := range []struct{ ask, want dataplane.Entry }{
 		{
 			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC},
@@ -187,6 +188,7 @@ func TestLookup(t *testing.T) {
 		if d := cmp.Diff(c.want, got, cmpopts.EquateComparable(netip.Addr{})); d != "" {
 			t.Errorf("look up %+v (-want +got):\n%s", c.ask, d)
 		}
+		asked, want = append(asked, c.ask), append(want, c.want)
 	}
 	for _, e := range []dataplane.Entry{
 		{Family: dataplane.Bridge, Ifindex: vx, MAC: evpn.MAC{2, 9}},
@@ -196,6 +198,72 @@ func TestLookup(t *testing.T) {
 		if _, err := k.Lookup(e); !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("look up %+v, which is not there: %v", e, err)
 		}
+		asked = append(asked, e)
+	}
+	// The same at once, more often than a batch has messages.
+	n := len(asked)
+	for len(asked) < 3*batchSize {
+		asked = append(asked, asked[:n]...)
+	}
+	errs = make([]error, len(asked))
+	if err := k.Find(asked, errs); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range asked {
+		if i%n >= len(want) {
+			if !errors.Is(errs[i], syscall.ENOENT) {
+				t.Errorf("find %+v, which is not there: %v", got, errs[i])
+			}
+		} else if d := cmp.Diff(want[i%n], got, cmpopts.EquateComparable(netip.Addr{})); d != "" || errs[i] != nil {
+			t.Errorf("find number %d: %v (-want +got):\n%s", i, errs[i], d)
+		}
+	}
+}
+
+// TestPort reads what a bridge has behind one port.
+func TestPort(t *testing.T) {
+	k, _ := inNetns(t)
+	vx, br, p0 := linkOf(t, k, "vx0").Index, linkOf(t, k, "br0").Index, linkOf(t, k, "p0").Index
+	static := func(dev int, mac evpn.MAC) dataplane.Op {
+		return dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: dev, State: dataplane.NoARP, Flags: dataplane.Master, MAC: mac,
+		}}
+	}
+	// Of the bridge itself: `bridge fdb add 02:02:00:00:00:00 dev br0 self local`.
+	own := static(br, evpn.MAC{2, 2})
+	own.State, own.Flags = dataplane.Permanent, dataplane.Self
+	errs := make([]error, 3)
+	if err := k.Write([]dataplane.Op{remote(vx, 1), static(p0, evpn.MAC{2, 1}), own}, errs); err != nil || errors.Join(errs...) != nil {
+		t.Fatal(err, errs)
+	}
+	for _, c := range []struct {
+		port       int
+		want, none evpn.MAC
+	}{
+		{p0, evpn.MAC{2, 1}, remote(vx, 1).MAC},
+		{p0, linkOf(t, k, "p0").MAC, evpn.MAC{2, 2}},
+		{vx, remote(vx, 1).MAC, evpn.MAC{2, 1}},
+		{br, evpn.MAC{2, 2}, evpn.MAC{2, 1}},
+		{br, evpn.MAC{2, 2}, remote(vx, 1).MAC},
+	} {
+		found := false
+		if err := k.Port(c.port, func(e *dataplane.Entry) {
+			if e.Bridge == 0 {
+				return
+			}
+			found = found || e.MAC == c.want
+			if e.Ifindex != c.port || e.Bridge != br || e.MAC == c.none {
+				t.Errorf("port %d has %+v", c.port, *e)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !found {
+			t.Errorf("port %d does not have %v", c.port, c.want)
+		}
+	}
+	if err := k.Port(9999, func(e *dataplane.Entry) { t.Errorf("a port that is not there has %+v", *e) }); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -73,6 +73,17 @@ func (s *socket) next() uint32 {
 	return s.seq
 }
 
+// run takes n sequence numbers and returns the first. They are consecutive,
+// so that a reply finds its request by subtraction, and do not wrap round.
+func (s *socket) run(n int) uint32 {
+	if s.seq > 1<<31 {
+		s.seq = 0
+	}
+	first := s.seq + 1
+	s.seq += uint32(n)
+	return first
+}
+
 func (s *socket) send(b []byte) error {
 	for {
 		_, err := unix.Write(s.fd, b)
@@ -121,17 +132,22 @@ var errShort = errors.New("netlink: a message ends early")
 // errInterrupted says that tables changed while they were dumped.
 var errInterrupted = errors.New("netlink: the table changed while it was read")
 
+// replyErrno reads the error code of an NLMSG_ERROR or NLMSG_DONE message, 0
+// for success.
+func replyErrno(m message) syscall.Errno {
+	if len(m.body) < 4 {
+		return 0
+	}
+	return syscall.Errno(-int32(native.Uint32(m.body)))
+}
+
 // replyErr reads the error code of an NLMSG_ERROR or NLMSG_DONE message and
 // the kernel's words for it.
 func replyErr(m message) error {
-	if len(m.body) < 4 {
+	errno := replyErrno(m)
+	if errno == 0 {
 		return nil
 	}
-	code := int32(native.Uint32(m.body))
-	if code == 0 {
-		return nil
-	}
-	errno := syscall.Errno(-code)
 	// struct nlmsgerr is the code and the failed header; with CAP_ACK the
 	// attributes follow at once.
 	if m.kind == unix.NLMSG_ERROR && m.flags&unix.NLM_F_ACK_TLVS != 0 && len(m.body) >= 4+hdrLen {

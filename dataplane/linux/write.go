@@ -2,7 +2,6 @@ package linux
 
 import (
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -30,13 +29,7 @@ func (k *Kernel) Write(ops []dataplane.Op, errs []error) error {
 
 func (k *Kernel) batch(ops []dataplane.Op, errs []error) error {
 	s := k.writer
-	// Sequence numbers of a batch are consecutive, so that a reply finds
-	// its op by subtraction; a batch must not wrap round.
-	if s.seq > 1<<31 {
-		s.seq = 0
-	}
-	first := s.seq + 1
-	s.seq += uint32(len(ops))
+	first := s.run(len(ops))
 	b := k.out[:0]
 	for i := range ops {
 		at := len(b)
@@ -71,31 +64,4 @@ func (k *Kernel) batch(ops []dataplane.Op, errs []error) error {
 			}
 		}
 	}
-}
-
-// Lookup implements dataplane.Kernel (RTM_GETNEIGH of one key).
-func (k *tables) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
-	q := dataplane.Entry{Family: e.Family, Ifindex: e.Ifindex}
-	if e.Family == dataplane.Bridge {
-		// A bridge too is asked as the owner of its own table: that finds
-		// an entry behind whatever port it is.
-		q.Flags = dataplane.Self
-	}
-	b := putNdMsg(k.req[:0], unix.RTM_GETNEIGH, &q)
-	if e.Family == dataplane.Bridge {
-		b = append(putAttrHdr(b, unix.NDA_LLADDR, 6), e.MAC[:]...)
-		b = append(b, 0, 0)
-	} else {
-		b = putAddr(b, unix.NDA_DST, e.IP)
-	}
-	k.req = b
-	var out dataplane.Entry
-	ok := false
-	if err := k.reader.get(b, func(body []byte) { ok = decodeEntry(body, &out) }); err != nil {
-		return out, err
-	}
-	if !ok {
-		return out, syscall.EBADMSG
-	}
-	return out, nil
 }

@@ -182,7 +182,7 @@ type KernelStats struct {
 
 	// Since the start:
 	Repaired uint64 // entries that others had removed or changed
-	Resyncs  uint64 // times that notices were lost and all was read again
+	Resyncs  uint64 // times that notices were lost and the tables were looked at again
 }
 
 // Problem is something that is wrong now, outside of the engine.

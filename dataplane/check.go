@@ -1,0 +1,160 @@
+package dataplane
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"syscall"
+
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// A dump of one VXLAN device grows with the square of its entries, for the
+// kernel walks its list from the start for each 32 KB: after notices were
+// lost, a big one is checked instead. Read are
+//
+//   - all that the bridge has behind its other ports, each by itself: a walk
+//     over the bridge's table that answers with few entries is quick, and a
+//     dump of the bridge makes it for each port as well;
+//   - the entries of every MAC that is known, one by one, many questions a
+//     system call: their cost is linear, they change nothing, and they tell
+//     what is missing, what changed and what is an operator's by now. To write
+//     all wishes once more would be cheaper, and would send an operator's
+//     entry to our destination (vxlan_fdb_update_existing);
+//   - all neighbors.
+//
+// The flood list cannot be asked for, since vxlan_fdb_get answers with the
+// first destination alone. What is wished of it is added again, which does
+// nothing where it is there; what is not wished is taken to be there still.
+//
+// Entries of MACs that nobody knew of, and flood entries, that others added
+// while notices were lost, are not found: with our mark the audit finds them,
+// and without it whoever wishes such a MAC later (unseen).
+
+// dumpMost is up to how many MACs a bridge is read in full after a loss, which
+// finds what others added as well. With about 20,000 a dump takes as long as
+// the check.
+const dumpMost = 20_000
+
+// need says what must be read of a domain before anything is written.
+type need uint8
+
+const (
+	needNothing need = iota
+	needCheck        // notices were lost: what is known may not be so any more
+	needRead         // nothing is known
+)
+
+// checkable tells whether a check is enough for a bridge, and better.
+func (p *Plane) checkable(bridge int) bool {
+	n := 0
+	for _, d := range p.byBr[bridge] {
+		if d.need == needRead {
+			return false
+		}
+		n += len(d.fdb.slots)
+	}
+	return n > p.dumpMost
+}
+
+// check reads what is behind the local ports of a bridge and the entries of
+// the MACs that its VNIs know.
+func (p *Plane) check(bridge int, of func(*domain) *reading) error {
+	keys := make(map[evpn.MAC]struct{})
+	devs := []int{bridge}
+	for _, d := range p.byBr[bridge] {
+		r := of(d)
+		r.partial, r.ours = true, make(map[evpn.MAC]remote, len(d.fdb.slots))
+		devs = append(devs, d.dev)
+		keys = union(union(keys, d.fdb.slots), d.fixed)
+	}
+	ports := []int{bridge}
+	for _, l := range p.byIndex() {
+		switch {
+		case l.Master != bridge:
+		case p.vxlans[l.Index]:
+			keys[l.MAC] = struct{}{} // which the bridge has as a port's own
+		default:
+			ports = append(ports, l.Index)
+		}
+	}
+	for _, port := range ports {
+		if err := p.k.Port(port, func(e *Entry) { p.give(bridge, e, of) }); err != nil {
+			return err
+		}
+	}
+	return p.find(bridge, devs, slices.AppendSeq(make([]evpn.MAC, 0, len(keys)), maps.Keys(keys)), of)
+}
+
+// find looks for MACs in the tables of a bridge and of VXLAN devices.
+func (p *Plane) find(bridge int, devs []int, macs []evpn.MAC, of func(*domain) *reading) error {
+	const most = 8 * writeBatch
+	found, errs := make([]Entry, 0, most), make([]error, most)
+	for some := range slices.Chunk(macs, most) {
+		for _, dev := range devs {
+			found = found[:0]
+			for _, mac := range some {
+				found = append(found, Entry{Family: Bridge, Ifindex: dev, MAC: mac})
+			}
+			if err := p.k.Find(found, errs[:len(found)]); err != nil {
+				return err
+			}
+			for i := range found {
+				switch err := errs[i]; {
+				case err == nil:
+					p.give(bridge, &found[i], of)
+				case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV):
+					// Not there. That a device went is told by itself.
+				default:
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// give hands an entry that was read to the readings that it concerns.
+func (p *Plane) give(bridge int, e *Entry, of func(*domain) *reading) {
+	switch {
+	case e.Bridge == bridge:
+		for _, d := range p.byBr[bridge] {
+			of(d).bridgeEntry(e)
+		}
+	case e.Bridge == 0:
+		if d := p.byDev[e.Ifindex]; d != nil {
+			of(d).device(e)
+		}
+	}
+}
+
+// unseen looks for entries of an operator's under the MACs that a delta wishes
+// for the first time, in domains that were checked and not read since.
+func (p *Plane) unseen(delta *evpn.Delta) {
+	var macs map[*domain][]evpn.MAC
+	for i := range delta.FDB {
+		f := &delta.FDB[i]
+		d := p.domains[f.VNI]
+		if !f.Want || d == nil || d.dev == 0 || !d.blind || d.need != needNothing {
+			continue
+		}
+		if _, known := d.fdb.slots[f.MAC]; !known && f.MAC.IsHost() {
+			if macs == nil {
+				macs = make(map[*domain][]evpn.MAC)
+			}
+			macs[d] = append(macs[d], f.MAC)
+		}
+	}
+	for d, list := range macs {
+		r := newReading(p.scopeOf(d))
+		if err := p.find(d.bridge, []int{d.dev}, list, func(*domain) *reading { return r }); err != nil {
+			// The wishes are known when the check is made again.
+			d.need = needCheck
+			p.syncSoon(0)
+			continue
+		}
+		for mac := range r.other {
+			d.fixed[mac] |= foreignDevice
+		}
+	}
+}
