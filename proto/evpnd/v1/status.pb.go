@@ -49,7 +49,7 @@ type Status struct {
 	// Entries that others had removed or changed and that were put back, since
 	// the start.
 	Repaired uint64 `protobuf:"varint,14,opt,name=repaired,proto3" json:"repaired,omitempty"`
-	// Times that the kernel's notices were lost and all was read again.
+	// Times that the kernel's notices were lost and all was read or checked again.
 	Resyncs       uint64   `protobuf:"varint,15,opt,name=resyncs,proto3" json:"resyncs,omitempty"`
 	Process       *Process `protobuf:"bytes,16,opt,name=process,proto3" json:"process,omitempty"`
 	unknownFields protoimpl.UnknownFields
