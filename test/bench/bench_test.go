@@ -31,6 +31,7 @@ var scenarios = []scenario{
 	{"floods", floods, []contender{withoutHold, theLimit, frr}},
 	{"restart", restart, []contender{evpnd}},
 	{"idle", idle, []contender{evpnd}},
+	{"loss", loss, []contender{evpnd}},
 }
 
 // TestFigures measures all scenarios and prints the table. Without

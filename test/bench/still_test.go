@@ -4,7 +4,11 @@ package bench
 
 import (
 	"net/netip"
+	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/test/lab"
 	"github.com/evpnd/evpnd/test/peer"
@@ -105,4 +109,39 @@ func idle(b lab.T, _ contender, rec *record) {
 	}
 	const auditInterval = 5 * time.Minute // the default
 	rec.percent("CPU at idle, audit included", alone+float64(s.cpu()-begin)/float64(auditInterval))
+}
+
+// loss: so many notices come while evpnd is stopped that its socket runs over,
+// and an entry of its own that is deleted meanwhile is not told of. The time
+// is from when it goes on until the entry is back.
+func loss(b lab.T, _ contender, rec *record) {
+	b.Helper()
+	s := newStill(b, rec)
+	rec.settle(s.rig)
+	s.node.IP("link", "add", "noise", "type", "bridge")
+	dev, noise := index(b, s.node.NS, vni.Device()), index(b, s.node.NS, "noise")
+	const entriesOfNoise = 200_000 // some 150 MB of notices: more than twice what the socket holds
+	add := entries(entriesOfNoise, func(b []byte, i int) []byte {
+		mac := peer.MAC(1<<24 + i)
+		b = neighMessage(b, unix.RTM_NEWNEIGH, unix.NLM_F_CREATE, unix.AF_BRIDGE, noise, unix.NUD_PERMANENT, unix.NTF_SELF)
+		return attribute(b, unix.NDA_LLADDR, mac[:])
+	})
+	one := entries(1, func(b []byte, _ int) []byte { return rawNoMAC(b, dev, peer.MAC(5)) })
+
+	s.evpnd.Signal(syscall.SIGSTOP)
+	err := newRaw(b, s.node.NS).write(append(add, one...))
+	t := tallyOn(b, s.node.NS, vni.Device(), vni.Bridge())
+	begin := time.Now()
+	s.evpnd.Signal(syscall.SIGCONT)
+	if err != nil {
+		b.Fatalf("%v", err)
+	}
+	at, err := t.until(patience, func() error { return nil }, func() bool { return t.added[first.VTEP] > 0 })
+	if err != nil {
+		b.Fatalf("the entry is not back: %v", err)
+	}
+	rec.seconds("notices lost, entry back", at.Sub(begin))
+	if !strings.Contains(s.evpnd.Ctl("status", "-o", "json"), `"resyncs": 1`) {
+		b.Fatalf("no notices were lost, as it says:\n%s", s.evpnd.Ctl("status", "-o", "json"))
+	}
 }
