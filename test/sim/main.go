@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// plan is what is measured. The defaults are those of docs/performance-scale.md.
+// plan is what is measured. The defaults are those of docs/performance.md.
 type plan struct {
 	site
 	macs    []int // sizes for the curve over MACs; the last one is also that of the moves
