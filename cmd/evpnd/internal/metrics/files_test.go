@@ -67,7 +67,7 @@ func row(m *metric) string {
 	if len(m.labels) > 0 {
 		labels = "`" + strings.Join(m.labels, "`, `") + "`"
 	}
-	help := regexp.MustCompile(`help: "(.*?)", constLabels`).FindStringSubmatch(m.desc.String())[1]
+	help := regexp.MustCompile(`help: "(.*?)", (?:unit|constLabels): `).FindStringSubmatch(m.desc.String())[1]
 	return fmt.Sprintf("| `%s` | %s | %s | %s |", m.name, kind, labels, help)
 }
 
