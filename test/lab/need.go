@@ -36,6 +36,8 @@ var (
 	FRRouting = Requirement{"FRR", sync.OnceValue(missingFRR)}
 	// DockerEngine is dockerd, to be started by the lab; none need run.
 	DockerEngine = Requirement{"a Docker engine", sync.OnceValue(missingDocker)}
+	// Hosts are hosts with files of their own beside those of the machine.
+	Hosts = Requirement{"mounts of its own", sync.OnceValue(missingHosts)}
 	// MakeRoot is a command that makes the root of a Debian system.
 	MakeRoot = Requirement{"mmdebstrap", func() string { return missingCommand("mmdebstrap", "mmdebstrap") }}
 	// Busybox is a busybox that needs no library.
@@ -91,6 +93,19 @@ func missingNamespaces() string {
 		if out, err := exec.Command("ip", "-n", name, "link", "del", "probe0").CombinedOutput(); err != nil {
 			return fmt.Sprintf("ip link del: %s", strings.TrimSpace(string(out)))
 		}
+	}
+	return ""
+}
+
+func missingHosts() string {
+	for _, c := range []string{"nsenter", "unshare"} {
+		if why := missingCommand(c, "util-linux"); why != "" {
+			return why
+		}
+	}
+	script := "mount -t tmpfs tmpfs /run && mkdir /run/u /run/w && mount -t overlay -o lowerdir=/etc,upperdir=/run/u,workdir=/run/w overlay /etc"
+	if out, err := exec.Command("unshare", "--mount", "sh", "-c", script).CombinedOutput(); err != nil {
+		return fmt.Sprintf("no overlay of /etc: %s", strings.TrimSpace(string(out)))
 	}
 	return ""
 }
