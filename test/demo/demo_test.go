@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/pages"
 )
 
 func TestMain(m *testing.M) {
@@ -54,7 +55,7 @@ func binaries(t *testing.T) string {
 	return "EVPND_BIN=" + filepath.Dir(lab.Binary(t, "evpnd"))
 }
 
-// The demo shows all that it promises, leaves nothing, and says so with its
+// The demo shows all that it and the README promise, leaves nothing, and says so with its
 // exit status.
 func TestDemo(t *testing.T) {
 	cmd, tag := demo(t, binaries(t))
@@ -74,6 +75,9 @@ func TestDemo(t *testing.T) {
 		if !regexp.MustCompile(want).Match(out) {
 			t.Errorf("the demo does not show %s", want)
 		}
+	}
+	if err := pages.Shown("../..", "README.md", "$ make demo", string(out)); err != nil {
+		t.Error(err)
 	}
 	if t.Failed() {
 		t.Logf("the demo:\n%s", out)

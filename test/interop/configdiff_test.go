@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/pages"
 )
 
 // configDiff is what evpnctl config diff says.
@@ -140,7 +141,15 @@ func TestConfigDiff(t *testing.T) {
 	if d := foretold(t, e, base); len(d.VNIs)+len(d.Sessions) != 0 {
 		t.Errorf("of the same configuration is foretold %+v", d)
 	}
+	if testing.Verbose() {
+		if err := pages.Shown("../..", "docs/explain.md", "$ evpnctl config diff", diffed.String()); err != nil {
+			t.Error(err)
+		}
+	}
 }
+
+// diffed is all that evpnctl config diff has printed for people.
+var diffed strings.Builder
 
 // foretold runs evpnctl config diff with what the lab adds in front.
 func foretold(t *testing.T, e *lab.Evpnd, config string) (d configDiff) {
@@ -158,6 +167,7 @@ func foretold(t *testing.T, e *lab.Evpnd, config string) (d configDiff) {
 	}
 	if testing.Verbose() {
 		text, _ := e.Diff(config)
+		diffed.WriteString(text)
 		t.Logf("$ evpnctl config diff new.yaml\n%s", text)
 	}
 	return d

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/test/lab"
+	"github.com/evpnd/evpnd/test/pages"
 )
 
 // answer is what evpnctl explain says, as far as it is looked at here.
@@ -44,6 +45,9 @@ type answer struct {
 	} `json:"not_kept"`
 }
 
+// said is all that evpnctl explain has printed for people in TestExplain.
+var said strings.Builder
+
 // explain asks evpnd, and logs what a user would read.
 func explain(t *testing.T, e *lab.Evpnd, args ...string) (a answer) {
 	t.Helper()
@@ -56,7 +60,9 @@ func explain(t *testing.T, e *lab.Evpnd, args ...string) (a answer) {
 		t.Fatalf("evpnctl %s explains nothing:\n%s", strings.Join(args, " "), out)
 	}
 	if testing.Verbose() {
-		t.Logf("$ evpnctl %s\n%s", strings.Join(args, " "), e.Ctl(args...))
+		text := e.Ctl(args...)
+		said.WriteString(text)
+		t.Logf("$ evpnctl %s\n%s", strings.Join(args, " "), text)
 	}
 	return a
 }
@@ -200,7 +206,9 @@ func TestExplain(t *testing.T) {
 			out := e1.Ctl("explain", "mac", "100", c.MAC, "-o", "json")
 			ok := strings.Contains(out, "the VXLAN device sends it to 10.90.1.99, not to 10.90.1.3")
 			if ok {
-				t.Log(e1.Ctl("explain", "mac", "100", c.MAC))
+				text := e1.Ctl("explain", "mac", "100", c.MAC)
+				said.WriteString(text)
+				t.Log(text)
 			}
 			return ok, out
 		})
@@ -218,4 +226,10 @@ func TestExplain(t *testing.T) {
 		})
 		explain(t, e1, "ip", "172.18.0.35")
 	})
+
+	if testing.Verbose() {
+		if err := pages.Shown("../..", "docs/explain.md", "$ evpnctl explain", said.String()); err != nil {
+			t.Error(err)
+		}
+	}
 }
