@@ -3,6 +3,7 @@ package evpn
 import (
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // tickOut ticks until no work is left.
@@ -49,6 +50,55 @@ func TestSweepInSteps(t *testing.T) {
 	e.Step(&LocalMAC{VNI: 200, MAC: MAC{2, 9}, Port: 3})
 	if got := left(e); got != 0 {
 		t.Errorf("an event meets %d MACs of a peer that is gone", got)
+	}
+}
+
+// TestGoodbyeInSteps: a reflector is lost for the second time, with a word of
+// goodbye, shortly before what its first session left is over. While its own
+// routes are looked for step by step that time comes: what it passed on is kept
+// all the same, for as long as was said at the second loss.
+func TestGoodbyeInSteps(t *testing.T) {
+	const n = 3*choreStep + 7
+	reflector := netip.MustParseAddr("10.9.9.9")
+	passed := load(n, there2, 0)
+	for i := range passed.Updates {
+		passed.Updates[i].Attrs.OriginatorID = there2
+	}
+	e := loaded()
+	for _, ev := range []Event{
+		passed, &PeerDown{Peer: reflector, Retain: time.Hour},
+		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true}, passed,
+	} {
+		e.Step(ev)
+		tickOut(e)
+	}
+	first := e.peers[reflector].expire
+	if first.IsZero() {
+		t.Fatal("nothing waits for what the first session left")
+	}
+	e.Step(&Tick{Now: first.Add(-time.Millisecond)})
+	e.Step(&PeerDown{Peer: reflector, Retain: time.Hour, Goodbye: true})
+	if len(e.chores) == 0 {
+		t.Fatal("the goodbye is done in one step: more MACs are needed")
+	}
+	lost := e.now
+	if st := e.Peers()[0]; !st.StaleUntil.Equal(lost.Add(time.Hour)) {
+		t.Errorf("while it is worked out, the routes are said to be used until %v, want an hour from now", st.StaleUntil)
+	}
+	e.Step(&Tick{Now: first})
+	tickOut(e)
+	if got := len(e.Wanted(200).FDB); got != n {
+		t.Errorf("%d of %d MACs are left right after the goodbye", got, n)
+	}
+	e.Step(&Tick{Now: lost.Add(time.Hour - 1)})
+	tickOut(e)
+	if got := len(e.Wanted(200).FDB); got != n {
+		t.Errorf("%d of %d MACs are left before the hour is over", got, n)
+	}
+	e.Step(&Tick{Now: lost.Add(time.Hour)})
+	tickOut(e)
+	if got := len(e.Wanted(200).FDB); got != 0 {
+		t.Errorf("%d MACs are left after the hour", got)
 	}
 }
 

@@ -121,19 +121,21 @@ func (e *Engine) peerDown(ev *PeerDown) {
 		e.sweep(p)
 		return
 	}
-	if ev.Goodbye {
-		e.drop(p, (*path).own, func() { e.retain(p, ev) })
-		return
-	}
-	e.retain(p, ev)
-}
-
-// retain keeps the routes of a lost peer, as stale.
-func (e *Engine) retain(p *peer, ev *PeerDown) {
+	// From now on, however long it takes to drop and to judge: the time that
+	// was set for what an earlier session left must not end what is kept.
 	p.expire, p.noLonger = e.now.Add(ev.Retain), time.Time{}
 	if ev.LongLived > 0 {
 		p.noLonger, p.expire = p.expire, p.expire.Add(ev.LongLived)
 	}
+	if ev.Goodbye {
+		e.drop(p, (*path).own, func() { e.retain(p) })
+		return
+	}
+	e.retain(p)
+}
+
+// retain keeps the routes of a lost peer, as stale.
+func (e *Engine) retain(p *peer) {
 	if p.routes > 0 {
 		e.alarms.raise(p.staleAlarm())
 	}
