@@ -66,7 +66,8 @@ func moved(p, q place, x *path) bool {
 
 // countMove counts the move of m from where it is to next, and returns where
 // it is to be: at next, or where it is and frozen there, if it moved too
-// often (RFC 7432 §15.1).
+// often (RFC 7432 §15.1). Where nobody vouches for it any more it is not frozen,
+// for it would stay there until something else is heard of it.
 func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
 	if v.duplicate.Off {
 		return next
@@ -75,6 +76,9 @@ func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
 		m.moves = &moves{}
 	}
 	if !m.moves.count(e.now, &v.duplicate) {
+		return next
+	}
+	if _, ok := v.vouched(m, whereabouts(m.place).VTEP); !ok {
 		return next
 	}
 	e.freeze(v, addr, m, m.place, e.now)
@@ -131,7 +135,8 @@ func (e *Engine) release(v *vni, addr MAC, m *mac) {
 }
 
 // countFlip is countMove for an address that another MAC claims (RFC 9161
-// §3.7).
+// §3.7). Its MAC may have claimed it until this very event, as when a route is
+// withdrawn or a local host goes.
 func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
 	if v.duplicate.Off {
 		return next
@@ -142,8 +147,18 @@ func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
 	if !h.moves.count(e.now, &v.duplicate) {
 		return next
 	}
-	e.freezeHost(v, ip, h, h.place.mac, e.now)
-	return h.place
+	held, ok := v.claimed(ip, h, h.place.mac)
+	if !ok && h.place.where == here && next.where == here {
+		// Of two local hosts the binding names the one that spoke last; the
+		// other has taken nothing back.
+		m := v.macs[h.place.mac]
+		held, ok = h.place, m != nil && m.place.where == here
+	}
+	if !ok {
+		return next
+	}
+	e.freezeHost(v, ip, h, held.mac, e.now)
+	return held
 }
 
 // freezeHost has h stay with a MAC, since when it was found to be a duplicate.

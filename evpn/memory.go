@@ -164,10 +164,7 @@ func (v *vni) vouched(m *mac, vtep netip.Addr) (place, bool) {
 // refreezeHost is refreeze for an address.
 func (e *Engine) refreezeHost(v *vni, ip netip.Addr, h *host, next whose, was FrozenIP) whose {
 	key := IPKey{v.id, ip}
-	w, ok := v.here(h)
-	if !ok || w.mac != was.MAC {
-		w, ok = v.there(ip, h, &was.MAC)
-	}
+	w, ok := v.claimed(ip, h, was.MAC)
 	switch {
 	case !ok && !e.synced:
 		return whose{}

@@ -242,15 +242,20 @@ func (v *vni) whoseIs(ip netip.Addr, h *host) whose {
 // holdHost is hold for an address: it stays with the MAC that it was frozen
 // with, while that still claims it.
 func (e *Engine) holdHost(v *vni, ip netip.Addr, h *host, next whose) whose {
-	mac := h.place.mac
-	if w, ok := v.here(h); ok && w.mac == mac {
-		return w
-	}
-	if w, ok := v.there(ip, h, &mac); ok {
+	if w, ok := v.claimed(ip, h, h.place.mac); ok {
 		return w
 	}
 	e.releaseHost(v, ip, h)
 	return next
+}
+
+// claimed returns h as it is with mac, if that claims the address: here before
+// there.
+func (v *vni) claimed(ip netip.Addr, h *host, mac MAC) (w whose, ok bool) {
+	if w, ok := v.here(h); ok && w.mac == mac {
+		return w, true
+	}
+	return v.there(ip, h, &mac)
 }
 
 // chooseHost works out whose ip is and marks what follows from a change.
