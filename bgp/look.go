@@ -62,9 +62,10 @@ type looks []*onlooker
 
 // onlooker is one who looks.
 type onlooker struct {
-	match func(*evpn.Reach, *evpn.Attrs) bool
+	began time.Time
 
 	mu    sync.Mutex
+	match func(*evpn.Reach, *evpn.Attrs) bool
 	seen  []Seen
 	more  int
 	heard map[netip.Addr]*heard
@@ -80,8 +81,9 @@ type heard struct {
 // every route that comes, with nil attributes for one that was discarded; it
 // must be quick, keep nothing and be safe for concurrent use. progress is told
 // how many routes came so far, twice a second. Peers without the
-// route refresh capability are left alone. Calls wait for each other. Any
-// goroutine may call it; the error is that of ctx.
+// route refresh capability are left alone. Calls wait for each other, and for
+// the answers to one whose caller gave up. Any goroutine may call it; the error
+// is that of ctx.
 func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (Look, error) {
 	var next time.Time // when the peers may be asked again
 	select {
@@ -89,25 +91,47 @@ func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs)
 	case <-ctx.Done():
 		return Look{}, ctx.Err()
 	}
-	defer func() { s.looking <- next }()
 	select {
 	case <-time.After(time.Until(next)):
 	case <-ctx.Done():
+		s.looking <- next
 		return Look{}, ctx.Err()
 	}
-	k := &onlooker{match: match, heard: make(map[netip.Addr]*heard)}
+	k := &onlooker{match: match, began: time.Now(), heard: make(map[netip.Addr]*heard)}
 	s.looks.Store(&looks{k})
-	defer s.looks.Store(nil)
 	out := Look{Asked: s.askAll()}
 	err := k.wait(ctx, out.Asked, progress)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	out.Seen, out.More = k.seen, k.more
+	k.tell(&out)
+	if err == nil {
+		s.looked(k)
+		return out, nil
+	}
+	// Whether somebody waits for the answer or not, the peers are at it.
+	k.turnAway()
+	go func() {
+		_ = k.wait(s.ctx, out.Asked, func(int) {}) // when the Speaker ends there is nothing to wait for
+		s.looked(k)
+	}()
+	return out, err
+}
+
+// looked ends a look, and has the peers left alone for a while.
+func (s *Speaker) looked(k *onlooker) {
+	s.looks.Store(nil)
 	pause := lookPause
+	k.mu.Lock()
 	for _, h := range k.heard {
 		pause = max(pause, lookShare*h.at.Sub(h.first))
 	}
-	next = time.Now().Add(pause)
+	k.mu.Unlock()
+	s.looking <- time.Now().Add(pause)
+}
+
+// tell fills out with what was seen.
+func (k *onlooker) tell(out *Look) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	out.Seen, out.More = k.seen, k.more
 	for i := range out.Asked {
 		if h := k.heard[out.Asked[i].Peer]; h != nil {
 			out.Asked[i].Routes = h.routes
@@ -120,7 +144,13 @@ func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs)
 		}
 		return a.Reach.NLRI.Compare(b.Reach.NLRI)
 	})
-	return out, err
+}
+
+// turnAway has k keep nothing more, and count on.
+func (k *onlooker) turnAway() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.match, k.seen = func(*evpn.Reach, *evpn.Attrs) bool { return false }, nil
 }
 
 // askAll asks the peers for their routes, by address.
@@ -147,12 +177,11 @@ func (s *Speaker) askAll() []Asked {
 
 // wait returns when the peers have answered.
 func (k *onlooker) wait(ctx context.Context, asked []Asked, progress func(int)) error {
-	began := time.Now()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for n := 1; ; n++ {
-		routes, quiet := k.state(asked, began)
-		if quiet || time.Since(began) > lookMost {
+		routes, quiet := k.state(asked)
+		if quiet || time.Since(k.began) > lookMost {
 			return nil
 		}
 		if n%5 == 0 {
@@ -166,7 +195,7 @@ func (k *onlooker) wait(ctx context.Context, asked []Asked, progress func(int)) 
 	}
 }
 
-func (k *onlooker) state(asked []Asked, began time.Time) (routes int, quiet bool) {
+func (k *onlooker) state(asked []Asked) (routes int, quiet bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	quiet = true
@@ -176,7 +205,7 @@ func (k *onlooker) state(asked []Asked, began time.Time) (routes int, quiet bool
 		}
 		h := k.heard[a.Peer]
 		if h == nil {
-			quiet = quiet && time.Since(began) > lookFirst
+			quiet = quiet && time.Since(k.began) > lookFirst
 			continue
 		}
 		routes += h.routes

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,48 @@ func TestLook(t *testing.T) {
 	if _, err := s.Look(ctx, nil, nil); err == nil {
 		t.Error("the peers were asked again at once")
 	}
+}
+
+// TestLookGivenUp: who gives up once the peers are asked does not have them
+// asked again before they have answered, and were left alone after that.
+func TestLookGivenUp(t *testing.T) {
+	s, p := passive(t, peerOpen())
+	event[*evpn.PeerUp](s)
+	p.want(wire.TypeUpdate)
+	ctx, giveUp := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.Look(ctx, func(*evpn.Reach, *evpn.Attrs) bool { return true }, func(int) {})
+		ended <- err
+	}()
+	p.want(wire.TypeRouteRefresh)
+	giveUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("Look ended with %v", err)
+	}
+	l := s.looks.Load()
+	if l == nil {
+		t.Fatal("the answer of the peer is not waited for")
+	}
+	p.write(update(origin, emptyPath, localPref, targets, reach(macRoute(10), macRoute(12))))
+	event[*evpn.Routes](s)
+	var next time.Time
+	select {
+	case next = <-s.looking:
+	case <-time.After(patience):
+		t.Fatal("nobody may look again")
+	}
+	k := (*l)[0]
+	if h := k.heard[lo]; h == nil || h.routes != 2 || len(k.seen) != 0 {
+		t.Errorf("counted %+v and kept %d routes of the answer, want 2 and none", h, len(k.seen))
+	}
+	if wait := time.Until(next); wait < lookPause/2 {
+		t.Errorf("the peers are left alone for %v", wait)
+	}
+	if s.looks.Load() != nil {
+		t.Error("somebody still looks")
+	}
+	s.looking <- next
 }
 
 func TestLookAtPeersThatCannot(t *testing.T) {
