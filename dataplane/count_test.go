@@ -71,3 +71,25 @@ func TestCounts(t *testing.T) {
 		t.Error("a copy of the counts changes them")
 	}
 }
+
+// What was composed while the kernel refused the batch before was not refused:
+// the kernel has not seen it.
+func TestOnlyWhatWasWrittenIsRefused(t *testing.T) {
+	r, h := faulty(t)
+	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	var d evpn.Delta
+	for i := range dataplane.WriteBatch + 9 {
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Dest: vtep(2), Want: true})
+	}
+	r.wish(d)
+	var n uint64
+	r.untilTrue("the kernel refuses them", func() bool {
+		n = r.p.Stats().Refused[dataplane.Refusal{Kind: dataplane.KindMAC, Error: "EPERM"}]
+		return n > 0
+	})
+	if n%dataplane.WriteBatch != 0 {
+		t.Errorf("%d entries are said to be refused, want a multiple of a batch, %d", n, dataplane.WriteBatch)
+	}
+	h.FailOps(nil)
+	r.healthy()
+}

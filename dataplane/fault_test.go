@@ -515,3 +515,34 @@ func TestRefusedWaits(t *testing.T) {
 	r.wishMAC(200, mac(1), vtep(2))
 	r.untilTrue("the Plane listens and sleeps", func() bool { return !r.p.Hushed() && r.p.Wait() > 60*time.Millisecond })
 }
+
+// A kernel that is short of memory is given time: but for the batch that was on
+// its way already, nothing is written for a while.
+func TestShortOfMemory(t *testing.T) {
+	r, h := faulty(t)
+	var mu sync.Mutex
+	var at []time.Time
+	h.FailOps(func(dataplane.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if at = append(at, time.Now()); len(at) <= 3*dataplane.WriteBatch {
+			return syscall.ENOMEM
+		}
+		return nil
+	})
+	var d evpn.Delta
+	for i := range 6 * dataplane.WriteBatch {
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Dest: vtep(2), Want: true})
+	}
+	r.wish(d)
+	r.untilTrue("all is written", func() bool {
+		st := r.p.Stats()
+		return st.Installed == len(d.FDB)
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	if pause := at[2*dataplane.WriteBatch].Sub(at[0]); pause < 150*time.Millisecond {
+		t.Errorf("the third batch followed the first, which failed for want of memory, after %v", pause)
+	}
+	r.healthy()
+}

@@ -76,10 +76,10 @@ func (p *Plane) write() {
 	}
 }
 
-// writeDomain writes the next batches of d, writeRun at most. While the kernel
-// is busy with one, the one before is settled and the next is composed; no
-// other input is looked at meanwhile, for what it says could be of before the
-// write or of after it. It returns false when the kernel took nothing at all.
+// writeDomain writes the next batches of d, writeRun at most, fewer when the
+// kernel is to be given time. While the kernel is busy with one, the one before
+// is settled and the next is composed; no other input is looked at meanwhile, for
+// what it says could be of before the write or of after it. It returns false when the kernel took nothing at all.
 func (p *Plane) writeDomain(d *domain) bool {
 	b, next := p.batches[0], p.batches[1]
 	p.compose(d, b)
@@ -89,7 +89,7 @@ func (p *Plane) writeDomain(d *domain) bool {
 	p.begin(b)
 	for n := 1; ; n++ {
 		next.clear()
-		if n < writeRun && b.sent {
+		if n < writeRun && b.sent && p.holdTill.IsZero() {
 			p.compose(d, next)
 		}
 		if err := p.finish(b); err != nil {
@@ -192,8 +192,8 @@ func (p *Plane) probe() error {
 	return nil
 }
 
-// refusedAll puts a batch that was not written, or has no answer, and the next
-// one back and pauses all writing.
+// refusedAll puts back b, which was not written or has no answer, and next, which
+// the kernel has not seen, and pauses all writing.
 func (p *Plane) refusedAll(d *domain, err error, b, next *batch) {
 	p.stats.Failures++
 	for i := range b.refs {
@@ -204,7 +204,6 @@ func (p *Plane) refusedAll(d *domain, err error, b, next *batch) {
 		p.putBack(d, &b.refs[i])
 	}
 	for i := range next.refs {
-		p.stats.countRefused(next.refs[i].kind, err)
 		p.putBack(d, &next.refs[i])
 	}
 	p.enqueue(d)
