@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -204,6 +206,44 @@ func TestCapabilities(t *testing.T) {
 		t.Errorf("after the command: %+v", fs)
 	}
 	p.Signal(syscall.SIGTERM)
+}
+
+// A process that calls itself evpnd and runs what others than root can change is
+// to be given nothing: the command would hand its owner the host's network.
+func TestCapabilitiesAreNotForAnybody(t *testing.T) {
+	lab.Need(t, lab.Namespaces, lab.Setpriv)
+	l := lab.New(t)
+	n := ward(l, "liar")
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(sleep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range map[string]func(file, dir string) error{
+		"owned by another":   func(file, _ string) error { return os.Chown(file, 65534, 65534) },
+		"writable by all":    func(file, _ string) error { return os.Chmod(file, 0o777) },
+		"in a folder of all": func(_, dir string) error { return os.Chmod(dir, 0o777) },
+	} {
+		dir := filepath.Join(n.Dir(), strings.ReplaceAll(name, " ", "-"))
+		file := filepath.Join(dir, "evpnd")
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(file, b, 0o755), spoil(file, dir)); err != nil {
+			t.Fatal(err)
+		}
+		p := n.Start("evpnd", "setpriv", "--inh-caps", "-all", "--bounding-set", "-all", file, "60")
+		var fs []Finding
+		l.Until(10*time.Second, "the process is found", func() (bool, string) {
+			fs = examine(t, n, Wish{})
+			return len(fs) == 1 && fs[0].Check == "capabilities", fmt.Sprintf("%+v", fs)
+		})
+		if len(fs[0].Fix) != 0 {
+			t.Errorf("%s: the commands are %q, want none", name, fs[0].Fix)
+		}
+		p.Signal(syscall.SIGKILL)
+		l.Until(10*time.Second, "it has ended", func() (bool, string) { return !p.Running(), "" })
+	}
 }
 
 // What no namespace has of its own is tried on facts: the neighbor tables'

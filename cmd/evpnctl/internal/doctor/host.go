@@ -81,7 +81,7 @@ type Port struct{ Learning, NeighSuppress bool }
 // Process is an evpnd that runs in the same network namespace.
 type Process struct {
 	Pid  int
-	Exe  string
+	Exe  string // empty: it is no file named evpnd that root alone can change
 	Caps uint64 // the effective set, by the numbers of linux/capability.h
 }
 

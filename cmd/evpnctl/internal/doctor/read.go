@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -165,7 +166,7 @@ func daemons() (out []Process) {
 		}
 		p := Process{}
 		p.Pid, _ = strconv.Atoi(filepath.Base(dir))
-		p.Exe, _ = os.Readlink(dir + "/exe")
+		p.Exe = program(dir)
 		status, err := os.ReadFile(dir + "/status")
 		if err != nil {
 			continue
@@ -178,6 +179,35 @@ func daemons() (out []Process) {
 		out = append(out, p)
 	}
 	return out
+}
+
+// program returns the file that the process at dir in /proc runs. What it is to
+// be given for, its privileges, would be its owner's: it is empty where somebody
+// else than root can write the file or put another in its place, and when it is
+// not named evpnd, for a process can give itself any name.
+func program(dir string) string {
+	exe, err := os.Readlink(dir + "/exe")
+	if err != nil {
+		return ""
+	}
+	exe = strings.TrimSuffix(exe, " (deleted)") // as after an update
+	if filepath.Base(exe) != "evpnd" {
+		return ""
+	}
+	for at := exe; ; at = filepath.Dir(at) {
+		st, err := os.Lstat(at)
+		if err != nil {
+			return ""
+		}
+		owner, ok := st.Sys().(*syscall.Stat_t)
+		shared := st.Mode().Perm()&0o022 != 0 && (!st.IsDir() || st.Mode()&os.ModeSticky == 0)
+		if !ok || owner.Uid != 0 || shared || st.Mode()&os.ModeSymlink != 0 {
+			return ""
+		}
+		if at == "/" {
+			return exe
+		}
+	}
 }
 
 // clockSync tells whether the kernel's clock is kept right by somebody

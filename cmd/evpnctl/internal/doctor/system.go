@@ -141,11 +141,17 @@ func capabilities(h *Host, found func(Finding)) {
 		if len(names) == 0 {
 			continue
 		}
-		found(Finding{
-			Severity: Error, Object: fmt.Sprintf("process %d (evpnd)", p.Pid), Text: "it lacks " + strings.Join(names, " and ") + "; start it as root, by the unit of docs/security.md, or as below, and again after that",
+		f := Finding{
+			Severity: Error, Object: fmt.Sprintf("process %d (evpnd)", p.Pid), Text: "it lacks " + strings.Join(names, " and ") + "; start it as root, or by the unit of docs/security.md",
 			Effect: strings.Join(causes, "; "),
-			Fix:    []string{"setcap cap_net_admin,cap_net_raw,cap_net_bind_service+ep " + quote(strings.TrimSuffix(p.Exe, " (deleted)")), fmt.Sprintf("kill %d", p.Pid)},
-		})
+		}
+		if p.Exe != "" {
+			f.Text += ", or as below, and again after that"
+			f.Fix = []string{"setcap cap_net_admin,cap_net_raw,cap_net_bind_service+ep " + quote(p.Exe), fmt.Sprintf("kill %d", p.Pid)}
+		} else {
+			f.Text += "; it runs no file named evpnd that root alone can change, so there is none to give them to"
+		}
+		found(f)
 	}
 }
 
