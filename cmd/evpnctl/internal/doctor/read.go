@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+	raw "github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,6 +55,10 @@ func dumped(err error) error {
 }
 
 func (h *Host) readLinks(nl *netlink.Handle) error {
+	ports, err := readPorts()
+	if err != nil {
+		return err
+	}
 	links, err := nl.LinkList()
 	if dumped(err) != nil {
 		return err
@@ -67,15 +72,35 @@ func (h *Host) readLinks(nl *netlink.Handle) error {
 		if v, ok := x.(*netlink.Vxlan); ok && !v.FlowBased && v.VxlanId != 0 {
 			l.VXLAN = &VXLAN{VNI: v.VxlanId, Port: v.Port, Lower: v.VtepDevIndex, Learning: v.Learning, Local: addr(v.SrcAddr)}
 		}
-		if l.VXLAN != nil && l.Master != 0 {
-			if p, err := nl.LinkGetProtinfo(x); err == nil { // a master that is no bridge has none
-				l.Port = &Port{Learning: p.Learning, NeighSuppress: p.NeighSuppress}
-			}
+		if l.VXLAN != nil {
+			l.Port = ports[l.Index]
 		}
 		h.Links = append(h.Links, l)
 	}
 	slices.SortFunc(h.Links, func(a, b Link) int { return a.Index - b.Index })
 	return nil
+}
+
+// readPorts returns the ports of all bridges, by index. (LinkGetProtinfo reads
+// all of them for one.)
+func readPorts() (map[int]*Port, error) {
+	req := raw.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
+	req.AddData(raw.NewIfInfomsg(unix.AF_BRIDGE))
+	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	if dumped(err) != nil {
+		return nil, err
+	}
+	ports := make(map[int]*Port)
+	for _, m := range msgs {
+		x, err := netlink.LinkDeserialize(&unix.NlMsghdr{Type: unix.RTM_NEWLINK}, m)
+		if err != nil {
+			return nil, err
+		}
+		if p := x.Attrs().Protinfo; p != nil {
+			ports[x.Attrs().Index] = &Port{Learning: p.Learning, NeighSuppress: p.NeighSuppress}
+		}
+	}
+	return ports, nil
 }
 
 func addr(ip net.IP) netip.Addr {
