@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -95,8 +96,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 // sink takes the values of one scrape.
 type sink struct{ ch chan<- prometheus.Metric }
 
-// set gives a value to a metric. Labels are in the order of the table.
+// set gives a value to a metric. Labels are in the order of the table. The name
+// of an interface, as in the address of a link-local peer, can be any bytes; a
+// label that is no UTF-8 fails the whole scrape.
 func (o sink) set(m *metric, v float64, labels ...string) {
+	for i := range labels {
+		labels[i] = strings.ToValidUTF8(labels[i], "?")
+	}
 	o.ch <- prometheus.MustNewConstMetric(m.desc, m.typ, v, labels...)
 }
 

@@ -183,6 +183,17 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestNamesOfAnyBytes: the kernel takes any bytes for the name of an interface,
+// and a scrape takes only UTF-8.
+func TestNamesOfAnyBytes(t *testing.T) {
+	s := whole()
+	peer := netip.MustParseAddr("fe80::1").WithZone("eth\xff")
+	s.Sessions[0].Address, s.Peers[0].Peer, s.Devices[0].Bridge = peer, peer, "br\xff"
+	if v := sample(t, scrape(t, s), "evpnd_peer_routes", "peer", "fe80::1%eth?"); v != 30 {
+		t.Errorf("the peer has %v routes, want 30", v)
+	}
+}
+
 // A daemon that has just begun has metrics too.
 func TestNothingYet(t *testing.T) {
 	f := scrape(t, &State{})
