@@ -46,9 +46,10 @@ func (s *Server) CheckFabric(ctx context.Context, _ *evpndv1.CheckFabricRequest)
 	if err := s.look(ctx, func(v view) { alarms, vnis, peers = v.Alarms(), v.VNIs(), v.Peers() }); err != nil {
 		return nil, lookErr(err)
 	}
+	near := s.nearEnds()
 	var out []*evpndv1.Fault
 	for i := range alarms {
-		if f := alarmFault(&alarms[i], s.nearEnd(alarms[i].Addr)); f != nil {
+		if f := alarmFault(&alarms[i], near[alarms[i].Addr]); f != nil {
 			out = append(out, f)
 		}
 	}
@@ -81,15 +82,14 @@ func (c fabricCheck) fault(severity evpndv1.Severity, object, text, effect strin
 	return &evpndv1.Fault{Check: c.name, Severity: severity, Object: object, Text: text, Effect: effect}
 }
 
-// nearEnd returns the address by which a peer knows this host; invalid: there
-// is no session.
-func (s *Server) nearEnd(peer netip.Addr) netip.Addr {
+// nearEnds returns the addresses by which the peers know this host, by those of
+// the peers.
+func (s *Server) nearEnds() map[netip.Addr]netip.Addr {
+	near := make(map[netip.Addr]netip.Addr)
 	for _, p := range s.sessions.Peers() {
-		if p.Address == peer {
-			return p.Local
-		}
+		near[p.Address] = p.Local
 	}
-	return netip.Addr{}
+	return near
 }
 
 // alarmFault returns the fault that an alarm of the engine tells of, nil when

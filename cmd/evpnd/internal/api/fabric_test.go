@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -97,6 +98,29 @@ func TestFabric(t *testing.T) {
 	b.engine.step(remote(999, hostMAC(7), "", "172.30.0.7", 0))
 	if got := b.faults(t); !slices.Equal(got, []string{"note routes-ignored peer 10.90.1.254"}) {
 		t.Errorf("faults %q", got)
+	}
+}
+
+// The peers are not listed for each alarm, of which a peer can raise as many as it
+// has routes. (Something else lists them now and then.)
+func TestFabricListsPeersSeldom(t *testing.T) {
+	b := newBed(t, 100, nil)
+	b.serving()
+	for i := range 9 {
+		r := flood(200, fmt.Sprintf("172.30.0.%d", 10+i))
+		r.Updates[0].Attrs.PMSI.Endpoint = addr(fmt.Sprintf("172.30.1.%d", 10+i))
+		b.engine.step(r)
+	}
+	b.sessions.mu.Lock()
+	b.sessions.listed = 0
+	b.sessions.mu.Unlock()
+	if got := b.faults(t); len(got) != 9 {
+		t.Fatalf("faults %q, want 9", got)
+	}
+	b.sessions.mu.Lock()
+	defer b.sessions.mu.Unlock()
+	if b.sessions.listed >= 9 {
+		t.Errorf("the peers were listed %d times", b.sessions.listed)
 	}
 }
 

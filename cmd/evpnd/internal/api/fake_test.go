@@ -101,11 +101,13 @@ type sessions struct {
 	problems []Problem
 	sends    []bgp.Seen // what the peers send when they are asked
 	looked   int
+	listed   int // how often Peers was called
 }
 
 func (s *sessions) Peers() []Peer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.listed++
 	return slices.Clone(s.peers)
 }
 
