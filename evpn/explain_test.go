@@ -203,3 +203,26 @@ func TestImportsSaysWhyNot(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainVTEPWithManyRouterMACs: a peer can make up a router's MAC for each
+// route; a few are shown, and no time is spent on the others.
+func TestExplainVTEPWithManyRouterMACs(t *testing.T) {
+	const n = 4 * MaxRouterMACs
+	e := loaded()
+	all := load(100*n, there2, 0) // 100 routes an update, which share their attributes
+	for i := range all.Updates {
+		all.Updates[i].Attrs.RouterMAC = number(n - i)
+	}
+	e.Step(all)
+	x, ok := e.ExplainVTEP(200, there2)
+	if !ok || x.MACRoutes != 100*n {
+		t.Fatalf("%d routes (%v)", x.MACRoutes, ok)
+	}
+	var want []MAC
+	for i := range MaxRouterMACs {
+		want = append(want, number(i+1))
+	}
+	if !slices.Equal(x.RouterMACs, want) {
+		t.Errorf("the router's MACs are %v, want the lowest, %v", x.RouterMACs, want)
+	}
+}

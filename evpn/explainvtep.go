@@ -16,7 +16,7 @@ type VTEPExplanation struct {
 	Routes     []RouteVerdict
 	MACs       int   // those that are chosen behind it
 	MACRoutes  int   // type 2 routes that lead to it
-	RouterMACs []MAC // those its routes carry (RFC 9135 §8.1), ascending: it has one
+	RouterMACs []MAC // those its routes carry (RFC 9135 §8.1), the lowest MaxRouterMACs, ascending: it has one
 	Reason     string
 	Holds      []string
 }
@@ -80,13 +80,19 @@ func (v *vni) countVTEP(x *VTEPExplanation) {
 			}
 			x.MACRoutes++
 			if !a.RouterMAC.IsZero() {
-				if j, found := slices.BinarySearchFunc(x.RouterMACs, a.RouterMAC, MAC.Compare); !found {
+				j, found := slices.BinarySearchFunc(x.RouterMACs, a.RouterMAC, MAC.Compare)
+				if !found && j < MaxRouterMACs {
 					x.RouterMACs = slices.Insert(x.RouterMACs, j, a.RouterMAC)
+					x.RouterMACs = x.RouterMACs[:min(len(x.RouterMACs), MaxRouterMACs)]
 				}
 			}
 		}
 	}
 }
+
+// MaxRouterMACs bounds what is told of a VTEP whose routes carry many: a peer
+// can make up one for each route.
+const MaxRouterMACs = 8
 
 // floodReason says why x is on the flood list of v, or not.
 func (v *vni) floodReason(x *VTEPExplanation) string {

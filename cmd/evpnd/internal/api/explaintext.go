@@ -99,7 +99,11 @@ func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
 	x.Facts = append(x.Facts,
 		&evpndv1.Fact{Name: "macs behind it", Value: fmt.Sprintf("%d, by %d type 2 routes", t.MACs, t.MACRoutes)})
 	if len(t.RouterMACs) > 0 {
-		x.Facts = append(x.Facts, &evpndv1.Fact{Name: "router mac", Value: strings.Join(texts(t.RouterMACs), ", ")})
+		macs := strings.Join(texts(t.RouterMACs), ", ")
+		if len(t.RouterMACs) == evpn.MaxRouterMACs {
+			macs += ", and perhaps more"
+		}
+		x.Facts = append(x.Facts, &evpndv1.Fact{Name: "router mac", Value: macs})
 	}
 	if len(t.RouterMACs) > 1 {
 		x.Advice = append(x.Advice, "its routes carry different router MACs, and a VTEP has one: another router uses its address, or it was changed lately")
