@@ -52,7 +52,7 @@ race: ## all tests with the race detector, in evpnd too
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' test/fuzz
 
-bench: build ## benchmarks of the packages, then evpnd, FRR and the limit in turn, as a table: half an hour
+bench: build ## benchmarks of the packages, then evpnd, FRR and the limit in turn, as a table: an hour
 	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /test/)
 	EVPND_BIN='$(CURDIR)/bin' EVPND_BENCH='$(or $(SCENARIOS),.*)' $(GO) test -count=1 -timeout 0 -v ./test/bench
 

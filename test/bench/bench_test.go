@@ -28,7 +28,7 @@ var scenarios = []scenario{
 	{"origin", origin, []contender{evpnd, frr}},
 	{"one", one, []contender{evpnd, frr}},
 	{"million", million, []contender{evpnd, theLimit}},
-	{"floods", floods, []contender{withoutHold, theLimit, frr}},
+	{"floods", floods, []contender{withoutHold, theLimit}},
 	{"restart", restart, []contender{evpnd}},
 	{"idle", idle, []contender{evpnd}},
 	{"loss", loss, []contender{evpnd}},

@@ -123,7 +123,7 @@ func TestMissingPrivilege(t *testing.T) {
 	dir := t.TempDir()
 	api := "unix://" + filepath.Join(dir, "s")
 	file := filepath.Join(dir, "c.yaml")
-	if err := os.WriteFile(file, []byte(minimal+"api: {listen: '"+api+"'}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(minimal+"api: {listen: '"+api+"'}\nstate: {directory: '"+dir+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.Start("evpnd", "setpriv", "--inh-caps=-net_admin", "--bounding-set=-net_admin", lab.Binary(t, "evpnd"), "--config", file)
@@ -139,7 +139,7 @@ func TestLoopbackDown(t *testing.T) {
 	h := newHost(t)
 	h.IP("link", "set", "lo", "down")
 	file := filepath.Join(h.Dir(), "c.yaml")
-	if err := os.WriteFile(file, []byte(minimal+"api: {listen: none}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(minimal+"api: {listen: none}\nstate: {directory: '"+h.Dir()+"'}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := h.Start("evpnd", lab.Binary(t, "evpnd"), "--config", file)
