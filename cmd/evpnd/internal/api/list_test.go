@@ -319,10 +319,12 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 type crowd struct {
 	view // nil: what is not overridden is not asked for
 	n    int
+	vnis []evpn.VNI // beside 200
 
 	mu      sync.Mutex
 	step    int
 	longest int
+	asked   []evpn.VNI // for their keys
 }
 
 func (c *crowd) look(ctx context.Context, f func(view)) error {
@@ -337,9 +339,16 @@ func (c *crowd) look(ctx context.Context, f func(view)) error {
 	return nil
 }
 
-func (c *crowd) VNIs() []evpn.VNIStatus { return []evpn.VNIStatus{{VNI: 200}} }
+func (c *crowd) VNIs() []evpn.VNIStatus {
+	all := []evpn.VNIStatus{{VNI: 200}}
+	for _, n := range c.vnis {
+		all = append(all, evpn.VNIStatus{VNI: n})
+	}
+	return all
+}
 
-func (c *crowd) MACKeys(evpn.VNI) []evpn.MACKey {
+func (c *crowd) MACKeys(n evpn.VNI) []evpn.MACKey {
+	c.asked = append(c.asked, n)
 	keys := make([]evpn.MACKey, c.n)
 	for i := range keys {
 		keys[i] = evpn.MACKey{VNI: 200, MAC: hostMAC(i)}
@@ -379,6 +388,25 @@ func TestManyMACsComeInPages(t *testing.T) {
 		if macs[i-1].GetMac() >= macs[i].GetMac() {
 			t.Fatalf("%s stands before %s", macs[i-1].GetMac(), macs[i].GetMac())
 		}
+	}
+}
+
+// The first page of a list does not wait for the keys of all VNIs.
+func TestFirstPageNeedsOneVNI(t *testing.T) {
+	c := &crowd{n: 300_000, vnis: []evpn.VNI{201, 202}}
+	b := newBed(t, 0, c.look)
+	stream, err := b.ListMACs(t.Context(), &evpndv1.ListMACsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	// Of the first VNI there is more than the connection takes unread.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if want := []evpn.VNI{200}; !slices.Equal(c.asked, want) {
+		t.Errorf("the keys of VNIs %v were taken for the first page, want %v", c.asked, want)
 	}
 }
 

@@ -59,10 +59,6 @@ func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreaming
 		return err
 	}
 	ctx := out.Context()
-	keys, err := keysOf(ctx, s, f.vni, view.MACKeys)
-	if err != nil {
-		return err
-	}
 	pages := pager[*evpndv1.MAC]{send: func(page []*evpndv1.MAC) error {
 		return out.Send(&evpndv1.ListMACsResponse{Macs: page})
 	}}
@@ -72,13 +68,15 @@ func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreaming
 		}
 		return dst
 	}
-	err = inSteps(ctx, s, keys, get, func(macs []evpn.MACStatus) error {
-		for i := range macs {
-			if err := pages.add(s.mac(&macs[i])); err != nil {
-				return err
+	err = eachVNI(ctx, s, f.vni, view.MACKeys, func(keys []evpn.MACKey) error {
+		return inSteps(ctx, s, keys, get, func(macs []evpn.MACStatus) error {
+			for i := range macs {
+				if err := pages.add(s.mac(&macs[i])); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		return err

@@ -14,10 +14,6 @@ func (s *Server) ListNeighbors(req *evpndv1.ListNeighborsRequest, out grpc.Serve
 		return err
 	}
 	ctx := out.Context()
-	keys, err := keysOf(ctx, s, f.vni, view.NeighKeys)
-	if err != nil {
-		return err
-	}
 	pages := pager[*evpndv1.Neighbor]{send: func(page []*evpndv1.Neighbor) error {
 		return out.Send(&evpndv1.ListNeighborsResponse{Neighbors: page})
 	}}
@@ -27,13 +23,15 @@ func (s *Server) ListNeighbors(req *evpndv1.ListNeighborsRequest, out grpc.Serve
 		}
 		return dst
 	}
-	err = inSteps(ctx, s, keys, get, func(neighs []evpn.NeighStatus) error {
-		for i := range neighs {
-			if err := pages.add(s.neighbor(&neighs[i])); err != nil {
-				return err
+	err = eachVNI(ctx, s, f.vni, view.NeighKeys, func(keys []evpn.IPKey) error {
+		return inSteps(ctx, s, keys, get, func(neighs []evpn.NeighStatus) error {
+			for i := range neighs {
+				if err := pages.add(s.neighbor(&neighs[i])); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		return err

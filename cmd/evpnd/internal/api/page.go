@@ -71,6 +71,17 @@ func inSteps[K, T any](ctx context.Context, s *Server, keys []K, get func(view, 
 // keysOf takes the keys of a VNI, or of all when vni is 0, by take: one VNI a
 // step, since a million keys in one would hold the engine for half a second.
 func keysOf[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view, evpn.VNI) []K) ([]K, error) {
+	var all []K
+	err := eachVNI(ctx, s, vni, take, func(keys []K) error {
+		all = append(all, keys...)
+		return nil
+	})
+	return all, err
+}
+
+// eachVNI is keysOf for who can use the keys VNI by VNI, so that the first
+// page of a list need not wait for the keys of all.
+func eachVNI[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view, evpn.VNI) []K, use func([]K) error) error {
 	vnis := []evpn.VNI{vni}
 	if vni == 0 {
 		vnis = nil
@@ -80,16 +91,19 @@ func keysOf[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view,
 			}
 		})
 		if err != nil {
-			return nil, lookErr(err)
+			return lookErr(err)
 		}
 	}
-	var keys []K
 	for _, n := range vnis {
-		if err := s.look(ctx, func(v view) { keys = append(keys, take(v, n)...) }); err != nil {
-			return nil, lookErr(err)
+		var keys []K
+		if err := s.look(ctx, func(v view) { keys = take(v, n) }); err != nil {
+			return lookErr(err)
+		}
+		if err := use(keys); err != nil {
+			return err
 		}
 	}
-	return keys, nil
+	return nil
 }
 
 // since returns the time from t to now, 0 when t is not set.
