@@ -86,6 +86,7 @@ type host struct {
 	pos   int       // in Plane.vigil, -1 when not there
 
 	slotted bool // due is its turn among those of its VNI
+	doubt   bool // another VTEP tells of another that has ip; its next word ends that
 }
 
 // told returns what the engine is to know of h. The newest evidence wins; a
@@ -178,7 +179,7 @@ func (p *Plane) hear(x *Heard) {
 func (p *Plane) claim(d *domain, c *Claim, now time.Time) {
 	h := d.hosts[c.IP]
 	if h != nil && h.heard && h.said.mac == c.MAC && (h.here || h.port == c.Port) {
-		h.at, h.tries = now, 0
+		h.at, h.tries, h.doubt = now, 0, false
 		if c.Kind != ClaimNA || c.Router == h.said.router && (h.said.override || !c.Override) {
 			return
 		}
@@ -205,7 +206,7 @@ func (p *Plane) claim(d *domain, c *Claim, now time.Time) {
 		h.port = c.Port
 		d.portIPs[h.port]++
 	}
-	h.at, h.tries = now, 0
+	h.at, h.tries, h.doubt = now, 0, false
 	if c.Kind == ClaimNA {
 		// Linux answers a question to its unicast address without O, and
 		// one to all with it: what was once said counts.
@@ -254,7 +255,7 @@ func (p *Plane) forgetSaid(h *host) {
 			delete(d.portIPs, h.port)
 		}
 	}
-	h.said, h.heard, h.here, h.tries = address{}, false, false, 0
+	h.said, h.heard, h.here, h.tries, h.doubt = address{}, false, false, 0, false
 	p.unwatch(h)
 }
 

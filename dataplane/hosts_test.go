@@ -174,6 +174,32 @@ func testMovedHere(t *testing.T, w world) {
 	}
 }
 
+// testDoubt has the engine doubt addresses of hosts that were heard, because
+// others have them elsewhere: one host still answers for its, one does not.
+func testDoubt(t *testing.T, w world) {
+	plain(w)
+	w.answer("p0", addr("172.18.0.11"), mac(1))
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	says(w, "p0", "172.18.0.11", mac(1))
+	says(w, "p0", "172.18.0.12", mac(1))
+	r.hosts(200, "172.18.0.11 "+mac(1).String(), "172.18.0.12 "+mac(1).String())
+	r.wish(evpn.Delta{Probe: []evpn.Probe{
+		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Doubt: true},
+		{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(1), Doubt: true},
+		{VNI: 200, IP: addr("172.18.0.13"), MAC: mac(1), Doubt: true}, // it never had it
+		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(2), Doubt: true}, // nor did this one
+	}})
+	r.hosts(200, "172.18.0.11 "+mac(1).String())
+	if n := r.p.Stats().Probes; n != 4 {
+		t.Errorf("%d questions, want one to who answers, three to who does not, and none else", n)
+	}
+	// Both were asked once, not again for the same doubt.
+	if n := r.p.Stats().Silent; n != 1 {
+		t.Errorf("%d hosts were silent, want 1", n)
+	}
+}
+
 // testBounds has one host claim more addresses than it may.
 func testBounds(t *testing.T, w world) {
 	plain(w)

@@ -48,6 +48,7 @@ func suite(t *testing.T, fresh func(*testing.T) world) {
 		{"no hosts", testNotHosts},
 		{"silence", testSilence},
 		{"moved here", testMovedHere},
+		{"doubt", testDoubt},
 		{"bounds", testBounds},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })

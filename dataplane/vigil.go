@@ -117,7 +117,13 @@ func (p *Plane) inquire(probes []evpn.Probe) {
 		h := d.hosts[q.IP]
 		switch {
 		case h != nil && h.here && h.said.mac == q.MAC:
+			if q.Doubt && !h.doubt {
+				h.doubt = true
+				p.watch(h, now)
+			}
 			continue // it spoke by itself
+		case q.Doubt:
+			continue // it is not known from here any more
 		case h != nil && !h.said.mac.IsZero():
 			// It is known otherwise: what a host said weighs more than what
 			// another node did.
@@ -145,9 +151,14 @@ func (p *Plane) look(now time.Time) {
 		switch {
 		case h.due.After(now):
 			return
-		case h.heard && h.tries == 0 && p.resting(h, now):
+		case h.heard && h.tries == 0 && !h.doubt && p.resting(h, now):
 		case h.tries >= askTries:
 			p.stats.Silent++
+			if h.doubt && !h.neigh.immutable {
+				// What the neighbor table learned of it once is no better: the
+				// kernel does not ask before it sends there.
+				h.neigh = address{}
+			}
 			p.silent(h)
 		case h.heard && !h.slotted && h.d.slot.After(now):
 			// The bound of this VNI: each waits once, for a time of its own.

@@ -94,6 +94,9 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 	}
 	if bindable(x.ip) {
 		e.claim(v, x.ip, addr)
+		if !again && !x.stale() {
+			e.doubt(v, x.ip, v.hosts[x.ip], addr)
+		}
 	}
 }
 

@@ -99,7 +99,7 @@ func (e *Engine) arrive(v *vni, ev *LocalMAC, m *mac) {
 			continue // a gateway is in several places on purpose (RFC 7432 §10.1)
 		}
 		rivals, highest = true, max(highest, x.attrs.Mobility.Seq)
-		e.probe(Probe{v.id, x.ip, ev.MAC})
+		e.probe(Probe{VNI: v.id, IP: x.ip, MAC: ev.MAC})
 	}
 	if !rivals {
 		return

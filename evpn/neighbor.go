@@ -101,6 +101,9 @@ func (e *Engine) localIP(ev *LocalIP) {
 	e.adverts.queue.push(MACKey{v.id, ev.MAC})
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: ev.MAC})
 	e.chooseHost(v, ev.IP, h)
+	if mac, x := v.bestBinding(ev.IP, h, nil); x != nil && !x.stale() {
+		e.doubt(v, ev.IP, h, mac)
+	}
 }
 
 func (e *Engine) localIPGone(ev *LocalIPGone) {

@@ -47,7 +47,7 @@ func (e *Engine) recallHosts(v *vni, mac MAC) {
 		nd := e.memory.before.Bindings[ip].ND
 		e.localIP(&LocalIP{VNI: v.id, IP: ip.IP, MAC: mac, Router: nd.Router, Override: nd.Override, Immutable: nd.Immutable})
 		d.open[ip] = struct{}{}
-		e.probe(Probe{v.id, ip.IP, mac})
+		e.probe(Probe{VNI: v.id, IP: ip.IP, MAC: mac})
 	}
 }
 

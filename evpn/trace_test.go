@@ -142,7 +142,11 @@ func (w *world) fetch() (out []string) {
 			out = append(out, w.apply(w.kernel, fmt.Sprintf("fdb %d %s", f.VNI, short(f.MAC)), v, f.Want))
 		}
 		for _, p := range d.Probe {
-			w.probes = append(w.probes, fmt.Sprintf("probe %d %s %s", p.VNI, p.IP, short(p.MAC)))
+			q := fmt.Sprintf("probe %d %s %s", p.VNI, p.IP, short(p.MAC))
+			if p.Doubt {
+				q += " doubt"
+			}
+			w.probes = append(w.probes, q)
 		}
 		for _, n := range d.Neigh {
 			v := short(n.MAC)
