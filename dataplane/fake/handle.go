@@ -216,10 +216,7 @@ func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
 		if l.Master != bridge {
 			continue
 		}
-		all = append(all, l.flood...)
-		for _, mac := range l.deviceMACs() {
-			all = append(all, l.deviceEntry(mac))
-		}
+		all = l.ownEntries(all)
 	}
 	h.k.mu.Unlock()
 	for i := range all {
@@ -247,10 +244,7 @@ func (h *Handle) Port(port int, yield func(*dataplane.Entry)) error {
 				}
 			}
 		}
-		all = append(all, l.flood...)
-		for _, mac := range l.deviceMACs() {
-			all = append(all, l.deviceEntry(mac))
-		}
+		all = l.ownEntries(all)
 	}
 	h.k.mu.Unlock()
 	for i := range all {

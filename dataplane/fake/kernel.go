@@ -338,6 +338,15 @@ func (l *link) bridgeEntry(mac evpn.MAC) dataplane.Entry {
 	return e
 }
 
+// ownEntries appends the entries of the device's own table.
+func (l *link) ownEntries(all []dataplane.Entry) []dataplane.Entry {
+	all = append(all, l.flood...)
+	for _, mac := range l.deviceMACs() {
+		all = append(all, l.deviceEntry(mac))
+	}
+	return all
+}
+
 func (l *link) deviceEntry(mac evpn.MAC) dataplane.Entry {
 	d := l.device[mac]
 	return dataplane.Entry{

@@ -78,15 +78,22 @@ type rig struct {
 	raw   *raw
 }
 
-// newRig makes a node, which prepare may give devices, starts the contender
-// on it, and brings the session up.
-func newRig(b lab.T, c contender, prepare func(*lab.Node)) *rig {
+// pair makes a node, and the namespace of the peer beside it.
+func pair(b lab.T) (*lab.Node, *lab.NS) {
 	b.Helper()
 	l := lab.New(b)
 	under := l.Fabric("underlay")
 	other := l.NS("peer")
 	under.Attach(other, "eth0", netip.PrefixFrom(router, 24))
-	r := &rig{T: b, node: under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))}
+	return under.Node("h1", netip.MustParsePrefix("10.90.1.1/24")), other
+}
+
+// newRig makes a node, which prepare may give devices, starts the contender
+// on it, and brings the session up.
+func newRig(b lab.T, c contender, prepare func(*lab.Node)) *rig {
+	b.Helper()
+	node, other := pair(b)
+	r := &rig{T: b, node: node}
 	prepare(r.node)
 	if c.start == nil {
 		r.raw = newRaw(b, r.node.NS)

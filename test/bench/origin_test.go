@@ -19,11 +19,7 @@ import (
 func origin(b lab.T, c contender, rec *record) {
 	b.Helper()
 	n := rec.size(10_000)
-	l := lab.New(b)
-	under := l.Fabric("underlay")
-	other := l.NS("peer")
-	under.Attach(other, "eth0", netip.PrefixFrom(router, 24))
-	node := under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))
+	node, other := pair(b)
 	node.AddVNI(vni)
 	host := node.Container("c1", vni, "02:42:ac:12:00:0a", netip.MustParsePrefix("172.18.0.10/16"))
 	port := index(b, node.NS, host.Port)

@@ -3,7 +3,6 @@
 package bench
 
 import (
-	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -25,11 +24,7 @@ type still struct {
 
 func newStill(b lab.T, rec *record) *still {
 	b.Helper()
-	l := lab.New(b)
-	under := l.Fabric("underlay")
-	other := l.NS("peer")
-	under.Attach(other, "eth0", netip.PrefixFrom(router, 24))
-	node := under.Node("h1", netip.MustParsePrefix("10.90.1.1/24"))
+	node, other := pair(b)
 	node.AddVNI(vni)
 	listener := listen(b, other, router)
 	s := &still{rig: &rig{T: b, node: node}, n: rec.size(100_000), told: make(chan error, 1)}
