@@ -78,8 +78,9 @@ func (p *Plane) write() {
 
 // writeDomain writes the next batches of d, writeRun at most, fewer when the
 // kernel is to be given time. While the kernel is busy with one, the one before
-// is settled and the next is composed; no other input is looked at meanwhile, for
-// what it says could be of before the write or of after it. It returns false when the kernel took nothing at all.
+// is settled and the next is composed; no other input is looked at meanwhile,
+// for what it says could be of before the write or of after it. It returns
+// false when the kernel took nothing at all.
 func (p *Plane) writeDomain(d *domain) bool {
 	b, next := p.batches[0], p.batches[1]
 	p.compose(d, b)
