@@ -53,7 +53,7 @@ func (s *Speaker) put(batch []evpn.Advert) {
 				continue
 			}
 			delete(s.routes, a.NLRI)
-			if err := s.server.withdraw(&a.Reach); err != nil {
+			if err := s.server.withdraw(&a.Route); err != nil {
 				s.log.Error("route is not withdrawn", "route", a.NLRI, "err", err)
 			}
 			continue
@@ -77,7 +77,7 @@ func (s *Speaker) announce(a *evpn.Advert) error {
 	case !a.Attrs.NextHop.IsValid():
 		return errors.New("it has no next hop")
 	}
-	err := s.server.announce(&a.Reach, a.Attrs)
+	err := s.server.announce(&a.Route, a.Attrs)
 	if err == nil || a.Type != evpn.MACIP {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *Speaker) announce(a *evpn.Advert) error {
 		if nlri.MAC != a.MAC {
 			continue
 		}
-		if err := s.server.withdraw(&o.Reach); err != nil {
+		if err := s.server.withdraw(&o.Route); err != nil {
 			return err
 		}
 		if nlri != a.NLRI {
@@ -97,9 +97,9 @@ func (s *Speaker) announce(a *evpn.Advert) error {
 		}
 	}
 	slices.SortFunc(others, func(x, y evpn.Advert) int { return cmp.Compare(x.Attrs.Mobility.Seq, y.Attrs.Mobility.Seq) })
-	err = s.server.announce(&a.Reach, a.Attrs)
+	err = s.server.announce(&a.Route, a.Attrs)
 	for i := range others {
-		if oerr := s.server.announce(&others[i].Reach, others[i].Attrs); oerr != nil && err == nil {
+		if oerr := s.server.announce(&others[i].Route, others[i].Attrs); oerr != nil && err == nil {
 			err = oerr
 		}
 	}

@@ -15,7 +15,7 @@ var vtep = netip.MustParseAddr("192.0.2.1")
 // local returns an advert for a MAC of VNI 10 behind vtep.
 func local(mac byte, ip string, seq uint32) evpn.Advert {
 	a := evpn.Advert{
-		Reach: evpn.Reach{
+		Route: evpn.Route{
 			NLRI:  evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(netip.MustParseAddr("10.0.0.1"), 5), MAC: evpn.MAC{2, 0x42, 0xac, 0x12, 0, mac}},
 			Label: 10,
 		},
@@ -66,7 +66,7 @@ func TestAdverts(t *testing.T) {
 	v6 := local(14, "", 0)
 	v6.Attrs.NextHop = netip.MustParseAddr("2001:db8::1")
 	imet := evpn.Advert{
-		Reach: evpn.Reach{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: evpn.NewRD(netip.MustParseAddr("10.0.0.1"), 5), IP: vtep}},
+		Route: evpn.Route{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: evpn.NewRD(netip.MustParseAddr("10.0.0.1"), 5), IP: vtep}},
 		Attrs: &evpn.Attrs{
 			NextHop: vtep, Targets: []evpn.RT{evpn.NewRT(65000, 10)}, Encap: evpn.EncapVXLAN,
 			PMSI: evpn.PMSI{Present: true, Type: evpn.IngressReplication, Label: 10, Endpoint: vtep},
@@ -110,7 +110,7 @@ func TestAdverts(t *testing.T) {
 				}
 			}
 			eventually(t, "one route stands", func() bool { return s.Advertised() == 1 })
-			s.Adverts() <- []evpn.Advert{{Reach: evpn.Reach{NLRI: c.a.NLRI}}}
+			s.Adverts() <- []evpn.Advert{{Route: evpn.Route{NLRI: c.a.NLRI}}}
 			gone := attrsOf(t, p.want(wire.TypeUpdate))
 			u, _, bad := wire.NewReader(true, true, 1, netip.Addr{}).Update(append([]byte{0, 0, 0, byte(3 + len(gone[15])), 0x80, 15, byte(len(gone[15]))}, gone[15]...))
 			if bad != nil || len(u.Withdrawn) != 1 || u.Withdrawn[0] != c.a.NLRI {

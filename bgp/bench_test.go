@@ -79,7 +79,7 @@ func BenchmarkAdverts(b *testing.B) {
 		b.ReportMetric(float64(time.Since(began).Microseconds())/n, "us/route")
 		gone := make([]evpn.Advert, n)
 		for i := range gone {
-			gone[i].Reach = batch[i].Reach
+			gone[i].Route = batch[i].Route
 		}
 		s.Adverts() <- gone
 		for got := 0; got < n; {

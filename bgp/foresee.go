@@ -29,9 +29,9 @@ func (c Config) Validate() error {
 	return err
 }
 
-// Foresee tells what Configure would do to the peers, by address, and does
+// DryRun tells what Configure would do to the peers, by address, and does
 // nothing. Any goroutine may call it.
-func (s *Speaker) Foresee(cfg Config) ([]PeerChange, error) {
+func (s *Speaker) DryRun(cfg Config) ([]PeerChange, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err

@@ -18,27 +18,27 @@ import (
 // (RFC 2918) and looks on meanwhile. While nobody looks this costs one load
 // of a pointer for each UPDATE.
 
-// Seen is a route that came while somebody looked.
-type Seen struct {
+// CapturedRoute is a route that came while somebody looked.
+type CapturedRoute struct {
 	Peer    netip.Addr
-	Reach   evpn.Reach   // of a discarded one what could be read
+	Reach   evpn.Route   // of a discarded one what could be read
 	Attrs   *evpn.Attrs  // nil when it was discarded
 	Discard wire.Discard // why it was; 0: it was not
 }
 
-// Asked is what came of asking one peer.
-type Asked struct {
+// PeerRefresh is what came of asking one peer.
+type PeerRefresh struct {
 	Peer   netip.Addr
 	Routes int    // that it announced meanwhile
 	Why    string // why it was not asked, for a person; empty: it was
 	Open   bool   // it had not come to an end when the time was over
 }
 
-// Look is what Look saw.
-type Look struct {
-	Seen  []Seen // at most maxSeen, by peer and route
-	More  int    // and how many that matched are left out
-	Asked []Asked
+// Capture is what Look saw.
+type Capture struct {
+	Routes    []CapturedRoute // at most maxSeen, by peer and route
+	More      int             // and how many that matched are left out
+	Refreshes []PeerRefresh
 }
 
 const (
@@ -65,8 +65,8 @@ type onlooker struct {
 	began time.Time
 
 	mu    sync.Mutex
-	match func(*evpn.Reach, *evpn.Attrs) bool
-	seen  []Seen
+	match func(*evpn.Route, *evpn.Attrs) bool
+	seen  []CapturedRoute
 	more  int
 	heard map[netip.Addr]*heard
 }
@@ -76,7 +76,7 @@ type heard struct {
 	first, at time.Time // of the first and the last
 }
 
-// Look asks every established peer that can for all its routes again, and
+// Capture asks every established peer that can for all its routes again, and
 // returns those that match, whether they are kept or not. match is called for
 // every route that comes, with nil attributes for one that was discarded; it
 // must be quick, keep nothing and be safe for concurrent use. progress is told
@@ -84,23 +84,23 @@ type heard struct {
 // route refresh capability are left alone. Calls wait for each other, and for
 // the answers to one whose caller gave up. Any goroutine may call it; the error
 // is that of ctx.
-func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (Look, error) {
+func (s *Speaker) Capture(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(routes int)) (Capture, error) {
 	var next time.Time // when the peers may be asked again
 	select {
 	case next = <-s.looking:
 	case <-ctx.Done():
-		return Look{}, ctx.Err()
+		return Capture{}, ctx.Err()
 	}
 	select {
 	case <-time.After(time.Until(next)):
 	case <-ctx.Done():
 		s.looking <- next
-		return Look{}, ctx.Err()
+		return Capture{}, ctx.Err()
 	}
 	k := &onlooker{match: match, began: time.Now(), heard: make(map[netip.Addr]*heard)}
 	s.looks.Store(&looks{k})
-	out := Look{Asked: s.askAll()}
-	err := k.wait(ctx, out.Asked, progress)
+	out := Capture{Refreshes: s.askAll()}
+	err := k.wait(ctx, out.Refreshes, progress)
 	k.tell(&out)
 	if err == nil {
 		s.looked(k)
@@ -109,7 +109,7 @@ func (s *Speaker) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs)
 	// Whether somebody waits for the answer or not, the peers are at it.
 	k.turnAway()
 	go func() {
-		_ = k.wait(s.ctx, out.Asked, func(int) {}) // when the Speaker ends there is nothing to wait for
+		_ = k.wait(s.ctx, out.Refreshes, func(int) {}) // when the Speaker ends there is nothing to wait for
 		s.looked(k)
 	}()
 	return out, err
@@ -128,17 +128,17 @@ func (s *Speaker) looked(k *onlooker) {
 }
 
 // tell fills out with what was seen.
-func (k *onlooker) tell(out *Look) {
+func (k *onlooker) tell(out *Capture) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out.Seen, out.More = k.seen, k.more
-	for i := range out.Asked {
-		if h := k.heard[out.Asked[i].Peer]; h != nil {
-			out.Asked[i].Routes = h.routes
-			out.Asked[i].Open = time.Since(h.at) < lookQuiet
+	out.Routes, out.More = k.seen, k.more
+	for i := range out.Refreshes {
+		if h := k.heard[out.Refreshes[i].Peer]; h != nil {
+			out.Refreshes[i].Routes = h.routes
+			out.Refreshes[i].Open = time.Since(h.at) < lookQuiet
 		}
 	}
-	slices.SortStableFunc(out.Seen, func(a, b Seen) int {
+	slices.SortStableFunc(out.Routes, func(a, b CapturedRoute) int {
 		if c := a.Peer.Compare(b.Peer); c != 0 {
 			return c
 		}
@@ -150,14 +150,14 @@ func (k *onlooker) tell(out *Look) {
 func (k *onlooker) turnAway() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.match, k.seen = func(*evpn.Reach, *evpn.Attrs) bool { return false }, nil
+	k.match, k.seen = func(*evpn.Route, *evpn.Attrs) bool { return false }, nil
 }
 
 // askAll asks the peers for their routes, by address.
-func (s *Speaker) askAll() []Asked {
-	var out []Asked
+func (s *Speaker) askAll() []PeerRefresh {
+	var out []PeerRefresh
 	for _, p := range s.list() {
-		a := Asked{Peer: p.addr}
+		a := PeerRefresh{Peer: p.addr}
 		p.mu.Lock()
 		x, state := p.current, p.state
 		p.mu.Unlock()
@@ -171,12 +171,12 @@ func (s *Speaker) askAll() []Asked {
 		}
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b Asked) int { return a.Peer.Compare(b.Peer) })
+	slices.SortFunc(out, func(a, b PeerRefresh) int { return a.Peer.Compare(b.Peer) })
 	return out
 }
 
 // wait returns when the peers have answered.
-func (k *onlooker) wait(ctx context.Context, asked []Asked, progress func(int)) error {
+func (k *onlooker) wait(ctx context.Context, asked []PeerRefresh, progress func(int)) error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for n := 1; ; n++ {
@@ -195,7 +195,7 @@ func (k *onlooker) wait(ctx context.Context, asked []Asked, progress func(int)) 
 	}
 }
 
-func (k *onlooker) state(asked []Asked) (routes int, quiet bool) {
+func (k *onlooker) state(asked []PeerRefresh) (routes int, quiet bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	quiet = true
@@ -223,7 +223,7 @@ func (l *looks) see(peer netip.Addr, u *evpn.Update) {
 		k.mu.Lock()
 		k.hear(peer, len(u.Reach))
 		for i := range u.Reach {
-			k.take(&Seen{Peer: peer, Reach: u.Reach[i], Attrs: u.Attrs})
+			k.take(&CapturedRoute{Peer: peer, Reach: u.Reach[i], Attrs: u.Attrs})
 		}
 		k.mu.Unlock()
 	}
@@ -236,11 +236,11 @@ func (u *uplink) listen(l *looks) {
 		return
 	}
 	peer := u.x.p.addr
-	u.r.Dropped = func(r *evpn.Reach, why wire.Discard) {
+	u.r.Dropped = func(r *evpn.Route, why wire.Discard) {
 		for _, k := range *l {
 			k.mu.Lock()
 			k.hear(peer, 1)
-			k.take(&Seen{Peer: peer, Reach: *r, Discard: why})
+			k.take(&CapturedRoute{Peer: peer, Reach: *r, Discard: why})
 			k.mu.Unlock()
 		}
 	}
@@ -258,7 +258,7 @@ func (k *onlooker) hear(peer netip.Addr, routes int) {
 }
 
 // take keeps a route that matches. k.mu is held.
-func (k *onlooker) take(s *Seen) {
+func (k *onlooker) take(s *CapturedRoute) {
 	switch {
 	case !k.match(&s.Reach, s.Attrs):
 	case len(k.seen) >= maxSeen:

@@ -18,14 +18,14 @@ func TestLook(t *testing.T) {
 	event[*evpn.PeerUp](s)
 	p.want(wire.TypeUpdate)
 	type result struct {
-		look Look
+		look Capture
 		err  error
 	}
 	ended := make(chan result, 1)
 	told := make(chan int, 100)
 	go func() {
-		match := func(r *evpn.Reach, _ *evpn.Attrs) bool { return r.MAC[5] < 12 }
-		l, err := s.Look(context.Background(), match, func(n int) { told <- n })
+		match := func(r *evpn.Route, _ *evpn.Attrs) bool { return r.MAC[5] < 12 }
+		l, err := s.Capture(context.Background(), match, func(n int) { told <- n })
 		ended <- result{l, err}
 	}()
 	if body := p.want(wire.TypeRouteRefresh); string(body) != "\x00\x19\x00\x46" {
@@ -42,17 +42,17 @@ func TestLook(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("Look does not end")
 	}
-	if got.err != nil || len(got.look.Seen) != 2 || got.look.More != 0 {
+	if got.err != nil || len(got.look.Routes) != 2 || got.look.More != 0 {
 		t.Fatalf("saw %+v, %v", got.look, got.err)
 	}
-	a, b := got.look.Seen[0], got.look.Seen[1]
+	a, b := got.look.Routes[0], got.look.Routes[1]
 	if a.Reach.MAC[5] != 10 || a.Attrs == nil || a.Discard != 0 || a.Peer != lo || len(a.Attrs.Targets) == 0 {
 		t.Errorf("the first is %+v", a)
 	}
 	if b.Reach.MAC[5] != 11 || b.Attrs != nil || b.Discard != wire.DiscardASPath {
 		t.Errorf("the second is %+v", b)
 	}
-	if q := got.look.Asked; len(q) != 1 || q[0].Routes != 3 || q[0].Why != "" || q[0].Open {
+	if q := got.look.Refreshes; len(q) != 1 || q[0].Routes != 3 || q[0].Why != "" || q[0].Open {
 		t.Errorf("asked %+v, want 3 routes of one peer", q)
 	}
 	if len(told) == 0 {
@@ -66,7 +66,7 @@ func TestLook(t *testing.T) {
 	// give up.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := s.Look(ctx, nil, nil); err == nil {
+	if _, err := s.Capture(ctx, nil, nil); err == nil {
 		t.Error("the peers were asked again at once")
 	}
 }
@@ -80,7 +80,7 @@ func TestLookGivenUp(t *testing.T) {
 	ctx, giveUp := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := s.Look(ctx, func(*evpn.Reach, *evpn.Attrs) bool { return true }, func(int) {})
+		_, err := s.Capture(ctx, func(*evpn.Route, *evpn.Attrs) bool { return true }, func(int) {})
 		ended <- err
 	}()
 	p.want(wire.TypeRouteRefresh)
@@ -119,8 +119,8 @@ func TestLookAtPeersThatCannot(t *testing.T) {
 	s, p := passive(t, o)
 	event[*evpn.PeerUp](s)
 	p.want(wire.TypeUpdate)
-	l, err := s.Look(context.Background(), func(*evpn.Reach, *evpn.Attrs) bool { return true }, func(int) {})
-	if err != nil || len(l.Asked) != 1 || !strings.Contains(l.Asked[0].Why, "route refresh") || len(l.Seen) != 0 {
+	l, err := s.Capture(context.Background(), func(*evpn.Route, *evpn.Attrs) bool { return true }, func(int) {})
+	if err != nil || len(l.Refreshes) != 1 || !strings.Contains(l.Refreshes[0].Why, "route refresh") || len(l.Routes) != 0 {
 		t.Errorf("saw %+v, %v", l, err)
 	}
 	if st := s.Peers()[0]; st.State != Established {

@@ -15,7 +15,7 @@ func TestLoss(t *testing.T) {
 	}
 	for _, c := range []struct {
 		why  *ending
-		want Loss
+		want DownReason
 	}{
 		{failure(io.EOF), LossClosed},
 		{failure(syscall.ECONNRESET), LossReset},

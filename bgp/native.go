@@ -13,7 +13,7 @@ import (
 // much, and is for what the binary form cannot do: GoBGP refuses there an
 // extended community that it does not know, such as RFC 9047's. Here each is
 // an opaque one to it, except for the MAC mobility, which it looks for.
-func nativeAttrs(r *evpn.Reach, a *evpn.Attrs) ([]*anypb.Any, error) {
+func nativeAttrs(r *evpn.Route, a *evpn.Attrs) ([]*anypb.Any, error) {
 	var ec []*anypb.Any
 	for _, c := range wire.Communities(r, a) {
 		var m proto.Message = &api.UnknownExtended{Type: uint32(c[0]), Value: c[1:]}

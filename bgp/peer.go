@@ -58,7 +58,7 @@ type peer struct {
 	live                []*session
 	rcvd, sent          Messages
 	counts              wire.Counts // of sessions that have ended
-	losses              map[Loss]uint64
+	losses              map[DownReason]uint64
 	heldUntil           time.Time // no session before; see EndAtLimit
 }
 
@@ -71,7 +71,7 @@ type dialResult struct {
 // of a context.
 type ending struct {
 	text   string
-	cause  Loss               // empty: what notify says
+	cause  DownReason         // empty: what notify says
 	notify *wire.Notification // to send; nil: close without a word
 	final  bool               // we end it for good: no routes are to be kept, on either side
 	leave  bool               // with final: but we keep theirs

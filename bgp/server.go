@@ -289,7 +289,7 @@ func (s *server) release(leg string) {
 
 // announce gives GoBGP a route to send. The next hop must be valid. GoBGP
 // refuses a MAC mobility sequence lower than that of another route of the MAC.
-func (s *server) announce(r *evpn.Reach, a *evpn.Attrs) error {
+func (s *server) announce(r *evpn.Route, a *evpn.Attrs) error {
 	p := &api.Path{Family: evpnFamily, NlriBinary: wire.AppendNLRI(nil, r)}
 	if a.ND.Present || len(a.Other) > 0 {
 		var err error
@@ -305,7 +305,7 @@ func (s *server) announce(r *evpn.Reach, a *evpn.Attrs) error {
 
 // withdraw has GoBGP withdraw a route. Its NLRI is enough; to withdraw what
 // is not there does nothing.
-func (s *server) withdraw(r *evpn.Reach) error {
+func (s *server) withdraw(r *evpn.Route) error {
 	return s.bgp.DeletePath(context.Background(), &api.DeletePathRequest{
 		TableType: api.TableType_GLOBAL,
 		Path:      &api.Path{Family: evpnFamily, NlriBinary: wire.AppendNLRI(nil, r), IsWithdraw: true},

@@ -74,7 +74,7 @@ type PeerStatus struct {
 	Established uint64    // how many times it became so
 	LastError   string    // why the last session or try ended; empty: none has
 	LastErrorAt time.Time
-	Losses      map[Loss]uint64 // how often an established session ended, by why
+	Losses      map[DownReason]uint64 // how often an established session ended, by why
 
 	LocalAddress netip.AddrPort
 	RemotePort   uint16

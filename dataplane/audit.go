@@ -187,7 +187,7 @@ func (f Finding) compare(o Finding) int {
 
 // wishes are those of a VNI at one moment, with why some fail.
 type wishes struct {
-	flood map[evpn.Dest]error
+	flood map[evpn.Via]error
 	fdb   map[evpn.MAC]wish[target]
 	neigh map[netip.Addr]wish[binding]
 }
@@ -199,7 +199,7 @@ type wish[V comparable] struct {
 
 func snapshot(d *domain) wishes {
 	w := wishes{
-		flood: make(map[evpn.Dest]error, d.flood.wants),
+		flood: make(map[evpn.Via]error, d.flood.wants),
 		fdb:   make(map[evpn.MAC]wish[target], d.fdb.wants),
 		neigh: make(map[netip.Addr]wish[binding], d.neigh.wants),
 	}
@@ -282,7 +282,7 @@ func (c *comparison) foreign(f Finding, kernel, what string) {
 	c.out = append(c.out, f)
 }
 
-func destText(d evpn.Dest) string {
+func destText(d evpn.Via) string {
 	if d.VNI != 0 {
 		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
 	}
@@ -290,11 +290,11 @@ func destText(d evpn.Dest) string {
 }
 
 func (c *comparison) flood(want []evpn.Flood, r *reading) {
-	routes := make(map[evpn.Dest]bool, len(want))
+	routes := make(map[evpn.Via]bool, len(want))
 	for _, f := range want {
-		routes[f.Dest] = f.Want
+		routes[f.Via] = f.Want
 	}
-	text := func(d evpn.Dest, there bool) string {
+	text := func(d evpn.Via, there bool) string {
 		if !there {
 			return ""
 		}
@@ -320,7 +320,7 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 	}
 	routes := make(map[evpn.MAC]target, len(want))
 	for _, f := range want {
-		routes[f.MAC] = target{f.Dest, f.Sticky}
+		routes[f.MAC] = target{f.Via, f.Sticky}
 	}
 	kernel := make(map[evpn.MAC]string, len(r.ours))
 	for mac, m := range r.ours {

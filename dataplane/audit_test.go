@@ -42,8 +42,8 @@ func testAudit(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	r.p.Sweep()
 	want := evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Via: vtep(2), Sticky: true, Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}, {VNI: 200, IP: addr("2001:db8::11"), MAC: mac(1), Router: true, Want: true}},
 	}
 	r.wish(want)
@@ -65,18 +65,18 @@ func testAudit(t *testing.T, w world) {
 	for _, e := range []dataplane.Entry{foreign, inTheWay, static} {
 		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
 	}
-	r.untilTrue("the foreign entries are seen", func() bool { return r.p.VNIs()[0].Foreign == 3 })
+	r.untilTrue("the foreign entries are seen", func() bool { return r.p.Devices()[0].Foreign == 3 })
 	r.wishMAC(200, mac(4), vtep(2))
-	want.FDB = append(want.FDB, evpn.FDB{VNI: 200, MAC: mac(4), Dest: vtep(2), Want: true})
+	want.FDB = append(want.FDB, evpn.FDB{VNI: 200, MAC: mac(4), Via: vtep(2), Want: true})
 	r.untilTrue("the wish fails", func() bool { st, _ := r.p.Entry(200, mac(4)); return st == dataplane.FailedNow })
 	// The routes say more than was wished, and less.
 	routes := want
-	routes.FDB = append(routes.FDB[1:len(routes.FDB):len(routes.FDB)], evpn.FDB{VNI: 200, MAC: mac(5), Dest: vtep(3), Want: true})
+	routes.FDB = append(routes.FDB[1:len(routes.FDB):len(routes.FDB)], evpn.FDB{VNI: 200, MAC: mac(5), Via: vtep(3), Want: true})
 	// The kernel holds one with our mark that nobody wishes and nobody told
 	// the Plane of, because it was writing.
-	r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Dest: vtep(3), Want: true}}})
-	routes.Flood = append(routes.Flood, evpn.Flood{VNI: 200, Dest: vtep(3), Want: true})
-	r.untilTrue("it is written", func() bool { return r.p.Hushed() && r.p.Stats().Installed == 6 })
+	r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(3), Want: true}}})
+	routes.Flood = append(routes.Flood, evpn.Flood{VNI: 200, Via: vtep(3), Want: true})
+	r.untilTrue("it is written", func() bool { return r.p.EchoMuted() && r.p.Stats().Installed == 6 })
 	left := foreign
 	left.MAC, left.Flags, left.IP = mac(6), dataplane.Self|dataplane.ExtLearned, vtep(2).VTEP
 	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: left})

@@ -55,7 +55,7 @@ func BenchmarkPlane(b *testing.B) {
 		for i := 0; i < benchEntries; i += 1000 {
 			d := evpn.Delta{FDB: make([]evpn.FDB, 0, 1000)}
 			for j := range 1000 {
-				d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Dest: vtep(to), Want: want})
+				d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Via: vtep(to), Want: want})
 			}
 			deltas = append(deltas, d)
 		}
@@ -132,7 +132,7 @@ func BenchmarkLoss(b *testing.B) {
 			for i := 0; i < benchEntries; i += 1000 {
 				d := evpn.Delta{FDB: make([]evpn.FDB, 0, 1000)}
 				for j := range 1000 {
-					d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Dest: vtep(2), Want: true})
+					d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + j + 1), Via: vtep(2), Want: true})
 				}
 				r.wish(d)
 			}

@@ -32,7 +32,7 @@ func TestCounts(t *testing.T) {
 	var d evpn.Delta
 	d.Since = time.Now().Add(-3 * time.Second)
 	for i := 1; i <= 3; i++ {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 	}
 	r.wish(d)
 	r.until("the burst is counted", func() string {
@@ -79,7 +79,7 @@ func TestOnlyWhatWasWrittenIsRefused(t *testing.T) {
 	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
 	var d evpn.Delta
 	for i := range dataplane.WriteBatch + 9 {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Via: vtep(2), Want: true})
 	}
 	r.wish(d)
 	var n uint64

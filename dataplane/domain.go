@@ -27,7 +27,7 @@ type domain struct {
 	sweep   bool // adopted entries that nobody wishes may go
 	queued  bool // stands in Plane.writes
 
-	flood tracker[evpn.Dest, struct{}]
+	flood tracker[evpn.Via, struct{}]
 	fdb   tracker[evpn.MAC, target]
 	neigh tracker[netip.Addr, binding]
 
@@ -52,7 +52,7 @@ type domain struct {
 
 // target is what an FDB wish says of a MAC.
 type target struct {
-	dest   evpn.Dest
+	dest   evpn.Via
 	sticky bool
 }
 
@@ -81,7 +81,7 @@ const (
 func newDomain(vni evpn.VNI) *domain {
 	d := &domain{
 		vni:   vni,
-		flood: newTracker[evpn.Dest, struct{}](),
+		flood: newTracker[evpn.Via, struct{}](),
 		fdb:   newTracker[evpn.MAC, target](),
 		neigh: newTracker[netip.Addr, binding](),
 		macs:  newSights[evpn.MAC, place](),
@@ -117,9 +117,9 @@ func (d *domain) requeue() int {
 
 func sortMACs(k []evpn.MAC)    { slices.SortFunc(k, evpn.MAC.Compare) }
 func sortAddrs(k []netip.Addr) { slices.SortFunc(k, netip.Addr.Compare) }
-func sortDests(k []evpn.Dest)  { slices.SortFunc(k, compareDest) }
+func sortDests(k []evpn.Via)   { slices.SortFunc(k, compareDest) }
 
-func compareDest(a, b evpn.Dest) int {
+func compareDest(a, b evpn.Via) int {
 	return cmp.Or(a.VTEP.Compare(b.VTEP), cmp.Compare(a.VNI, b.VNI))
 }
 

@@ -22,7 +22,7 @@ func (p *Plane) quiet() {
 	if !p.hushed {
 		// When it fails our own additions come back, and are found to be as
 		// they should be.
-		p.hushed = p.k.Hush(true) == nil
+		p.hushed = p.k.MuteEcho(true) == nil
 	}
 	p.loudAt = time.Now().Add(loudAfter)
 }
@@ -46,14 +46,14 @@ func (p *Plane) listenAgain(now time.Time) {
 	if !p.hushed || p.loudAt.After(now) || len(p.writes)+len(p.left) > 0 && p.holdTill.IsZero() {
 		return
 	}
-	p.hushed = p.k.Hush(false) != nil
+	p.hushed = p.k.MuteEcho(false) != nil
 	p.loudAt = now.Add(loudAfter)
 }
 
-// Hushed tells whether the Plane does not hear of changes of its own entries
+// EchoMuted tells whether the Plane does not hear of changes of its own entries
 // just now, because it writes or did so until a moment ago. Any goroutine may
 // call it.
-func (p *Plane) Hushed() bool {
+func (p *Plane) EchoMuted() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hushed
@@ -119,7 +119,7 @@ func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now remote, there bool, err 
 		return now, false, err
 	}
 	now.device, now.marked = true, dev.Flags&ExtLearned != 0
-	now.dest = evpn.Dest{VTEP: dev.IP, VNI: dev.VNI}
+	now.dest = evpn.Via{VTEP: dev.IP, VNI: dev.VNI}
 	br, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
 	if errors.Is(err, syscall.ENOENT) {
 		return now, false, nil

@@ -14,8 +14,8 @@ func testDrift(t *testing.T, w world) {
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Via: vtep(2), Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
 	})
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 4 })
@@ -51,7 +51,7 @@ func testChanged(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	r.p.Sweep()
 	r.wish(evpn.Delta{
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Via: vtep(2), Sticky: true, Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
 	})
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 3 })
@@ -73,7 +73,7 @@ func testChanged(t *testing.T, w world) {
 		"a neighbor's MAC, with the mark": markedNeigh,
 	} {
 		// While it writes, the Plane does not hear of changes.
-		r.untilTrue("the Plane listens", func() bool { return !r.p.Hushed() })
+		r.untilTrue("the Plane listens", func() bool { return !r.p.EchoMuted() })
 		n, began := r.p.Stats().Repaired, time.Now()
 		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
 		r.untilTrue(name+": counted", func() bool { return r.p.Stats().Repaired > n })
@@ -87,7 +87,7 @@ func testChanged(t *testing.T, w world) {
 			t.Errorf("%s: back after %v, want at most a second", name, d)
 		}
 	}
-	r.untilTrue("the Plane listens", func() bool { return !r.p.Hushed() })
+	r.untilTrue("the Plane listens", func() bool { return !r.p.EchoMuted() })
 	stray := marked(device)
 	stray.MAC = mac(7)
 	strayNeigh := markedNeigh

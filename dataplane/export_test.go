@@ -25,7 +25,7 @@ func (p *Plane) Kept() int {
 }
 
 // Hear gives claims to a Plane as its listener does.
-func (p *Plane) Hear(x *Heard) { p.step(func() { p.hear(x) }) }
+func (p *Plane) Hear(x *Snooped) { p.step(func() { p.hear(x) }) }
 
 // WriteBatch is how many entries one write has.
 const WriteBatch = writeBatch

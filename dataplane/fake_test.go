@@ -50,7 +50,7 @@ func (w pretend) frame(port string, src evpn.MAC)         { w.Frame(port, src) }
 func (w pretend) claim(port string, c dataplane.Claim) { w.Claim(port, c) }
 
 func (w pretend) answer(_ string, ip netip.Addr, m evpn.MAC) {
-	w.Answers(func(q dataplane.Question) bool { return q.IP == ip && q.MAC == m })
+	w.Answers(func(q dataplane.ProbeRequest) bool { return q.IP == ip && q.MAC == m })
 }
 
 func TestFake(t *testing.T) {

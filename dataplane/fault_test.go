@@ -64,7 +64,7 @@ func TestOneEntryFails(t *testing.T) {
 			})
 			var d evpn.Delta
 			for i := 1; i <= 3; i++ {
-				d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+				d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 			}
 			r.wish(d)
 			lines := append(remoteLines(mac(1), "172.30.0.2"), remoteLines(mac(3), "172.30.0.2")...)
@@ -134,7 +134,7 @@ func TestNoPrivilege(t *testing.T) {
 	r.serves(200, addr(local))
 	var d evpn.Delta
 	for i := range 500 {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Via: vtep(2), Want: true})
 	}
 	r.wish(d)
 	r.problem(dataplane.ProblemWrite, "CAP_NET_ADMIN")
@@ -165,7 +165,7 @@ func TestOverrun(t *testing.T) {
 	var d evpn.Delta
 	var lines []string
 	for i := 1; i <= 200; i++ {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
 	}
 	r.wish(d)
@@ -243,7 +243,7 @@ func TestDeviceVanishes(t *testing.T) {
 	var d evpn.Delta
 	var lines []string
 	for i := 1; i <= 300; i++ {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
 	}
 	r.wish(d)
@@ -280,15 +280,15 @@ func TestFloodGoesFirst(t *testing.T) {
 	})
 	d := evpn.Delta{
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}},
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
 	}
 	r.wish(d)
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 3 })
 	// One VTEP takes over from another, and everything else goes.
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2)}, {VNI: 200, Dest: vtep(3), Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}, {VNI: 200, MAC: mac(2), Dest: vtep(3), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2)}, {VNI: 200, Via: vtep(3), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}, {VNI: 200, MAC: mac(2), Via: vtep(3), Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11")}},
 	})
 	r.untilTrue("all is installed", func() bool { s := r.p.Stats(); return s.Installed == 2 && s.Writes == 8 })
@@ -422,12 +422,12 @@ func TestVNIsComeAndGo(t *testing.T) {
 			name := "t" + vni.String()
 			r.addBridge("b" + name)
 			r.addVXLAN("v"+name, int(vni), local, "b"+name)
-			d.FDB = append(d.FDB, evpn.FDB{VNI: vni, MAC: mac(1), Dest: vtep(2), Want: true})
+			d.FDB = append(d.FDB, evpn.FDB{VNI: vni, MAC: mac(1), Via: vtep(2), Want: true})
 			d.Neigh = append(d.Neigh, evpn.Neigh{VNI: vni, IP: addr("172.18.0.11"), MAC: mac(1), Want: true})
-			d.Flood = append(d.Flood, evpn.Flood{VNI: vni, Dest: vtep(2), Want: true})
+			d.Flood = append(d.Flood, evpn.Flood{VNI: vni, Via: vtep(2), Want: true})
 			none.FDB = append(none.FDB, evpn.FDB{VNI: vni, MAC: mac(1)})
 			none.Neigh = append(none.Neigh, evpn.Neigh{VNI: vni, IP: addr("172.18.0.11")})
-			none.Flood = append(none.Flood, evpn.Flood{VNI: vni, Dest: vtep(2)})
+			none.Flood = append(none.Flood, evpn.Flood{VNI: vni, Via: vtep(2)})
 		}
 		r.wish(d)
 		r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 150 })
@@ -487,8 +487,8 @@ func TestTakenBeforeTold(t *testing.T) {
 func TestDeselectedWhileRefused(t *testing.T) {
 	r, h := faulty(t)
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}, {VNI: 200, MAC: mac(2), Via: vtep(2), Sticky: true, Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
 	})
 	r.untilTrue("all is written", func() bool { return r.p.Stats().Installed == 4 })
@@ -513,7 +513,7 @@ func TestRefusedWaits(t *testing.T) {
 	r, h := faulty(t)
 	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
 	r.wishMAC(200, mac(1), vtep(2))
-	r.untilTrue("the Plane listens and sleeps", func() bool { return !r.p.Hushed() && r.p.Wait() > 60*time.Millisecond })
+	r.untilTrue("the Plane listens and sleeps", func() bool { return !r.p.EchoMuted() && r.p.Wait() > 60*time.Millisecond })
 }
 
 // A kernel that is short of memory is given time: but for the batch that was on
@@ -532,7 +532,7 @@ func TestShortOfMemory(t *testing.T) {
 	})
 	var d evpn.Delta
 	for i := range 6 * dataplane.WriteBatch {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Via: vtep(2), Want: true})
 	}
 	r.wish(d)
 	r.untilTrue("all is written", func() bool {

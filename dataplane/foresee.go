@@ -4,11 +4,11 @@ import (
 	"maps"
 )
 
-// Foresee tells which VXLAN devices there would be under another
+// DryRun tells which VXLAN devices there would be under another
 // configuration, which of them would be served, and why others would not, as
 // VNIs does of what is. Devices that are to be made are taken as made. It
 // changes nothing. Any goroutine may call it.
-func (p *Plane) Foresee(cfg Config) ([]VNIStatus, error) {
+func (p *Plane) DryRun(cfg Config) ([]DeviceStatus, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -45,16 +45,16 @@ type Claim struct {
 	Override bool // and its O
 }
 
-// Heard is what came in together.
-type Heard struct {
+// Snooped is what came in together.
+type Snooped struct {
 	Claims  []Claim
 	Ignored int // frames that contradict themselves, or are malformed
 }
 
-// Question asks the host with MAC, behind Port, whether it still has IP. It
+// ProbeRequest asks the host with MAC, behind Port, whether it still has IP. It
 // comes from the address From, which is the port's own: the bridge then
 // keeps the answer to itself.
-type Question struct {
+type ProbeRequest struct {
 	Port int // ifindex
 	From evpn.MAC
 	IP   netip.Addr
@@ -156,7 +156,7 @@ func (p *Plane) clearIP(d *domain, ip netip.Addr) {
 }
 
 // hear takes over what hosts said.
-func (p *Plane) hear(x *Heard) {
+func (p *Plane) hear(x *Snooped) {
 	p.stats.Claims += uint64(len(x.Claims))
 	p.stats.Ignored += uint64(x.Ignored)
 	now := time.Now()
@@ -319,7 +319,7 @@ func (p *Plane) listen() {
 	if p.mute {
 		return
 	}
-	if err := p.k.Listen(ports); err != nil {
+	if err := p.k.SnoopPorts(ports); err != nil {
 		p.setTrouble(Problem{Kind: ProblemHosts, Text: fmt.Sprintf(
 			"cannot listen for ARP and ND on all local ports: %s; it is tried again", hearAdvice(err))})
 		p.syncSoon(holdMost)

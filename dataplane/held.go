@@ -10,9 +10,9 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Held is what the kernel holds of a MAC or an address at this moment, beside
+// KernelView is what the kernel holds of a MAC or an address at this moment, beside
 // what is wished of it.
-type Held struct {
+type KernelView struct {
 	// Entries are those of the kernel, in the words of bridge fdb and ip neigh:
 	// of a MAC that of the VXLAN device and that of the bridge, of an address
 	// that of the bridge. Empty: there is none.
@@ -25,9 +25,9 @@ type Held struct {
 	Differs string
 }
 
-// HeldMAC reads a MAC from the kernel. The VNI need not be served, but must
+// InspectMAC reads a MAC from the kernel. The VNI need not be served, but must
 // have a device. Any goroutine may call it; it waits for a read of an audit.
-func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
+func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error) {
 	p.mu.Lock()
 	d := p.domains[vni]
 	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
@@ -46,7 +46,7 @@ func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
 		return h, err
 	}
 	if there {
-		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, destText(evpn.Dest{VTEP: own.IP, VNI: own.VNI}), nexthopText(own), flagText(&own)))
+		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, destText(evpn.Via{VTEP: own.IP, VNI: own.VNI}), nexthopText(own), flagText(&own)))
 	}
 	br, inBridge, err := p.lookup(Entry{Family: Bridge, Ifindex: bridge, MAC: mac})
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *Plane) HeldMAC(vni evpn.VNI, mac evpn.MAC) (h Held, err error) {
 	return h, nil
 }
 
-func (h *Held) stands(state EntryState, err error) {
+func (h *KernelView) stands(state EntryState, err error) {
 	h.State, h.Err = state, err
 	if err != nil {
 		h.Advice = advice(err)
@@ -75,7 +75,7 @@ var errNoDevice = errors.New("no VXLAN device serves it")
 
 // differs says how the two parts of a remote MAC differ from the wish.
 func differs(wish target, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
-	switch dest := (evpn.Dest{VTEP: own.IP, VNI: own.VNI}); {
+	switch dest := (evpn.Via{VTEP: own.IP, VNI: own.VNI}); {
 	case !there && !inBridge:
 		return "the kernel has no entry for it"
 	case !there:
@@ -98,9 +98,9 @@ func differs(wish target, dev int, own *Entry, there bool, br *Entry, inBridge b
 	return ""
 }
 
-// HeldNeigh reads the neighbor entry of an address from the kernel, as HeldMAC
+// InspectNeigh reads the neighbor entry of an address from the kernel, as HeldMAC
 // does.
-func (p *Plane) HeldNeigh(vni evpn.VNI, ip netip.Addr) (h Held, err error) {
+func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err error) {
 	p.mu.Lock()
 	d := p.domains[vni]
 	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {

@@ -46,7 +46,7 @@ func TestBareBridge(t *testing.T) {
 
 	// The bridge answers for a remote host.
 	r.wish(evpn.Delta{
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(7), Dest: vtep(2), Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(7), Via: vtep(2), Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(7), Want: true}},
 	})
 	r.untilTrue("the neighbor is written", func() bool {
@@ -199,7 +199,7 @@ func TestQuestionsStayHere(t *testing.T) {
 	w.peer["p0"].ip("addr add 2001:db8::11/64 dev p0-h nodad")
 	r := start(t, w, nil, dataplane.Config{Hosts: dataplane.Hosts{ProbeInterval: 200 * time.Millisecond}})
 	r.serves(200, addr(local))
-	r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}}})
+	r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}}})
 	links, err := r.k.Links()
 	if err != nil {
 		t.Fatal(err)

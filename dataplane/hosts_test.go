@@ -185,10 +185,10 @@ func testDoubt(t *testing.T, w world) {
 	says(w, "p0", "172.18.0.12", mac(1))
 	r.hosts(200, "172.18.0.11 "+mac(1).String(), "172.18.0.12 "+mac(1).String())
 	r.wish(evpn.Delta{Probe: []evpn.Probe{
-		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Doubt: true},
-		{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(1), Doubt: true},
-		{VNI: 200, IP: addr("172.18.0.13"), MAC: mac(1), Doubt: true}, // it never had it
-		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(2), Doubt: true}, // nor did this one
+		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Conflict: true},
+		{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(1), Conflict: true},
+		{VNI: 200, IP: addr("172.18.0.13"), MAC: mac(1), Conflict: true}, // it never had it
+		{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(2), Conflict: true}, // nor did this one
 	}})
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
 	if n := r.p.Stats().Probes; n != 4 {
@@ -321,7 +321,7 @@ func TestKnownClaimsCostNothing(t *testing.T) {
 	plain(w)
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
-	var x dataplane.Heard
+	var x dataplane.Snooped
 	var want []string
 	for i := range 100 {
 		c := dataplane.Claim{

@@ -22,13 +22,13 @@ type Kernel interface {
 	// goroutine is gone.
 	Watch(ctx context.Context) (<-chan []Notice, error)
 
-	// Hush has notices of new and changed entries with the extern-learned
+	// MuteEcho has notices of new and changed entries with the extern-learned
 	// mark left out, or let in again: of FDB entries all, of neighbors those
 	// that this Kernel writes itself. So the Plane does not hear the echo of
 	// what it writes, but hears what others do to its entries: to neighbors
 	// always, to FDB entries while it is silent. Deletions and all other
 	// notices come always. Watch begins hushed.
-	Hush(on bool) error
+	MuteEcho(on bool) error
 
 	// Links returns all devices, by index.
 	Links() ([]Link, error)
@@ -62,17 +62,17 @@ type Kernel interface {
 	// The error is of the writing as a whole; then errs means nothing.
 	Write(ops []Op, errs []error) error
 
-	// Hear opens a listener for what hosts say of their addresses, which
+	// Snoop opens a listener for what hosts say of their addresses, which
 	// hears nothing before Listen, and returns the channel it comes on. The
 	// channel is bounded; what comes too fast is lost. It is closed once ctx
 	// is done and the feeding goroutine is gone.
-	Hear(ctx context.Context) (<-chan Heard, error)
-	// Listen sets the ports that are heard. The error joins those of the
+	Snoop(ctx context.Context) (<-chan Snooped, error)
+	// SnoopPorts sets the ports that are heard. The error joins those of the
 	// ports that cannot be; the others are heard.
-	Listen(ports []int) error
-	// Ask puts a question to a host, out of a port that is heard. An answer
+	SnoopPorts(ports []int) error
+	// SendProbe puts a question to a host, out of a port that is heard. An answer
 	// is a Claim. It does not wait.
-	Ask(q Question) error
+	SendProbe(q ProbeRequest) error
 
 	// SetPort sets the flags of a bridge port.
 	SetPort(ifindex int, learning, neighSuppress bool) error

@@ -75,7 +75,7 @@ func TestLateNoticeOfHost(t *testing.T) {
 	r := start(t, w, k, dataplane.Config{})
 	r.serves(200, addr(local))
 	k.hold <- true
-	r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true}}})
+	r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true}}})
 	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
 	r.unwishMAC(200, mac(1))
 	r.holds("br0")
@@ -98,6 +98,6 @@ func TestNewTunnelIsNoHost(t *testing.T) {
 	w.SetUp("vx9", true)
 	w.frame("vx9", mac(9))
 	w.frame("p0", mac(1))
-	r.untilTrue("the device is seen", func() bool { return len(r.p.VNIs()) == 2 })
+	r.untilTrue("the device is seen", func() bool { return len(r.p.Devices()) == 2 })
 	r.knows(200, mac(1))
 }

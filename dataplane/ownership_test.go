@@ -133,7 +133,7 @@ func testAdoptedChanges(t *testing.T, w world) {
 			Flags: both | dataplane.ExtLearned, MAC: mac(i), IP: addr("172.30.0.2"),
 		}})
 		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
-		wish.FDB = append(wish.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		wish.FDB = append(wish.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 	}
 	errs := make([]error, len(ops))
 	if err := errors.Join(append(errs, look.Write(ops, errs))...); err != nil {
@@ -199,7 +199,7 @@ func testForeign(t *testing.T, w world) {
 	if n := len(r.p.Problems()); n != 3 {
 		t.Errorf("%d problems, want 3: %v", n, r.p.Problems())
 	}
-	if s := r.p.VNIs(); len(s) != 1 || s[0].Foreign != 1 {
+	if s := r.p.Devices(); len(s) != 1 || s[0].Foreign != 1 {
 		t.Errorf("foreign entries are not shown: %+v", s)
 	}
 	// They go: the wishes are made true.

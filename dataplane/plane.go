@@ -65,7 +65,7 @@ type Plane struct {
 	own     map[netip.Addr]bool  // addresses of this node
 	under   map[netip.Addr]int   // and the devices they are on
 	vxlans  map[int]bool         // all VXLAN devices: no port of theirs is local
-	seen    []VNIStatus
+	seen    []DeviceStatus
 	trouble map[troubleKey]Problem
 	told    map[int]bool // devices whose mending was logged
 	mends   map[int]mending
@@ -202,7 +202,7 @@ func (p *Plane) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.syncAt = time.Now()
 	p.mu.Unlock()
-	heard, err := p.k.Hear(ctx)
+	heard, err := p.k.Snoop(ctx)
 	if err != nil {
 		p.deafness(err)
 	}
@@ -375,9 +375,9 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		if d := p.wished(f.VNI, f.Want); d == nil {
 			continue
 		} else if f.Want {
-			d.flood.wish(f.Dest, struct{}{})
+			d.flood.wish(f.Via, struct{}{})
 		} else {
-			d.flood.unwish(f.Dest)
+			d.flood.unwish(f.Via)
 		}
 	}
 	for i := range delta.FDB {
@@ -385,7 +385,7 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		if d := p.wished(f.VNI, f.Want); d == nil {
 			continue
 		} else if f.Want {
-			d.fdb.wish(f.MAC, target{f.Dest, f.Sticky})
+			d.fdb.wish(f.MAC, target{f.Via, f.Sticky})
 		} else {
 			d.fdb.unwish(f.MAC)
 		}
@@ -457,9 +457,9 @@ func (p *Plane) takeEvents() []evpn.Event {
 		if d.upDirty {
 			d.upDirty = false
 			if d.up {
-				out = append(out, &evpn.VNIUp{VNI: d.vni, VTEP: d.vtep})
+				out = append(out, &evpn.BDUp{VNI: d.vni, VTEP: d.vtep})
 			} else if d.toldUp {
-				out = append(out, &evpn.VNIDown{VNI: d.vni})
+				out = append(out, &evpn.BDDown{VNI: d.vni})
 			}
 			if d.up && !d.toldUp {
 				d.macs.retell(sortMACs)

@@ -83,7 +83,7 @@ func (m *wishes) step(t *rapid.T, r *rig, what int) {
 	vx := r.index("vx0")
 	switch what {
 	case 0, 1:
-		f := evpn.FDB{VNI: 200, MAC: mac(k), Dest: vtep(to), Sticky: what == 1 && to == 2, Want: true}
+		f := evpn.FDB{VNI: 200, MAC: mac(k), Via: vtep(to), Sticky: what == 1 && to == 2, Want: true}
 		m.macs[k] = f
 		r.wish(evpn.Delta{FDB: []evpn.FDB{f}})
 	case 2:
@@ -91,10 +91,10 @@ func (m *wishes) step(t *rapid.T, r *rig, what int) {
 		r.unwishMAC(200, mac(k))
 	case 3:
 		m.flood[to] = true
-		r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Dest: vtep(to), Want: true}}})
+		r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(to), Want: true}}})
 	case 4:
 		delete(m.flood, to)
-		r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Dest: vtep(to)}}})
+		r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(to)}}})
 	case 5:
 		m.ips[k] = to
 		r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr(hostIP(k)), MAC: mac(to), Want: true}}})
@@ -153,7 +153,7 @@ func (m *wishes) delta() evpn.Delta {
 func (m *wishes) lines() string {
 	var out []string
 	for _, f := range m.macs {
-		out = append(out, fmt.Sprintf("%s dev vx0 dst %s self extern_learn static", f.MAC, f.Dest.VTEP))
+		out = append(out, fmt.Sprintf("%s dev vx0 dst %s self extern_learn static", f.MAC, f.Via.VTEP))
 		if f.Sticky {
 			out = append(out, fmt.Sprintf("%s dev vx0 extern_learn sticky master br0 static", f.MAC))
 		} else {

@@ -97,9 +97,9 @@ type reading struct {
 	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
 	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
 	ours  map[evpn.MAC]remote
-	flood map[evpn.Dest]bool
-	other map[evpn.MAC]evpn.Dest // device entries without our mark
-	vlans map[evpn.MAC]struct{}  // bridge entries with a VLAN, beside those in macs
+	flood map[evpn.Via]bool
+	other map[evpn.MAC]evpn.Via // device entries without our mark
+	vlans map[evpn.MAC]struct{} // bridge entries with a VLAN, beside those in macs
 	ips   []Entry
 
 	partial bool // what it has not may be there, but for macs, ips and the MACs that were known
@@ -124,7 +124,7 @@ func newReading(s scope) *reading {
 	return &reading{
 		scope: s,
 		macs:  make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
-		flood: make(map[evpn.Dest]bool), other: make(map[evpn.MAC]evpn.Dest),
+		flood: make(map[evpn.Via]bool), other: make(map[evpn.MAC]evpn.Via),
 		vlans: make(map[evpn.MAC]struct{}),
 	}
 }
@@ -133,14 +133,14 @@ func (r *reading) device(e *Entry) {
 	switch {
 	case e.MAC.IsZero():
 		if e.IP.IsValid() && e.IP != r.remote {
-			r.flood[evpn.Dest{VTEP: e.IP, VNI: e.VNI}] = true
+			r.flood[evpn.Via{VTEP: e.IP, VNI: e.VNI}] = true
 		}
 	case !e.MAC.IsHost():
 	case e.Flags&ExtLearned == 0:
-		r.other[e.MAC] = evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+		r.other[e.MAC] = evpn.Via{VTEP: e.IP, VNI: e.VNI}
 	default:
 		m := r.ours[e.MAC]
-		m.device, m.dest = true, evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+		m.device, m.dest = true, evpn.Via{VTEP: e.IP, VNI: e.VNI}
 		r.ours[e.MAC] = m
 	}
 }
@@ -204,7 +204,7 @@ func (r *reading) settle(p *Plane, d *domain) {
 		if m.device && !m.bridge {
 			// The bridge's part is missing, or is a host's here by now: it
 			// is ours, and it is not as it must be.
-			m.dest = evpn.Dest{}
+			m.dest = evpn.Via{}
 		}
 		d.fdb.found(mac, m.target, m.sticky)
 	}
@@ -249,7 +249,7 @@ func (p *Plane) foundFlood(d *domain, e *Entry) {
 	if !e.IP.IsValid() || e.IP == d.remote {
 		return
 	}
-	dest := evpn.Dest{VTEP: e.IP, VNI: e.VNI}
+	dest := evpn.Via{VTEP: e.IP, VNI: e.VNI}
 	s := d.flood.slots[dest]
 	if s.mark.has(present) {
 		return

@@ -149,11 +149,11 @@ func testLost(t *testing.T, w world, most int) {
 	w.frame("p0", mac(21))
 	r.knows(200, mac(20), mac(21))
 	d := evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}, {VNI: 200, Dest: vtep(3), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}, {VNI: 200, Via: vtep(3), Want: true}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
 	}
 	for i := 1; i <= 7; i++ {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Sticky: i == 7, Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Sticky: i == 7, Want: true})
 	}
 	r.wish(d)
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 10 })
@@ -305,12 +305,12 @@ func testAnswersLost(t *testing.T, w world) {
 	r := start(t, w, k, dataplane.Config{})
 	r.serves(200, addr(local))
 	wishes := func(want bool) (d evpn.Delta, lines []string) {
-		d.Flood = []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: want}}
+		d.Flood = []evpn.Flood{{VNI: 200, Via: vtep(2), Want: want}}
 		lines = append(lines, "00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent")
 		d.Neigh = []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: want}}
 		lines = append(lines, "172.18.0.11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn NOARP")
 		for i := 1; i <= 300; i++ {
-			f := evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Sticky: i == 100, Want: want}
+			f := evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Sticky: i == 100, Want: want}
 			d.FDB = append(d.FDB, f)
 			if !f.Sticky {
 				lines = append(lines, remoteLines(f.MAC, "172.30.0.2")...)

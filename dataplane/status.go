@@ -68,8 +68,8 @@ func (p *Plane) clearTrouble(kind ProblemKind, vni evpn.VNI, device string) {
 	delete(p.trouble, troubleKey{kind, vni, device})
 }
 
-// VNIStatus is one VXLAN device that was seen.
-type VNIStatus struct {
+// DeviceStatus is one VXLAN device that was seen.
+type DeviceStatus struct {
 	VNI     evpn.VNI
 	Device  string
 	Ifindex int
@@ -86,12 +86,12 @@ type VNIStatus struct {
 	Foreign  int       // entries that evpnd did not make and leaves alone
 }
 
-// VNIs returns the VXLAN devices that were seen, by VNI and index. Any
+// Devices returns the VXLAN devices that were seen, by VNI and index. Any
 // goroutine may call it.
-func (p *Plane) VNIs() []VNIStatus {
+func (p *Plane) Devices() []DeviceStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]VNIStatus, len(p.seen))
+	out := make([]DeviceStatus, len(p.seen))
 	for i, st := range p.seen {
 		st.Problems = slices.Clone(st.Problems)
 		if d := p.byDev[st.Ifindex]; d != nil {
@@ -109,7 +109,7 @@ func (p *Plane) VNIs() []VNIStatus {
 		}
 		out[i] = st
 	}
-	slices.SortStableFunc(out, func(a, b VNIStatus) int {
+	slices.SortStableFunc(out, func(a, b DeviceStatus) int {
 		return cmp.Or(cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Ifindex, b.Ifindex))
 	})
 	return out
@@ -252,7 +252,7 @@ func (p *Plane) NeighEntry(vni evpn.VNI, ip netip.Addr) (EntryState, error) {
 }
 
 // FloodEntry is Entry for a destination of a flood list.
-func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Dest) (EntryState, error) {
+func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Via) (EntryState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.domains[vni]; d != nil {

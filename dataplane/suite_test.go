@@ -75,10 +75,10 @@ func testWrite(t *testing.T, w world) {
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}, {VNI: 200, Dest: vtep(3), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}, {VNI: 200, Via: vtep(3), Want: true}},
 		FDB: []evpn.FDB{
-			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
-			{VNI: 200, MAC: mac(2), Dest: evpn.Dest{VTEP: vtep(3).VTEP, VNI: 777}, Want: true},
+			{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Via: evpn.Via{VTEP: vtep(3).VTEP, VNI: 777}, Want: true},
 		},
 		Neigh: []evpn.Neigh{
 			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
@@ -106,14 +106,14 @@ func testWrite(t *testing.T, w world) {
 	})
 	// A VTEP leaves; a MAC moves, back to the device's own VNI.
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(3)}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(3)}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(2), Via: vtep(2), Want: true}},
 	})
 	r.holds("br0",
 		all[0], all[2], all[3],
 		"02:42:ac:00:00:02 dev vx0 dst 172.30.0.2 self extern_learn static", all[5], all[6], all[7])
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2)}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2)}},
 		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}, {VNI: 200, MAC: mac(2)}},
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11")}, {VNI: 200, IP: addr("2001:db8::11")}},
 	})
@@ -191,8 +191,8 @@ func testSticky(t *testing.T, w world) {
 	plain(w)
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
-	wish := func(d evpn.Dest, sticky bool) {
-		r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: d, Sticky: sticky, Want: true}}})
+	wish := func(d evpn.Via, sticky bool) {
+		r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: mac(1), Via: d, Sticky: sticky, Want: true}}})
 	}
 	stuck := func(dst string) []string {
 		return []string{
@@ -226,9 +226,9 @@ func testRemade(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	var d evpn.Delta
 	lines := []string{"00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent"}
-	d.Flood = []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}}
+	d.Flood = []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}}
 	for i := 1; i <= 300; i++ {
-		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Dest: vtep(2), Want: true})
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
 		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
 	}
 	r.wish(d)
@@ -277,14 +277,14 @@ func testStates(t *testing.T, w world) {
 	w.rename("vx0", "other0")
 	w.setUp("other0", true)
 	r.serves(200, addr(local))
-	r.untilTrue("the new name", func() bool { s := r.p.VNIs(); return len(s) == 1 && s[0].Device == "other0" && s[0].Served })
+	r.untilTrue("the new name", func() bool { s := r.p.Devices(); return len(s) == 1 && s[0].Device == "other0" && s[0].Served })
 	// A second device with the VNI cannot be had on one kernel, another VNI
 	// without local address can.
 	w.addVXLAN("vx1", 201, "", "br0")
 	w.addVXLAN("vx2", 202, local, "")
 	r.untilTrue("reasons", func() bool {
 		kinds := map[evpn.VNI]dataplane.ProblemKind{}
-		for _, s := range r.p.VNIs() {
+		for _, s := range r.p.Devices() {
 			if !s.Served && len(s.Problems) > 0 {
 				kinds[s.VNI] = s.Problems[0].Kind
 			}
@@ -300,10 +300,10 @@ func testFlap(t *testing.T, w world) {
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
 		FDB: []evpn.FDB{
-			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
-			{VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true},
+			{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Via: vtep(2), Sticky: true, Want: true},
 		},
 		Neigh: []evpn.Neigh{
 			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
@@ -332,12 +332,12 @@ func testAdopt(t *testing.T, w world) {
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
 	delta := evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}, {VNI: 200, Dest: vtep(3), Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}, {VNI: 200, Via: vtep(3), Want: true}},
 		FDB: []evpn.FDB{
-			{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
-			{VNI: 200, MAC: mac(2), Dest: vtep(2), Want: true},
-			{VNI: 200, MAC: mac(3), Dest: vtep(2), Sticky: true, Want: true},
-			{VNI: 200, MAC: mac(4), Dest: vtep(2), Sticky: true, Want: true},
+			{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(2), Via: vtep(2), Want: true},
+			{VNI: 200, MAC: mac(3), Via: vtep(2), Sticky: true, Want: true},
+			{VNI: 200, MAC: mac(4), Via: vtep(2), Sticky: true, Want: true},
 		},
 		Neigh: []evpn.Neigh{
 			{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true},
@@ -535,17 +535,17 @@ func testIPv6(t *testing.T, w world) {
 	w.addVXLAN("vx0", 200, "2001:db8:30::1", "br0")
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr("2001:db8:30::1"))
-	d := evpn.Dest{VTEP: addr("2001:db8:30::2")}
+	d := evpn.Via{VTEP: addr("2001:db8:30::2")}
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: d, Want: true}},
-		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Dest: d, Want: true}},
+		Flood: []evpn.Flood{{VNI: 200, Via: d, Want: true}},
+		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: d, Want: true}},
 	})
 	r.holds("br0",
 		"00:00:00:00:00:00 dev vx0 dst 2001:db8:30::2 self permanent",
 		"02:42:ac:00:00:01 dev vx0 dst 2001:db8:30::2 self extern_learn static",
 		"02:42:ac:00:00:01 dev vx0 extern_learn master br0")
 	r.wish(evpn.Delta{
-		Flood: []evpn.Flood{{VNI: 200, Dest: d}},
+		Flood: []evpn.Flood{{VNI: 200, Via: d}},
 		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1)}},
 	})
 	r.holds("br0")

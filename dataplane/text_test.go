@@ -18,11 +18,11 @@ func TestTextIsBridgeFDB(t *testing.T) {
 		r := start(t, w, nil, dataplane.Config{})
 		r.serves(200, addr(local))
 		r.wish(evpn.Delta{
-			Flood: []evpn.Flood{{VNI: 200, Dest: vtep(2), Want: true}},
+			Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}},
 			FDB: []evpn.FDB{
-				{VNI: 200, MAC: mac(1), Dest: vtep(2), Want: true},
-				{VNI: 200, MAC: mac(2), Dest: vtep(2), Sticky: true, Want: true},
-				{VNI: 200, MAC: mac(3), Dest: evpn.Dest{VTEP: vtep(3).VTEP, VNI: 7}, Want: true},
+				{VNI: 200, MAC: mac(1), Via: vtep(2), Want: true},
+				{VNI: 200, MAC: mac(2), Via: vtep(2), Sticky: true, Want: true},
+				{VNI: 200, MAC: mac(3), Via: evpn.Via{VTEP: vtep(3).VTEP, VNI: 7}, Want: true},
 			},
 			Neigh: []evpn.Neigh{{VNI: 200, IP: addr("2001:db8::1"), MAC: mac(1), Router: true, Want: true}},
 		})

@@ -117,12 +117,12 @@ func (p *Plane) inquire(probes []evpn.Probe) {
 		h := d.hosts[q.IP]
 		switch {
 		case h != nil && h.here && h.said.mac == q.MAC:
-			if q.Doubt && !h.doubt {
+			if q.Conflict && !h.doubt {
 				h.doubt = true
 				p.watch(h, now)
 			}
 			continue // it spoke by itself
-		case q.Doubt:
+		case q.Conflict:
 			continue // it is not known from here any more
 		case h != nil && !h.said.mac.IsZero():
 			// It is known otherwise: what a host said weighs more than what
@@ -211,7 +211,7 @@ func (p *Plane) question(h *host, now time.Time) {
 	h.slotted = false
 	p.pace.free--
 	p.stats.Probes++
-	if err := p.k.Ask(Question{Port: l.Index, From: l.MAC, IP: h.ip, MAC: h.said.mac}); err != nil {
+	if err := p.k.SendProbe(ProbeRequest{Port: l.Index, From: l.MAC, IP: h.ip, MAC: h.said.mac}); err != nil {
 		p.log.Debug("cannot ask a host whether it is there; trying again", "vni", h.d.vni, "mac", h.said.mac, "ip", h.ip, "err", err)
 		if h.heard {
 			h.tries-- // silence says nothing where nothing was asked

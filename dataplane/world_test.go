@@ -38,8 +38,8 @@ type world interface {
 
 func mac(i int) evpn.MAC { return evpn.MAC{0x02, 0x42, 0xac, byte(i >> 16), byte(i >> 8), byte(i)} }
 
-func vtep(i int) evpn.Dest {
-	return evpn.Dest{VTEP: netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)})}
+func vtep(i int) evpn.Via {
+	return evpn.Via{VTEP: netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)})}
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -119,9 +119,9 @@ func (r *rig) apply(batch []evpn.Event) {
 	r.events += len(batch)
 	for _, ev := range batch {
 		switch ev := ev.(type) {
-		case *evpn.VNIUp:
+		case *evpn.BDUp:
 			r.vnis[ev.VNI] = ev.VTEP
-		case *evpn.VNIDown:
+		case *evpn.BDDown:
 			delete(r.vnis, ev.VNI)
 			for k := range r.macs {
 				if k.VNI == ev.VNI {
@@ -157,9 +157,9 @@ func (r *rig) wish(d evpn.Delta) {
 	}
 }
 
-func (r *rig) wishMAC(vni evpn.VNI, m evpn.MAC, d evpn.Dest) {
+func (r *rig) wishMAC(vni evpn.VNI, m evpn.MAC, d evpn.Via) {
 	r.t.Helper()
-	r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: vni, MAC: m, Dest: d, Want: true}}})
+	r.wish(evpn.Delta{FDB: []evpn.FDB{{VNI: vni, MAC: m, Via: d, Want: true}}})
 }
 
 func (r *rig) unwishMAC(vni evpn.VNI, m evpn.MAC) {
@@ -177,7 +177,7 @@ func (r *rig) until(what string, cond func() string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.fatal.Fatalf("%s: %s\nproblems: %v\nVNIs: %+v\nstats: %+v", what, miss, r.p.Problems(), r.p.VNIs(), r.p.Stats())
+			r.fatal.Fatalf("%s: %s\nproblems: %v\nVNIs: %+v\nstats: %+v", what, miss, r.p.Problems(), r.p.Devices(), r.p.Stats())
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

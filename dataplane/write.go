@@ -23,8 +23,8 @@ type ref struct {
 	kind   kind
 	del    bool
 	ops    uint8
-	dest   evpn.Dest // kindFlood
-	mac    evpn.MAC  // kindFDB
+	dest   evpn.Via // kindFlood
+	mac    evpn.MAC // kindFDB
 	target target
 	ip     netip.Addr // kindNeigh
 	to     binding
@@ -339,7 +339,7 @@ func (b *batch) addFDB(d *domain, mac evpn.MAC, s slot[target]) {
 	}
 }
 
-func floodOp(d *domain, dest evpn.Dest, v Verb) Op {
+func floodOp(d *domain, dest evpn.Via, v Verb) Op {
 	return Op{Verb: v, Entry: Entry{
 		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: dest.VNI,
 	}}

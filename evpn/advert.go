@@ -105,15 +105,15 @@ func (v *vni) tell(out []Advert, mac MAC, have *[]told, want []told) []Advert {
 			rest = rest[1:]
 		}
 		if len(rest) == 0 || rest[0].ip != t.ip {
-			out = append(out, Advert{Reach: v.reach(mac, t.ip)})
+			out = append(out, Advert{Route: v.reach(mac, t.ip)})
 		}
 	}
 	*have = want
 	return out
 }
 
-func (v *vni) reach(mac MAC, ip netip.Addr) Reach {
-	r := Reach{NLRI: NLRI{Type: MACIP, RD: v.rd, MAC: mac, IP: ip}, Label: v.id}
+func (v *vni) reach(mac MAC, ip netip.Addr) Route {
+	r := Route{NLRI: NLRI{Type: MACIP, RD: v.rd, MAC: mac, IP: ip}, Label: v.id}
 	if mac.IsZero() {
 		r.Type, r.Label = InclusiveMulticast, 0
 	}
@@ -127,7 +127,7 @@ func (v *vni) advert(mac MAC, t told) Advert {
 	if v.attrs.last == nil || v.attrs.key != key {
 		v.attrs = attrsCache{key, v.newAttrs(key)}
 	}
-	return Advert{Reach: r, Attrs: v.attrs.last}
+	return Advert{Route: r, Attrs: v.attrs.last}
 }
 
 // attrsCache keeps the attributes that were needed last: most MACs of a VNI
@@ -178,7 +178,7 @@ func (e *Engine) readvertise(v *vni) {
 func (e *Engine) withdrawAll(v *vni) {
 	gone := func(mac MAC, have *[]told) {
 		for _, t := range *have {
-			e.adverts.gone = append(e.adverts.gone, Advert{Reach: v.reach(mac, t.ip)})
+			e.adverts.gone = append(e.adverts.gone, Advert{Route: v.reach(mac, t.ip)})
 		}
 		*have = nil
 	}

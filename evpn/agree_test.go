@@ -34,7 +34,7 @@ type speaker struct {
 }
 
 type known struct {
-	Reach
+	Route
 	attrs *Attrs
 	from  int // who sent it to a reflector
 }
@@ -76,7 +76,7 @@ func (f *fabric) boot(i int) {
 	})
 	f.engines[i] = e
 	e.Step(&Tick{Now: f.now})
-	e.Step(&VNIUp{VNI: agreeVNI, VTEP: s.addr})
+	e.Step(&BDUp{VNI: agreeVNI, VTEP: s.addr})
 	f.fetch(i)
 }
 
@@ -98,7 +98,7 @@ func (f *fabric) connect(a, b int) {
 		me, peer := x[0], x[1]
 		for _, n := range sortedNLRI(f.speak[me].rib) {
 			if k := f.speak[me].rib[n]; k.from != peer {
-				f.send(me, peer, &Update{Reach: []Reach{k.Reach}, Attrs: k.attrs})
+				f.send(me, peer, &Update{Reach: []Route{k.Route}, Attrs: k.attrs})
 			}
 		}
 		f.send(me, peer, endOfRIB{})
@@ -150,8 +150,8 @@ func (f *fabric) fetch(i int) (told int) {
 			u := &Update{Withdrawn: []NLRI{ad.NLRI}}
 			delete(s.rib, ad.NLRI)
 			if ad.Attrs != nil {
-				u = &Update{Reach: []Reach{ad.Reach}, Attrs: ad.Attrs}
-				s.rib[ad.NLRI] = known{ad.Reach, ad.Attrs, i}
+				u = &Update{Reach: []Route{ad.Route}, Attrs: ad.Attrs}
+				s.rib[ad.NLRI] = known{ad.Route, ad.Attrs, i}
 			}
 			for _, p := range s.peers {
 				f.send(i, p, u)

@@ -16,7 +16,7 @@ func load(n int, vtep netip.Addr, seq uint32) *Routes {
 	for i := 0; i < n; i += 100 {
 		u := Update{Attrs: &Attrs{NextHop: vtep, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, Mobility: Mobility{Seq: seq}}}
 		for j := i; j < min(i+100, n); j++ {
-			u.Reach = append(u.Reach, Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, 1), MAC: number(j)}, Label: 200})
+			u.Reach = append(u.Reach, Route{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, 1), MAC: number(j)}, Label: 200})
 		}
 		ev.Updates = append(ev.Updates, u)
 	}
@@ -32,7 +32,7 @@ func number(i int) (m MAC) {
 func loaded() *Engine {
 	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1")})
 	e.Step(&Tick{Now: time.Unix(0, 0)})
-	e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+	e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 	e.Step(&PeerUp{Peer: netip.MustParseAddr("10.9.9.9"), Internal: true})
 	return e
 }
@@ -164,12 +164,12 @@ func TestEngineAgainstPlainMap(t *testing.T) {
 	ev := load(n, there2, 0)
 	plain := func() time.Duration {
 		begin := time.Now()
-		routes, places := map[NLRI]*Attrs{}, map[MACKey]Dest{}
+		routes, places := map[NLRI]*Attrs{}, map[MACKey]Via{}
 		for i := range ev.Updates {
 			u := &ev.Updates[i]
 			for j := range u.Reach {
 				routes[u.Reach[j].NLRI] = u.Attrs
-				places[MACKey{200, u.Reach[j].MAC}] = Dest{VTEP: u.Attrs.NextHop}
+				places[MACKey{200, u.Reach[j].MAC}] = Via{VTEP: u.Attrs.NextHop}
 			}
 		}
 		if len(routes) != n || len(places) != n {

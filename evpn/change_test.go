@@ -12,10 +12,10 @@ import (
 // seen is all that a watcher can ask for, as it looks now.
 func seen(e *Engine) map[Change]string {
 	s := map[Change]string{{Kind: ChangeAlarm}: fmt.Sprint(e.Alarms())}
-	for _, v := range e.VNIs() {
+	for _, v := range e.BDs() {
 		// Counts are asked for, not watched.
 		v.LocalMACs, v.RemoteMACs, v.LocalIPs, v.RemoteIPs, v.VTEPs = 0, 0, 0, 0, 0
-		s[Change{Kind: ChangeVNI, VNI: v.VNI}] = fmt.Sprintf("%+v", v)
+		s[Change{Kind: ChangeBD, VNI: v.VNI}] = fmt.Sprintf("%+v", v)
 	}
 	for _, t := range e.VTEPs() {
 		s[Change{Kind: ChangeVTEP, IP: t.Addr}] = fmt.Sprintf("%+v", t)

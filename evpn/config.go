@@ -24,7 +24,7 @@ type Config struct {
 	// What hosts need to find each other is then what the routes say.
 	NoFlood bool
 
-	VNIs map[VNI]VNIConfig // VNIs that differ from the default
+	BDs map[VNI]BDConfig // VNIs that differ from the default
 
 	// EndOfRIBWait bounds how long the engine waits, after it started and
 	// after a session came up, for a peer's End-of-RIB before it takes what
@@ -48,8 +48,8 @@ const DefaultEndOfRIBWait = 2 * time.Minute
 // was restarted to come back to it.
 const DefaultStaleHold = time.Minute
 
-// VNIConfig is what may be set for one VNI. Zero values mean automatic.
-type VNIConfig struct {
+// BDConfig is what may be set for one VNI. Zero values mean automatic.
+type BDConfig struct {
 	RD     RD
 	Import []Target
 	Export []RT

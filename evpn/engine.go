@@ -61,7 +61,7 @@ func New(cfg Config) *Engine {
 	}
 	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
 	e.cfg = cfg
-	e.rds.configure(cfg.VNIs)
+	e.rds.configure(cfg.BDs)
 	e.checkTargets()
 	return e
 }
@@ -91,9 +91,9 @@ func (e *Engine) Step(ev Event) {
 		e.reassert(ev)
 	case *Unfreeze:
 		e.unfreeze(ev)
-	case *VNIUp:
+	case *BDUp:
 		e.vniUp(ev)
-	case *VNIDown:
+	case *BDDown:
 		e.vniDown(ev)
 	case *PeerUp:
 		e.peerUp(ev)

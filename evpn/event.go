@@ -57,16 +57,16 @@ type Routes struct {
 	At time.Time
 }
 
-// VNIUp says that a VNI is served here and can forward, and with which local
+// BDUp says that a VNI is served here and can forward, and with which local
 // VTEP address. Sent again when the address changes.
-type VNIUp struct {
+type BDUp struct {
 	VNI  VNI
 	VTEP netip.Addr
 }
 
-// VNIDown says that a VNI is served no more. All that was local in it is
+// BDDown says that a VNI is served no more. All that was local in it is
 // gone with it.
-type VNIDown struct{ VNI VNI }
+type BDDown struct{ VNI VNI }
 
 // LocalMAC says that the bridge of a VNI has the MAC behind a port other than
 // its VXLAN device. Sent when the kernel learns it, finds it on another port,
@@ -116,7 +116,7 @@ type Unfreeze struct {
 // again, because the two were found to differ.
 type Reassert struct {
 	VNI   VNI
-	Dests []Dest
+	Dests []Via
 	MACs  []MAC
 	IPs   []netip.Addr
 }
@@ -129,8 +129,8 @@ func (*PeerUp) event()       {}
 func (*PeerDown) event()     {}
 func (*EndOfRIB) event()     {}
 func (*Routes) event()       {}
-func (*VNIUp) event()        {}
-func (*VNIDown) event()      {}
+func (*BDUp) event()         {}
+func (*BDDown) event()       {}
 func (*LocalMAC) event()     {}
 func (*LocalMACGone) event() {}
 func (*LocalIP) event()      {}

@@ -67,7 +67,7 @@ func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
 func (v *vni) routeVerdict(x *path, t RouteType, addr MAC, what Verdict) RouteVerdict {
 	r := RouteVerdict{
 		RouteStatus: RouteStatus{
-			Reach: x.reach(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.id,
+			Route: x.reach(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.id,
 			Stale: x.stale(), Chosen: what.Chosen, Reason: what.Reason,
 		},
 		Verdict: what,
@@ -271,7 +271,7 @@ type Import struct {
 // Imports tells whether a VNI would take a route, kept or not, by which target,
 // and why not. With vni 0 it tells so of each VNI that imports a target of the
 // route, and of no other.
-func (e *Engine) Imports(vni VNI, r *Reach, a *Attrs) (out []Import) {
+func (e *Engine) Imports(vni VNI, r *Route, a *Attrs) (out []Import) {
 	takers := e.takers(nil, a)
 	asked := []VNI{vni}
 	if vni == 0 {

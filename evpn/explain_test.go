@@ -51,9 +51,9 @@ func checkMAC(t *rapid.T, e *Engine, v VNI, mac MAC) {
 	isLocal := x.Local != nil && x.Local.Chosen
 	switch {
 	case x.Want.Want && (len(chosen) != 1 || isLocal):
-		t.Fatalf("%v is wanted behind %v, and %d routes are chosen: %+v", mac, x.Want.Dest, len(chosen), x.Routes)
-	case x.Want.Want && chosen[0].Attrs.NextHop != x.Want.Dest.VTEP:
-		t.Fatalf("%v is wanted behind %v, and the route to %v is chosen", mac, x.Want.Dest, chosen[0].Attrs.NextHop)
+		t.Fatalf("%v is wanted behind %v, and %d routes are chosen: %+v", mac, x.Want.Via, len(chosen), x.Routes)
+	case x.Want.Want && chosen[0].Attrs.NextHop != x.Want.Via.VTEP:
+		t.Fatalf("%v is wanted behind %v, and the route to %v is chosen", mac, x.Want.Via, chosen[0].Attrs.NextHop)
 	case x.Want.Want && !x.Place.Frozen && chosen[0].Attrs.Mobility.Sticky != x.Want.Sticky:
 		t.Fatalf("%v is wanted sticky %t, unlike the chosen route", mac, x.Want.Sticky)
 	case !x.Want.Want && len(chosen) > 0:
@@ -100,7 +100,7 @@ func checkVTEP(t *rapid.T, e *Engine, v VNI, addr netip.Addr) {
 	for _, r := range x.Routes {
 		checkVerdict(t, r.Verdict)
 	}
-	wanted := e.wantFlood(floodKey{v, Dest{VTEP: addr}}).Want
+	wanted := e.wantFlood(floodKey{v, Via{VTEP: addr}}).Want
 	asked := slices.ContainsFunc(x.Routes, func(r RouteVerdict) bool { return r.Verdict.Chosen })
 	if wanted != asked || wanted != (len(x.Flood) > 0) || x.Reason == "" {
 		t.Fatalf("VTEP %v in VNI %v: flooded to %t, explained as %+v", addr, v, wanted, x)
@@ -143,7 +143,7 @@ func TestMobilityStepByStep(t *testing.T) {
 	route := func(vtep string, m Mobility) *Routes {
 		to := netip.MustParseAddr(vtep)
 		return &Routes{Peer: netip.MustParseAddr("10.9.9.9"), Updates: []Update{{
-			Reach: []Reach{{NLRI: NLRI{Type: MACIP, RD: NewRD(to, 200), MAC: mac}, Label: 200}},
+			Reach: []Route{{NLRI: NLRI{Type: MACIP, RD: NewRD(to, 200), MAC: mac}, Label: 200}},
 			Attrs: &Attrs{NextHop: to, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, Mobility: m},
 		}}}
 	}
@@ -159,7 +159,7 @@ func TestMobilityStepByStep(t *testing.T) {
 		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{nameVTEP, "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
 	} {
 		w := newWorld()
-		w.e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+		w.e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 		w.e.Step(&PeerUp{Peer: netip.MustParseAddr("10.9.9.9"), RouterID: netip.MustParseAddr("10.9.9.9"), Internal: true})
 		w.e.Step(route("10.0.0.2", c.first))
 		w.e.Step(route("10.0.0.3", c.second))
@@ -180,8 +180,8 @@ func TestMobilityStepByStep(t *testing.T) {
 func TestImportsSaysWhyNot(t *testing.T) {
 	w := newWorld()
 	own := netip.MustParseAddr("10.0.0.1")
-	w.e.Step(&VNIUp{VNI: 200, VTEP: own})
-	r := &Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(own, 200), MAC: MAC{2, 1}}, Label: 200}
+	w.e.Step(&BDUp{VNI: 200, VTEP: own})
+	r := &Route{NLRI: NLRI{Type: MACIP, RD: NewRD(own, 200), MAC: MAC{2, 1}}, Label: 200}
 	for _, c := range []struct {
 		target  uint32
 		nextHop string

@@ -10,7 +10,7 @@ import (
 type VTEPExplanation struct {
 	VNI   VNI
 	Addr  netip.Addr
-	Flood []Dest // where copies of what goes to all are sent to at this address; empty: nowhere
+	Flood []Via // where copies of what goes to all are sent to at this address; empty: nowhere
 	// Routes are the type 3 routes that are from it or lead to it, by NLRI and
 	// peer. Those that lead to it are chosen.
 	Routes     []RouteVerdict
@@ -34,7 +34,7 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 			x.Flood = append(x.Flood, d)
 		}
 	}
-	slices.SortFunc(x.Flood, func(a, b Dest) int { return int(a.VNI) - int(b.VNI) })
+	slices.SortFunc(x.Flood, func(a, b Via) int { return int(a.VNI) - int(b.VNI) })
 	var paths []path
 	for _, id := range v.sortedFloodIDs() {
 		p := v.floodPaths[id]
@@ -113,9 +113,9 @@ func (v *vni) floodReason(x *VTEPExplanation) string {
 	return "no route of it is imported"
 }
 
-// VNIExplanation is how a VNI stands.
-type VNIExplanation struct {
-	VNIStatus
+// BDExplanation is how a VNI stands.
+type BDExplanation struct {
+	BDStatus
 	// Where RD and targets come from: a key of the configuration.
 	RDFrom, ExportFrom, ImportFrom string
 	Advertised                     int // routes
@@ -126,13 +126,13 @@ type VNIExplanation struct {
 	Holds                          []string
 }
 
-// ExplainVNI explains how a VNI stands. ok is false when it is not served.
-func (e *Engine) ExplainVNI(vni VNI) (x VNIExplanation, ok bool) {
+// ExplainBD explains how a VNI stands. ok is false when it is not served.
+func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
 	v := e.vnis[vni]
 	if v == nil {
 		return x, false
 	}
-	x.VNIStatus, x.Flood, x.Refused = v.status(), !v.noFlood, len(v.refused)
+	x.BDStatus, x.Flood, x.Refused = v.status(), !v.noFlood, len(v.refused)
 	x.RDFrom, x.ExportFrom, x.ImportFrom = e.sources(v)
 	x.Received = len(v.floodPaths)
 	x.Advertised = len(v.told)
@@ -162,7 +162,7 @@ func (e *Engine) sources(v *vni) (rd, export, imports string) {
 		TargetAuto: "vnis.targets: auto", TargetRFC8365: "vnis.targets: rfc8365", TargetFixed: "vnis.targets: fixed",
 	}[e.cfg.Targets]
 	rd, export, imports = "automatic: bgp.router-id and a number of the VNI", auto, auto
-	set := e.cfg.VNIs[v.id]
+	set := e.cfg.BDs[v.id]
 	if set.RD != (RD{}) {
 		rd = "vnis.settings[].rd"
 	}

@@ -9,7 +9,7 @@ import (
 // floodKey names a destination of a VNI's replication list.
 type floodKey struct {
 	vni  VNI
-	dest Dest
+	dest Via
 }
 
 // floodID is the identity of one peer's copy of a type 3 route in a VNI.
@@ -42,20 +42,20 @@ func (v *vni) sortedFloodIDs() []floodID {
 // floodDest returns where a copy of flooded frames goes because of the type
 // 3 route x, or why nowhere. Frames go to the tunnel endpoint of the PMSI
 // attribute, else to the next hop (RFC 8365 §5.1.3, §9).
-func (v *vni) floodDest(x *path) (Dest, string) {
+func (v *vni) floodDest(x *path) (Via, string) {
 	if why := x.unusable(v.vtep); why != "" {
-		return Dest{}, why
+		return Via{}, why
 	}
 	t := x.attrs.PMSI
 	switch {
 	case v.noFlood:
-		return Dest{}, "flooding is switched off in this VNI"
+		return Via{}, "flooding is switched off in this VNI"
 	case !t.Present:
-		return Dest{}, "it has no PMSI tunnel attribute (RFC 7432 §11.2)"
+		return Via{}, "it has no PMSI tunnel attribute (RFC 7432 §11.2)"
 	case t.Type != IngressReplication:
-		return Dest{}, "its PMSI tunnel is not ingress replication (RFC 8365 §9)"
+		return Via{}, "its PMSI tunnel is not ingress replication (RFC 8365 §9)"
 	}
-	d := Dest{VTEP: x.attrs.NextHop}
+	d := Via{VTEP: x.attrs.NextHop}
 	if t.Endpoint.IsValid() && !t.Endpoint.IsUnspecified() {
 		d.VTEP = t.Endpoint
 	}
@@ -64,9 +64,9 @@ func (v *vni) floodDest(x *path) (Dest, string) {
 	}
 	switch {
 	case d.VTEP == v.vtep:
-		return Dest{}, "its tunnel endpoint is this VTEP itself"
+		return Via{}, "its tunnel endpoint is this VTEP itself"
 	case d.VTEP.IsMulticast() || d.VTEP.IsLoopback() || d.VTEP.Is4() != v.vtep.Is4():
-		return Dest{}, "its tunnel endpoint " + d.VTEP.String() + " is no VTEP's address that can be reached from " + v.vtep.String()
+		return Via{}, "its tunnel endpoint " + d.VTEP.String() + " is no VTEP's address that can be reached from " + v.vtep.String()
 	}
 	return d, ""
 }
@@ -121,7 +121,7 @@ func (e *Engine) countFlood(v *vni, x *path, by int) {
 }
 
 // countDest counts those that want v to flood to d.
-func (e *Engine) countDest(v *vni, d Dest, by int) {
+func (e *Engine) countDest(v *vni, d Via, by int) {
 	before := v.flood[d] > 0
 	v.flood[d] += by
 	after := v.flood[d] > 0

@@ -117,7 +117,7 @@ func (e *Engine) recount(v *vni) {
 }
 
 // Received calls yield for each route that is kept in a VNI, in no order.
-func (e *Engine) Received(vni VNI, yield func(peer netip.Addr, r Reach, a *Attrs)) {
+func (e *Engine) Received(vni VNI, yield func(peer netip.Addr, r Route, a *Attrs)) {
 	v := e.vnis[vni]
 	if v == nil {
 		return

@@ -13,8 +13,8 @@ import (
 // drawReconfiguration makes a configuration that differs from c in what
 // concerns VNI 200.
 func drawReconfiguration(t *rapid.T, c Config) Config {
-	c.VNIs = map[VNI]VNIConfig{}
-	set := VNIConfig{}
+	c.BDs = map[VNI]BDConfig{}
+	set := BDConfig{}
 	switch rapid.IntRange(0, 6).Draw(t, "change") {
 	case 0:
 		set.RD = NewRD(c.RouterID, 4711)
@@ -30,7 +30,7 @@ func drawReconfiguration(t *rapid.T, c Config) Config {
 	case 5:
 		c.AS = 65001
 	}
-	c.VNIs[200] = set
+	c.BDs[200] = set
 	return c
 }
 
@@ -50,7 +50,7 @@ func wishes(e *Engine) string {
 		out = append(out, fmt.Sprintf("%+v", n))
 	}
 	for _, a := range e.AdvertisedAll(200) {
-		out = append(out, fmt.Sprintf("%+v %+v", a.Reach, *a.Attrs))
+		out = append(out, fmt.Sprintf("%+v %+v", a.Route, *a.Attrs))
 	}
 	slices.Sort(out)
 	return strings.Join(out, "\n")

@@ -18,7 +18,7 @@ func TestAddressIsNotFrozenWithoutItsMAC(t *testing.T) {
 	}
 	say := func(vtep netip.Addr, mac MAC) {
 		e.Step(&Routes{Peer: peer, Updates: []Update{{
-			Reach: []Reach{{NLRI: nlri(vtep, mac), Label: 200}},
+			Reach: []Route{{NLRI: nlri(vtep, mac), Label: 200}},
 			Attrs: &Attrs{NextHop: vtep, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}},
 		}}})
 	}

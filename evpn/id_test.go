@@ -80,7 +80,7 @@ func TestAutomaticTargets(t *testing.T) {
 		// 0x10000000 | 200 = 268435656 (RFC 8365 §5.1.2.1).
 		{"rfc8365", Config{AS: 65000, Targets: TargetRFC8365}, "65000:268435656", "65000:268435656", "65000:268435656", "65000:200"},
 		{"fixed", Config{AS: 65001, Targets: TargetFixed, TargetAS: 7}, "7:200", "7:200", "7:200", "65001:200"},
-		{"manual", Config{AS: 65000, VNIs: map[VNI]VNIConfig{200: {
+		{"manual", Config{AS: 65000, BDs: map[VNI]BDConfig{200: {
 			Import: []Target{{RT: mustRT(t, "1:1")}, AnyTarget(9)}, Export: []RT{mustRT(t, "2:2")},
 		}}}, "2:2", "1:1", "65000:9", "65000:200"},
 	} {

@@ -30,7 +30,7 @@ func (e *Engine) Kernel(max int) Delta {
 		d.Flood = append(d.Flood, last...)
 	} else {
 		for _, f := range last {
-			e.flood.push(floodKey{f.VNI, f.Dest})
+			e.flood.push(floodKey{f.VNI, f.Via})
 		}
 	}
 	if e.flood.len()+e.fdb.len()+e.neigh.len() == 0 {
@@ -78,7 +78,7 @@ func (e *Engine) reassert(ev *Reassert) {
 }
 
 func (e *Engine) wantFlood(k floodKey) Flood {
-	f := Flood{VNI: k.vni, Dest: k.dest}
+	f := Flood{VNI: k.vni, Via: k.dest}
 	if v := e.vnis[k.vni]; v != nil {
 		f.Want = v.flood[k.dest] > 0
 	}
@@ -92,7 +92,7 @@ func (e *Engine) wantFDB(k MACKey) FDB {
 		return f
 	}
 	if m := v.macs[k.MAC]; m != nil && m.place.where == there {
-		f.Dest, f.Sticky, f.Want = m.place.dest, m.place.sticky, true
+		f.Via, f.Sticky, f.Want = m.place.dest, m.place.sticky, true
 	}
 	return f
 }

@@ -19,8 +19,8 @@ type place struct {
 	sticky bool
 	stale  bool
 	seq    uint32
-	dest   Dest // there
-	port   int  // here
+	dest   Via // there
+	port   int // here
 }
 
 type where uint8
@@ -190,8 +190,8 @@ func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
 }
 
 // destOf returns where frames along x go.
-func (v *vni) destOf(x *path) Dest {
-	d := Dest{VTEP: x.attrs.NextHop}
+func (v *vni) destOf(x *path) Via {
+	d := Via{VTEP: x.attrs.NextHop}
 	if x.label != v.id {
 		d.VNI = x.label
 	}

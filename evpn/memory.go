@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Memory is what the engine has decided, and nobody could tell it again
+// PersistentState is what the engine has decided, and nobody could tell it again
 // after a restart: the kernel tells what is local, the peers tell the rest.
-type Memory struct {
+type PersistentState struct {
 	// RDs are the numbers in the automatic route distinguishers of the VNIs.
 	// Under another one the peers would take each route as a second one.
 	RDs map[VNI]uint16
@@ -42,8 +42,8 @@ type FrozenIP struct {
 	Since time.Time
 }
 
-func newMemory() Memory {
-	return Memory{
+func newMemory() PersistentState {
+	return PersistentState{
 		RDs: make(map[VNI]uint16), Sequences: make(map[MACKey]uint32),
 		MACs: make(map[MACKey]FrozenMAC), IPs: make(map[IPKey]FrozenIP),
 		Bindings: make(map[IPKey]Bound),
@@ -54,25 +54,25 @@ func newMemory() Memory {
 // remembered. The latter counts until the engine is in sync: by then all
 // that is still there has shown itself.
 type memory struct {
-	now     Memory // its RDs are those of rdTable
-	before  Memory
+	now     PersistentState // its RDs are those of rdTable
+	before  PersistentState
 	version uint64
 	hosts   doubts
 }
 
-// Recall tells a new engine what an earlier one knew. It is to be called
+// Restore tells a new engine what an earlier one knew. It is to be called
 // before the first Step, at most once; the engine keeps m.
-func (e *Engine) Recall(m Memory) {
+func (e *Engine) Restore(m PersistentState) {
 	e.memory.before = m
 	e.memory.hosts.recall(m.Bindings)
 	e.rds.recall(m.RDs)
 }
 
-// Memory returns a copy of what is to be remembered, which Recall takes.
-func (e *Engine) Memory() Memory {
+// PersistentState returns a copy of what is to be remembered, which Recall takes.
+func (e *Engine) PersistentState() PersistentState {
 	m := newMemory()
 	maps.Copy(m.RDs, e.rds.index)
-	for _, part := range []*Memory{&e.memory.before, &e.memory.now} { // what is so now beats what was
+	for _, part := range []*PersistentState{&e.memory.before, &e.memory.now} { // what is so now beats what was
 		maps.Copy(m.Sequences, part.Sequences)
 		maps.Copy(m.MACs, part.MACs)
 		maps.Copy(m.IPs, part.IPs)
@@ -81,8 +81,8 @@ func (e *Engine) Memory() Memory {
 	return m
 }
 
-// MemoryVersion returns a number that is another one whenever Memory is.
-func (e *Engine) MemoryVersion() uint64 { return e.memory.version + e.rds.version }
+// StateVersion returns a number that is another one whenever Memory is.
+func (e *Engine) StateVersion() uint64 { return e.memory.version + e.rds.version }
 
 // rememberPlace keeps the sequence of a MAC while it is here.
 func (e *Engine) rememberPlace(key MACKey, p place) {
@@ -191,6 +191,6 @@ func (e *Engine) forgetBefore() {
 			e.chooseHost(v, key.IP, v.hosts[key.IP])
 		}
 	}
-	e.memory.before, e.memory.hosts.unseen = Memory{}, nil
+	e.memory.before, e.memory.hosts.unseen = PersistentState{}, nil
 	e.memory.version++
 }

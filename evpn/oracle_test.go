@@ -26,7 +26,7 @@ type oracle struct {
 type oracleRoute struct {
 	peer  netip.Addr
 	fresh bool
-	r     Reach
+	r     Route
 	a     *Attrs
 }
 
@@ -196,13 +196,13 @@ func (o *oracle) state() map[string]string {
 // apply plays an event on the oracle.
 func (o *oracle) apply(ev Event) {
 	switch ev := ev.(type) {
-	case *VNIUp:
+	case *BDUp:
 		if _, ok := o.vteps[ev.VNI]; !ok {
 			// What no VNI imported was not kept: it has to be sent again.
 			o.routes = slices.DeleteFunc(o.routes, func(x oracleRoute) bool { return x.a.Targets[0] == NewRT(65000, uint32(ev.VNI)) })
 		}
 		o.vteps[ev.VNI] = ev.VTEP
-	case *VNIDown:
+	case *BDDown:
 		delete(o.vteps, ev.VNI)
 		for k := range o.macs {
 			if k.VNI == ev.VNI {
@@ -297,12 +297,12 @@ func drawEvent(t *rapid.T) Event {
 	vtep := netip.AddrFrom4([4]byte{10, 0, 0, byte(pick("vtep", 4))})
 	switch kind := pick("kind", 20); kind {
 	case 0:
-		return &VNIUp{VNI: vni, VTEP: netip.MustParseAddr("10.0.0.1")}
+		return &BDUp{VNI: vni, VTEP: netip.MustParseAddr("10.0.0.1")}
 	case 1:
 		if pick("down", 3) > 0 {
-			return &VNIUp{VNI: vni, VTEP: netip.MustParseAddr("10.0.0.1")}
+			return &BDUp{VNI: vni, VTEP: netip.MustParseAddr("10.0.0.1")}
 		}
-		return &VNIDown{VNI: vni}
+		return &BDDown{VNI: vni}
 	case 2, 3, 4:
 		return &LocalMAC{VNI: vni, MAC: mac, Port: 3, Static: pick("static", 8) == 0}
 	case 5:
@@ -318,7 +318,7 @@ func drawEvent(t *rapid.T) Event {
 	case 12:
 		return &EndOfRIB{Peer: peer}
 	default:
-		r := Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, uint16(vni)), MAC: mac}, Label: vni}
+		r := Route{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, uint16(vni)), MAC: mac}, Label: vni}
 		if pick("withip", 2) == 1 {
 			r.IP = ip
 		}
@@ -327,7 +327,7 @@ func drawEvent(t *rapid.T) Event {
 			Mobility: Mobility{Seq: uint32(pick("seq", 4)), Sticky: pick("sticky", 10) == 0},
 		}
 		if kind == 13 {
-			r = Reach{NLRI: NLRI{Type: InclusiveMulticast, RD: r.RD, IP: vtep}}
+			r = Route{NLRI: NLRI{Type: InclusiveMulticast, RD: r.RD, IP: vtep}}
 			a.PMSI, a.Mobility = PMSI{Present: true, Type: IngressReplication, Label: vni, Endpoint: vtep}, Mobility{}
 		}
 		switch pick("path", 4) {
@@ -337,7 +337,7 @@ func drawEvent(t *rapid.T) Event {
 			a.OriginatorID = peer
 		}
 		a.LongLivedStale = pick("llgr", 6) == 0
-		u := Update{Reach: []Reach{r}, Attrs: a}
+		u := Update{Reach: []Route{r}, Attrs: a}
 		if pick("withdraw", 3) == 0 {
 			u = Update{Withdrawn: []NLRI{r.NLRI}}
 		}
@@ -390,7 +390,7 @@ func checkCounts(t *rapid.T, e *Engine) {
 			stale[r.Peer]++
 		}
 	}
-	for _, s := range e.VNIs() {
+	for _, s := range e.BDs() {
 		local, remote := 0, 0
 		for _, k := range e.MACKeys(s.VNI) {
 			m, ok := e.MAC(k.VNI, k.MAC)
@@ -423,7 +423,7 @@ func checkCounts(t *rapid.T, e *Engine) {
 	for _, x := range e.VTEPs() {
 		macs += x.MACs
 	}
-	for _, s := range e.VNIs() {
+	for _, s := range e.BDs() {
 		macs -= s.RemoteMACs
 	}
 	if macs != 0 {

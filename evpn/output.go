@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Dest is where frames to a remote MAC or flood list go.
-type Dest struct {
+// Via is where frames to a remote MAC or flood list go.
+type Via struct {
 	VTEP netip.Addr // the outer destination address
 	// VNI is the number the remote VTEP asked for in its label, when it is
 	// not the local one (RFC 8365 §5.1: locally assigned VNIs); else 0.
@@ -39,7 +39,7 @@ func (d *Delta) Empty() bool { return len(d.Flood)+len(d.FDB)+len(d.Neigh)+len(d
 // (RFC 8365 §9).
 type Flood struct {
 	VNI  VNI
-	Dest Dest
+	Via  Via
 	Want bool // false: not to be there
 }
 
@@ -47,7 +47,7 @@ type Flood struct {
 type FDB struct {
 	VNI    VNI
 	MAC    MAC
-	Dest   Dest
+	Via    Via
 	Sticky bool // the bridge must not move it to a local port (RFC 7432 §15.2)
 	Want   bool // false: not to be there, or local now
 }
@@ -65,6 +65,6 @@ type Neigh struct {
 // Advert is a route to announce, or to withdraw when Attrs is nil; then only
 // its NLRI counts.
 type Advert struct {
-	Reach
+	Route
 	Attrs *Attrs
 }

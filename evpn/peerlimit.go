@@ -16,8 +16,8 @@ type PeerLimit struct {
 	Reset bool
 }
 
-// PeerCall is what is to be done about a single peer because of its limit.
-type PeerCall struct {
+// PeerAction is what is to be done about a single peer because of its limit.
+type PeerAction struct {
 	Peer netip.Addr
 	// Reset is to end the session and to drop its routes (RFC 4486 §4); false
 	// is to ask for its routes again (RFC 2918), since some were refused that
@@ -37,7 +37,7 @@ const (
 // admitRoute tells whether p may have one more route in v, or whether r
 // replaces one of its own. A peer can come back with a lower limit than it
 // had: then its stale routes give way, one for each that it repeats.
-func (e *Engine) admitRoute(v *vni, p *peer, r *Reach) bool {
+func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 	limit := p.limit.Routes
 	if limit == 0 || p.routes < limit {
 		return true
@@ -116,17 +116,17 @@ func (e *Engine) relieve(p *peer) {
 	e.alarms.clear(Alarm{Kind: AlarmPeerLimit, Addr: p.addr})
 }
 
-// PeerCalls returns what is to be done about single peers, by address, each
+// PeerActions returns what is to be done about single peers, by address, each
 // peer once. It forgets what it returns.
-func (e *Engine) PeerCalls() []PeerCall {
+func (e *Engine) PeerActions() []PeerAction {
 	if !e.called {
 		return nil
 	}
 	e.called = false
-	var calls []PeerCall
+	var calls []PeerAction
 	for _, p := range e.sortedPeers() {
 		if p.call != noCall {
-			calls = append(calls, PeerCall{Peer: p.addr, Reset: p.call == callReset})
+			calls = append(calls, PeerAction{Peer: p.addr, Reset: p.call == callReset})
 			p.call = noCall
 		}
 	}

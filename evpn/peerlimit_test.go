@@ -36,7 +36,7 @@ func TestMillionRoutes(t *testing.T) {
 			for i := 0; i < 1_000_000; i += 100 {
 				u := Update{Attrs: a}
 				for j := i; j < i+100; j++ {
-					u.Reach = append(u.Reach, Reach{NLRI: NLRI{Type: MACIP, RD: NewRD(there2, 1), MAC: number(j)}, Label: 200})
+					u.Reach = append(u.Reach, Route{NLRI: NLRI{Type: MACIP, RD: NewRD(there2, 1), MAC: number(j)}, Label: 200})
 				}
 				e.Step(&Routes{Peer: peer, Updates: []Update{u}})
 				drain(e)

@@ -14,10 +14,10 @@ type Probe struct {
 	VNI VNI
 	IP  netip.Addr
 	MAC MAC
-	// Doubt says that the host is known to have had the address, and that
+	// Conflict says that the host is known to have had the address, and that
 	// another VTEP has just told of another that has it: when the host is
 	// silent, it has it no more.
-	Doubt bool
+	Conflict bool
 }
 
 // maxProbes bounds the questions that wait to be handed out. What does not
@@ -31,7 +31,7 @@ const maxProbes = 4096
 // sake, and its old place win as long where its VTEP has the lower address.
 func (e *Engine) doubt(v *vni, ip netip.Addr, h *host, mac MAC) {
 	if w := h.place; w.where == here && w.mac != mac && v.macs[mac].place.where == there {
-		e.probe(Probe{VNI: v.id, IP: ip, MAC: w.mac, Doubt: true})
+		e.probe(Probe{VNI: v.id, IP: ip, MAC: w.mac, Conflict: true})
 	}
 }
 

@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// VNIs returns the VNIs that are served, ascending.
-func (e *Engine) VNIs() []VNIStatus {
-	out := make([]VNIStatus, 0, len(e.vnis))
+// BDs returns the VNIs that are served, ascending.
+func (e *Engine) BDs() []BDStatus {
+	out := make([]BDStatus, 0, len(e.vnis))
 	for _, v := range e.sortedVNIs() {
 		out = append(out, v.status())
 	}
 	return out
 }
 
-// VNI returns one VNI that is served.
-func (e *Engine) VNI(vni VNI) (VNIStatus, bool) {
+// BD returns one VNI that is served.
+func (e *Engine) BD(vni VNI) (BDStatus, bool) {
 	if v := e.vnis[vni]; v != nil {
 		return v.status(), true
 	}
-	return VNIStatus{}, false
+	return BDStatus{}, false
 }
 
-func (v *vni) status() VNIStatus {
-	return VNIStatus{
+func (v *vni) status() BDStatus {
+	return BDStatus{
 		VNI: v.id, VTEP: v.vtep, RD: v.rd, Export: v.export, Import: v.imports,
 		LocalMACs: v.localMACs, RemoteMACs: v.remoteMACs, LocalIPs: v.localIPs, RemoteIPs: v.remoteIPs,
 		VTEPs: v.countVTEPs(),
@@ -206,7 +206,7 @@ func (e *Engine) Routes(vni VNI, mac MAC) []RouteStatus {
 	out := make([]RouteStatus, 0, len(m.paths))
 	for i := range m.paths {
 		x := &m.paths[i]
-		s := RouteStatus{Reach: x.reach(MACIP, mac), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale()}
+		s := RouteStatus{Route: x.reach(MACIP, mac), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale()}
 		switch why := x.unusableMAC(v.vtep); {
 		case why != "":
 			s.Reason = "not used: " + why
@@ -239,7 +239,7 @@ func (e *Engine) FloodRoutes(vni VNI) []RouteStatus {
 		x := v.floodPaths[id]
 		_, why := v.floodDest(&x)
 		s := RouteStatus{
-			Reach: x.reach(InclusiveMulticast, MAC{}), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale(),
+			Route: x.reach(InclusiveMulticast, MAC{}), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale(),
 			Chosen: why == "",
 		}
 		if why != "" {

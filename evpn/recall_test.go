@@ -13,10 +13,10 @@ func TestRecalledHosts(t *testing.T) {
 	passed, kept, late := netip.MustParseAddr("172.18.0.1"), netip.MustParseAddr("172.18.0.2"), netip.MustParseAddr("172.18.0.3")
 	peer := netip.MustParseAddr("10.9.9.9")
 	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), ConfiguredPeers: []netip.Addr{peer}})
-	e.Recall(Memory{Bindings: map[IPKey]Bound{{200, passed}: {MAC: a}, {200, kept}: {MAC: a, ND: ND{Present: true, Router: true}}, {200, late}: {MAC: c}}})
+	e.Restore(PersistentState{Bindings: map[IPKey]Bound{{200, passed}: {MAC: a}, {200, kept}: {MAC: a, ND: ND{Present: true, Router: true}}, {200, late}: {MAC: c}}})
 	start := time.Unix(1000, 0)
 	e.Step(&Tick{Now: start})
-	e.Step(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+	e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 	e.Step(&LocalMAC{VNI: 200, MAC: b, Port: 4})
 	e.Step(&LocalIP{VNI: 200, MAC: b, IP: passed}) // b has it now
 	e.Step(&LocalMAC{VNI: 200, MAC: a, Port: 3})
@@ -27,7 +27,7 @@ func TestRecalledHosts(t *testing.T) {
 	if whose(passed) != b || whose(kept) != a {
 		t.Errorf("%v is %v's and %v is %v's, want %v's and %v's", passed, whose(passed), kept, whose(kept), b, a)
 	}
-	if m := e.Memory(); len(m.Bindings) != 3 || m.Bindings[IPKey{200, passed}].MAC != b {
+	if m := e.PersistentState(); len(m.Bindings) != 3 || m.Bindings[IPKey{200, passed}].MAC != b {
 		t.Errorf("before all is known, to be remembered is %v", m.Bindings)
 	}
 	e.Step(&PeerUp{Peer: peer, Internal: true})
@@ -36,7 +36,7 @@ func TestRecalledHosts(t *testing.T) {
 	if whose(late) != (MAC{}) {
 		t.Errorf("a MAC that came when all was known has the address %v of before", late)
 	}
-	if m := e.Memory(); len(m.Bindings) != 2 {
+	if m := e.PersistentState(); len(m.Bindings) != 2 {
 		t.Errorf("when all is known, to be remembered is %v", m.Bindings)
 	}
 	at, ok := e.Deadline()

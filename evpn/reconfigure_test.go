@@ -14,7 +14,7 @@ var reflector = netip.MustParseAddr("10.9.9.9")
 func imet(rd uint16, nextHop, endpoint string) *Routes {
 	nh := netip.MustParseAddr(nextHop)
 	return &Routes{Peer: reflector, Updates: []Update{{
-		Reach: []Reach{{NLRI: NLRI{Type: InclusiveMulticast, RD: NewRD(nh, rd), IP: nh}}},
+		Reach: []Route{{NLRI: NLRI{Type: InclusiveMulticast, RD: NewRD(nh, rd), IP: nh}}},
 		Attrs: &Attrs{
 			NextHop: nh, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)},
 			PMSI: PMSI{Present: true, Type: IngressReplication, Label: 200, Endpoint: netip.MustParseAddr(endpoint)},
@@ -34,7 +34,7 @@ func (w *world) settled(evs ...Event) map[string]string {
 func TestStaleRoutesGoWithTheirPeersConfiguration(t *testing.T) {
 	w := newWorld()
 	s := w.settled(
-		&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
+		&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
 		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true},
 		imet(7, "10.0.0.2", "10.0.0.2"),
 		&PeerDown{Peer: reflector, Retain: time.Hour},
@@ -62,7 +62,7 @@ func TestEndOfRIBOfARestartedReflector(t *testing.T) {
 	w.e.cfg.StaleHold = 0
 	up := &PeerUp{Peer: reflector, RouterID: reflector, Internal: true}
 	w.settled(
-		&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")}, up,
+		&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")}, up,
 		imet(7, "10.0.0.2", "10.0.0.2"), imet(7, "10.0.0.3", "10.0.0.3"), &EndOfRIB{Peer: reflector},
 		&PeerDown{Peer: reflector, Retain: time.Hour}, up, &EndOfRIB{Peer: reflector},
 	)
@@ -96,7 +96,7 @@ func TestNextHopAlarmFollowsThePeersIdentity(t *testing.T) {
 		return r
 	}
 	w.settled(
-		&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
+		&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
 		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true},
 		own(),
 	)
@@ -116,7 +116,7 @@ func TestNextHopAlarmFollowsThePeersIdentity(t *testing.T) {
 
 func TestFloodListFollowsTheOwnAddress(t *testing.T) {
 	w := newWorld()
-	up := func(vtep string) *VNIUp { return &VNIUp{VNI: 200, VTEP: netip.MustParseAddr(vtep)} }
+	up := func(vtep string) *BDUp { return &BDUp{VNI: 200, VTEP: netip.MustParseAddr(vtep)} }
 	floods := func(s map[string]string, dest string) bool { _, ok := s["flood 200 "+dest]; return ok }
 	s := w.settled(
 		up("10.0.0.1"),
@@ -151,12 +151,12 @@ func TestFloodListFollowsTheOwnAddress(t *testing.T) {
 // RFC 7432 §7.9: each VNI has an RD of its own.
 func TestAutomaticRDLeavesSetOnesAlone(t *testing.T) {
 	id := netip.MustParseAddr("10.0.0.1")
-	cfg := Config{AS: 65000, RouterID: id, VNIs: map[VNI]VNIConfig{200: {RD: NewRD(id, 300)}}}
+	cfg := Config{AS: 65000, RouterID: id, BDs: map[VNI]BDConfig{200: {RD: NewRD(id, 300)}}}
 	vtep := netip.MustParseAddr("10.0.0.1")
 	distinct := func(e *Engine) {
 		t.Helper()
 		seen := map[RD]VNI{}
-		for _, v := range e.VNIs() {
+		for _, v := range e.BDs() {
 			if o, again := seen[v.RD]; again {
 				t.Errorf("VNIs %d and %d have the same RD %s", o, v.VNI, v.RD)
 			}
@@ -164,13 +164,13 @@ func TestAutomaticRDLeavesSetOnesAlone(t *testing.T) {
 		}
 	}
 	e := New(cfg)
-	e.Step(&VNIUp{VNI: 200, VTEP: vtep})
-	e.Step(&VNIUp{VNI: 300, VTEP: vtep})
+	e.Step(&BDUp{VNI: 200, VTEP: vtep})
+	e.Step(&BDUp{VNI: 300, VTEP: vtep})
 	distinct(e)
 	// The same when the RD is set while the other VNI has it.
 	e = New(Config{AS: 65000, RouterID: id})
-	e.Step(&VNIUp{VNI: 200, VTEP: vtep})
-	e.Step(&VNIUp{VNI: 300, VTEP: vtep})
+	e.Step(&BDUp{VNI: 200, VTEP: vtep})
+	e.Step(&BDUp{VNI: 300, VTEP: vtep})
 	e.Step(&Configure{Config: cfg})
 	distinct(e)
 }

@@ -32,7 +32,7 @@ type origin struct {
 	paths int
 }
 
-func newPath(p *peer, r *Reach, a *Attrs) path {
+func newPath(p *peer, r *Route, a *Attrs) path {
 	x := path{rd: r.RD, ip: r.IP, peer: p, attrs: a, session: p.session, label: r.Label}
 	if r.Tag != 0 || r.L3Label != 0 || !r.ESI.IsZero() {
 		x.rest = &rest{tag: r.Tag, esi: r.ESI, l3Label: r.L3Label}
@@ -72,8 +72,8 @@ func (x *path) compare(o *path) int {
 }
 
 // reach renders x as the route it came from.
-func (x *path) reach(t RouteType, mac MAC) Reach {
-	r := Reach{NLRI: NLRI{Type: t, RD: x.rd, MAC: mac, IP: x.ip}, Label: x.label}
+func (x *path) reach(t RouteType, mac MAC) Route {
+	r := Route{NLRI: NLRI{Type: t, RD: x.rd, MAC: mac, IP: x.ip}, Label: x.label}
 	if x.rest != nil {
 		r.Tag, r.ESI, r.L3Label = x.rest.tag, x.rest.esi, x.rest.l3Label
 	}
@@ -112,7 +112,7 @@ func (e *Engine) takers(dst []VNI, a *Attrs) []VNI {
 
 // announce puts a route into the VNIs of e.matched, and takes it out of any
 // other that an earlier version of it was in.
-func (e *Engine) announce(p *peer, r *Reach, a *Attrs) {
+func (e *Engine) announce(p *peer, r *Route, a *Attrs) {
 	from := e.origins[r.RD]
 	for i := len(from) - 1; i >= 0; i-- {
 		if !slices.Contains(e.matched, from[i].vni) {
@@ -137,7 +137,7 @@ func (e *Engine) announce(p *peer, r *Reach, a *Attrs) {
 	}
 }
 
-func (r *Reach) usableType() bool {
+func (r *Route) usableType() bool {
 	return r.Type == InclusiveMulticast || r.Type == MACIP && r.MAC.IsHost()
 }
 

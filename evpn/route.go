@@ -66,9 +66,9 @@ func (n NLRI) String() string {
 	return fmt.Sprintf("%s [%d]:[%d]", n.RD, n.Type, n.Tag)
 }
 
-// Reach is one announced route: the identity and what is carried beside it
+// Route is one announced route: the identity and what is carried beside it
 // in the NLRI.
-type Reach struct {
+type Route struct {
 	NLRI
 	ESI     ESI
 	Label   VNI // the L2 VNI of a type 2 route, from the whole 24-bit field (RFC 8365 §5.1.3)
@@ -150,6 +150,6 @@ type ND struct {
 // route that had to be treated as withdrawn stands in Withdrawn.
 type Update struct {
 	Withdrawn []NLRI
-	Reach     []Reach
+	Reach     []Route
 	Attrs     *Attrs // of every route in Reach; nil when Reach is empty
 }

@@ -13,11 +13,11 @@ func TestStaleCount(t *testing.T) {
 	up := &PeerUp{Peer: reflector, RouterID: reflector, Internal: true}
 	one, two := imet(7, "10.0.0.2", "10.0.0.2"), imet(7, "10.0.0.3", "10.0.0.3")
 	mac := &Routes{Peer: reflector, Updates: []Update{{
-		Reach: []Reach{{NLRI: NLRI{Type: MACIP, RD: NewRD(netip.MustParseAddr("10.0.0.2"), 7), MAC: MAC{2, 1}}, Label: 200}},
+		Reach: []Route{{NLRI: NLRI{Type: MACIP, RD: NewRD(netip.MustParseAddr("10.0.0.2"), 7), MAC: MAC{2, 1}}, Label: 200}},
 		Attrs: &Attrs{NextHop: netip.MustParseAddr("10.0.0.2"), Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}},
 	}}}
 	gone := &Routes{Peer: reflector, Updates: []Update{{Withdrawn: []NLRI{mac.Updates[0].Reach[0].NLRI}}}}
-	w.settled(&VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+	w.settled(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 	for i, c := range []struct {
 		ev            Event
 		routes, stale int
@@ -54,7 +54,7 @@ func TestLingersAreBounded(t *testing.T) {
 	cfg := w.e.cfg
 	cfg.FloodHold = 5 * time.Second
 	w.settled(
-		&Configure{Config: cfg}, &VNIUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
+		&Configure{Config: cfg}, &BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
 		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true},
 	)
 	for i := range maxLingers + 100 {

@@ -22,8 +22,8 @@ func (k MACKey) compare(o MACKey) int { return cmp.Or(cmp.Compare(k.VNI, o.VNI),
 
 func (k IPKey) compare(o IPKey) int { return cmp.Or(cmp.Compare(k.VNI, o.VNI), k.IP.Compare(o.IP)) }
 
-// VNIStatus is what the engine knows of a VNI that is served.
-type VNIStatus struct {
+// BDStatus is what the engine knows of a VNI that is served.
+type BDStatus struct {
 	VNI        VNI
 	VTEP       netip.Addr // the local VTEP address in it
 	RD         RD
@@ -48,8 +48,8 @@ type MACStatus struct {
 	MACKey
 	IPs    []netip.Addr // bound to it, ascending
 	Local  bool
-	Port   int  // local: ifindex of the bridge port
-	Dest   Dest // remote
+	Port   int // local: ifindex of the bridge port
+	Dest   Via // remote
 	Seq    uint32
 	Sticky bool
 	Stale  bool // remote, and known only from sessions that are down
@@ -75,7 +75,7 @@ type NeighStatus struct {
 
 // RouteStatus is one received route as one peer sent it.
 type RouteStatus struct {
-	Reach
+	Route
 	Attrs  *Attrs
 	Peer   netip.Addr
 	VNI    VNI // the one it is imported into
@@ -137,7 +137,7 @@ type ChangeKind uint8
 const (
 	ChangeMAC ChangeKind = iota + 1
 	ChangeNeigh
-	ChangeVNI
+	ChangeBD
 	ChangeVTEP
 	ChangeAlarm
 )

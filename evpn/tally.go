@@ -1,8 +1,8 @@
 package evpn
 
-// Tally counts what happened in a VNI, and what few of its objects share.
+// Counters counts what happened in a VNI, and what few of its objects share.
 // Unlike VNIStatus it is not part of what Changes tells of.
-type Tally struct {
+type Counters struct {
 	VNI        VNI
 	Dests      int    // entries of the flood list: a VTEP may have several VNIs for this one
 	FrozenMACs int    // as duplicates (RFC 7432 §15.1)
@@ -10,14 +10,14 @@ type Tally struct {
 	Moves      uint64 // of MACs from one place straight to another, since the VNI is served
 }
 
-// Tallies returns those of the VNIs that are served, ascending. It costs no
+// Counters returns those of the VNIs that are served, ascending. It costs no
 // more than the VNIs and what is frozen.
-func (e *Engine) Tallies() []Tally {
-	out := make([]Tally, 0, len(e.vnis))
+func (e *Engine) Counters() []Counters {
+	out := make([]Counters, 0, len(e.vnis))
 	at := make(map[VNI]int, len(e.vnis))
 	for _, v := range e.sortedVNIs() {
 		at[v.id] = len(out)
-		out = append(out, Tally{VNI: v.id, Dests: len(v.flood), Moves: v.moves})
+		out = append(out, Counters{VNI: v.id, Dests: len(v.flood), Moves: v.moves})
 	}
 	for k := range e.memory.now.MACs {
 		if i, ok := at[k.VNI]; ok {

@@ -13,13 +13,13 @@ func TestSince(t *testing.T) {
 	e := New(Config{AS: 65000, RouterID: here})
 	now := time.Unix(100, 0)
 	e.Step(&Tick{Now: now})
-	e.Step(&VNIUp{VNI: 200, VTEP: here})
+	e.Step(&BDUp{VNI: 200, VTEP: here})
 	e.Step(&PeerUp{Peer: peer, RouterID: peer, Internal: true})
 	e.Kernel(10)
 	tell := func(n byte, at time.Time) {
 		attrs := &Attrs{NextHop: there, Targets: []RT{NewRT(65000, 200)}}
 		nlri := NLRI{Type: MACIP, RD: NewRD(there, 200), MAC: MAC{2, 0, 0, 0, 0, n}}
-		e.Step(&Routes{Peer: peer, At: at, Updates: []Update{{Reach: []Reach{{NLRI: nlri, Label: 200}}, Attrs: attrs}}})
+		e.Step(&Routes{Peer: peer, At: at, Updates: []Update{{Reach: []Route{{NLRI: nlri, Label: 200}}, Attrs: attrs}}})
 	}
 	tell(1, now)
 	tell(2, now.Add(time.Second))
@@ -44,7 +44,7 @@ func TestSince(t *testing.T) {
 	e.Step(&LocalMACGone{VNI: 200, MAC: mac})
 	e.Step(&LocalMAC{VNI: 200, MAC: MAC{2, 0, 0, 0, 0, 9}, Port: 3})
 	e.Step(&LocalMACGone{VNI: 200, MAC: MAC{2, 0, 0, 0, 0, 9}})
-	if got := e.Tallies(); len(got) != 1 || got[0] != (Tally{VNI: 200, Moves: 2}) {
+	if got := e.Counters(); len(got) != 1 || got[0] != (Counters{VNI: 200, Moves: 2}) {
 		t.Errorf("tallies %+v, want two moves", got)
 	}
 }

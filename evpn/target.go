@@ -75,7 +75,7 @@ func (c *Config) targets(vni VNI) (export []RT, imports []Target) {
 		auto = NewRT(uint16(c.AS), uint32(vni))
 		wide = AnyTarget(uint32(vni))
 	}
-	set := c.VNIs[vni]
+	set := c.BDs[vni]
 	if export = set.Export; len(export) == 0 {
 		export = []RT{auto}
 	}

@@ -21,7 +21,7 @@ func TestThawIsOfItsFreeze(t *testing.T) {
 			e.Step(&LocalMAC{VNI: 200, MAC: addr, Port: 3})
 			seq += 2
 			e.Step(&Routes{Peer: peer, Updates: []Update{{
-				Reach: []Reach{{NLRI: NLRI{Type: MACIP, RD: NewRD(there2, 1), MAC: addr}, Label: 200}},
+				Reach: []Route{{NLRI: NLRI{Type: MACIP, RD: NewRD(there2, 1), MAC: addr}, Label: 200}},
 				Attrs: &Attrs{NextHop: there2, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, Mobility: Mobility{Seq: seq}},
 			}}})
 		}

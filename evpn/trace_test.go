@@ -95,18 +95,18 @@ type world struct {
 
 func newWorld() *world {
 	w := &world{start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), kernel: map[string]string{}, peers: map[string]string{}}
-	w.begin(Memory{})
+	w.begin(PersistentState{})
 	return w
 }
 
 // begin has a new engine take over, with what the last one remembered.
-func (w *world) begin(m Memory) {
+func (w *world) begin(m PersistentState) {
 	w.e = New(Config{
 		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"),
 		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
 		StaleHold:       -1,
 	})
-	w.e.Recall(m)
+	w.e.Restore(m)
 	w.e.Step(&Tick{Now: w.start})
 }
 
@@ -118,7 +118,7 @@ func (w *world) play(t *testing.T, line string) []string {
 func (w *world) step(t *testing.T, line string) {
 	t.Helper()
 	if line == "restart" {
-		w.begin(w.e.Memory())
+		w.begin(w.e.PersistentState())
 		return
 	}
 	ev, err := parseEvent(line, w.start)
@@ -132,10 +132,10 @@ func (w *world) step(t *testing.T, line string) {
 func (w *world) fetch() (out []string) {
 	for d := w.e.Kernel(100); !d.Empty(); d = w.e.Kernel(100) {
 		for _, f := range d.Flood {
-			out = append(out, w.apply(w.kernel, fmt.Sprintf("flood %d %s", f.VNI, dest(f.Dest)), "", f.Want))
+			out = append(out, w.apply(w.kernel, fmt.Sprintf("flood %d %s", f.VNI, dest(f.Via)), "", f.Want))
 		}
 		for _, f := range d.FDB {
-			v := dest(f.Dest)
+			v := dest(f.Via)
 			if f.Sticky {
 				v += " sticky"
 			}
@@ -143,7 +143,7 @@ func (w *world) fetch() (out []string) {
 		}
 		for _, p := range d.Probe {
 			q := fmt.Sprintf("probe %d %s %s", p.VNI, p.IP, short(p.MAC))
-			if p.Doubt {
+			if p.Conflict {
 				q += " doubt"
 			}
 			w.probes = append(w.probes, q)
@@ -174,7 +174,7 @@ func (w *world) fetch() (out []string) {
 	if w.e.Refresh() {
 		out = append(out, "refresh")
 	}
-	for _, c := range w.e.PeerCalls() {
+	for _, c := range w.e.PeerActions() {
 		if c.Reset {
 			out = append(out, "reset "+c.Peer.String())
 		} else {
@@ -225,7 +225,7 @@ func (w *world) state() map[string]string {
 	return s
 }
 
-func dest(d Dest) string {
+func dest(d Via) string {
 	if d.VNI != 0 {
 		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
 	}
@@ -293,9 +293,9 @@ func parseEvent(line string, start time.Time) (Event, error) {
 	case "vni":
 		n := VNI(w.num())
 		if w.next() == "down" {
-			return &VNIDown{VNI: n}, nil
+			return &BDDown{VNI: n}, nil
 		}
-		return &VNIUp{VNI: n, VTEP: w.addr()}, nil
+		return &BDUp{VNI: n, VTEP: w.addr()}, nil
 	case "mac":
 		n, m := VNI(w.num()), w.mac()
 		if w.next() == "gone" {
@@ -326,11 +326,11 @@ func parseEvent(line string, start time.Time) (Event, error) {
 		}
 		return ev, nil
 	case "targets":
-		c := Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), VNIs: map[VNI]VNIConfig{}}
+		c := Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), BDs: map[VNI]BDConfig{}}
 		n := VNI(w.num())
 		im, err := ParseTarget(w.next())
 		ex, err2 := ParseRT(w.next())
-		c.VNIs[n] = VNIConfig{Import: []Target{im}, Export: []RT{ex}}
+		c.BDs[n] = BDConfig{Import: []Target{im}, Export: []RT{ex}}
 		if err == nil {
 			err = err2
 		}
@@ -348,7 +348,7 @@ func parseEvent(line string, start time.Time) (Event, error) {
 func parseSettings(w words) (Event, error) {
 	v := VNI(w.num())
 	hold := time.Duration(0)
-	set := VNIConfig{Duplicate: &DuplicateConfig{}, Limits: &Limits{}}
+	set := BDConfig{Duplicate: &DuplicateConfig{}, Limits: &Limits{}}
 	for len(w) > 0 {
 		var err error
 		switch word := w.next(); word {
@@ -379,7 +379,7 @@ func parseSettings(w words) (Event, error) {
 		}
 	}
 	return &Configure{Config: Config{
-		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), VNIs: map[VNI]VNIConfig{v: set},
+		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), BDs: map[VNI]BDConfig{v: set},
 		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")}, StaleHold: -1, FloodHold: hold,
 	}}, nil
 }
@@ -437,7 +437,7 @@ func parseRoute(w words) (u Update, err error) {
 	if gone {
 		kind = w.next()
 	}
-	r := Reach{}
+	r := Route{}
 	if r.RD, err = ParseRD(w.next()); err != nil {
 		return u, err
 	}
@@ -469,10 +469,10 @@ func parseRoute(w words) (u Update, err error) {
 	if gone {
 		return Update{Withdrawn: []NLRI{r.NLRI}}, nil
 	}
-	return Update{Reach: []Reach{r}, Attrs: a}, nil
+	return Update{Reach: []Route{r}, Attrs: a}, nil
 }
 
-func parseAttr(w *words, r *Reach, a *Attrs) (err error) {
+func parseAttr(w *words, r *Route, a *Attrs) (err error) {
 	switch word := w.next(); word {
 	case "via":
 		a.NextHop = w.addr()

@@ -26,7 +26,7 @@ type vni struct {
 	macs       map[MAC]*mac
 	hosts      map[netip.Addr]*host
 	floodPaths map[floodID]path
-	flood      map[Dest]int // how many routes ask for each destination
+	flood      map[Via]int // how many routes ask for each destination
 
 	attrs attrsCache // of what is announced
 	told  []told     // the type 3 route, when announced
@@ -63,7 +63,7 @@ func (v *vni) sortedHosts() []netip.Addr {
 	return s
 }
 
-func (e *Engine) vniUp(ev *VNIUp) {
+func (e *Engine) vniUp(ev *BDUp) {
 	if !ev.VNI.Valid() || !ev.VTEP.IsValid() {
 		return
 	}
@@ -79,7 +79,7 @@ func (e *Engine) vniUp(ev *VNIUp) {
 		macs:       make(map[MAC]*mac),
 		hosts:      make(map[netip.Addr]*host),
 		floodPaths: make(map[floodID]path),
-		flood:      make(map[Dest]int),
+		flood:      make(map[Via]int),
 	}
 	e.vnis[v.id] = v
 	v.set(&e.cfg)
@@ -89,7 +89,7 @@ func (e *Engine) vniUp(ev *VNIUp) {
 	e.imports.add(v.id, v.imports)
 	e.wantRefresh()
 	e.adverts.queue.push(MACKey{VNI: v.id})
-	e.changes.push(Change{Kind: ChangeVNI, VNI: v.id})
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
 }
 
 // moveVTEP gives a VNI another local address. The routes that were our own
@@ -103,12 +103,12 @@ func (e *Engine) moveVTEP(v *vni, to netip.Addr) {
 		e.choose(v, addr, v.macs[addr])
 	}
 	e.wantRefresh()
-	e.changes.push(Change{Kind: ChangeVNI, VNI: v.id})
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
 }
 
 // vniDown forgets a VNI: what was announced is withdrawn, and nothing is
 // wanted of the kernel any more.
-func (e *Engine) vniDown(ev *VNIDown) {
+func (e *Engine) vniDown(ev *BDDown) {
 	v := e.vnis[ev.VNI]
 	if v == nil {
 		return
@@ -127,7 +127,7 @@ func (e *Engine) vniDown(ev *VNIDown) {
 	e.alarms.clear(Alarm{Kind: AlarmRDExhausted, VNI: v.id})
 	e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.id})
 	delete(e.vnis, v.id)
-	e.changes.push(Change{Kind: ChangeVNI, VNI: v.id})
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
 }
 
 // configure replaces the configuration and follows what it changes for each
@@ -135,7 +135,7 @@ func (e *Engine) vniDown(ev *VNIDown) {
 func (e *Engine) configure(ev *Configure) {
 	before := e.cfg.ConfiguredPeers
 	e.cfg = ev.Config
-	e.rds.configure(e.cfg.VNIs)
+	e.rds.configure(e.cfg.BDs)
 	e.deconfigured(before)
 	e.checkTargets()
 	for _, v := range e.sortedVNIs() {
@@ -154,14 +154,14 @@ func (e *Engine) configure(ev *Configure) {
 		if !slices.Equal(v.imports, imports) {
 			e.reimport(v, imports)
 		}
-		e.changes.push(Change{Kind: ChangeVNI, VNI: v.id})
+		e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
 	}
 	e.checkSynced()
 }
 
 // noFlood tells whether nothing is to be flooded in a VNI.
 func (c *Config) noFlood(v VNI) bool {
-	if own := c.VNIs[v].NoFlood; own != nil {
+	if own := c.BDs[v].NoFlood; own != nil {
 		return *own
 	}
 	return c.NoFlood
@@ -169,7 +169,7 @@ func (c *Config) noFlood(v VNI) bool {
 
 // set takes from c what concerns the hosts of v.
 func (v *vni) set(c *Config) {
-	own := c.VNIs[v.id]
+	own := c.BDs[v.id]
 	v.duplicate, v.limits = c.Duplicate, c.Limits
 	if own.Duplicate != nil {
 		v.duplicate = *own.Duplicate
@@ -278,7 +278,7 @@ func (t *rdTable) of(v VNI, routerID netip.Addr) (rd RD, ok bool) {
 }
 
 // configure notes which RDs are taken because they are set for a VNI.
-func (t *rdTable) configure(vnis map[VNI]VNIConfig) {
+func (t *rdTable) configure(vnis map[VNI]BDConfig) {
 	t.set = make(map[RD]bool)
 	for _, v := range vnis {
 		if v.RD != (RD{}) {
@@ -289,7 +289,7 @@ func (t *rdTable) configure(vnis map[VNI]VNIConfig) {
 
 func (e *Engine) rdOf(v VNI) (rd RD, none bool) {
 	ok := true
-	if rd = e.cfg.VNIs[v].RD; rd == (RD{}) {
+	if rd = e.cfg.BDs[v].RD; rd == (RD{}) {
 		rd, ok = e.rds.of(v, e.cfg.RouterID)
 	}
 	a := Alarm{

@@ -15,7 +15,7 @@ func TestWanted(t *testing.T) {
 	host.Updates[0].Reach[0].IP = ip
 	imet := Update{
 		Attrs: &Attrs{NextHop: there3, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}, PMSI: PMSI{Present: true, Type: IngressReplication, Label: 200, Endpoint: there3}},
-		Reach: []Reach{{NLRI: NLRI{Type: InclusiveMulticast, RD: NewRD(there3, 1), IP: there3}}},
+		Reach: []Route{{NLRI: NLRI{Type: InclusiveMulticast, RD: NewRD(there3, 1), IP: there3}}},
 	}
 	host.Updates = append(host.Updates, imet)
 	e.Step(host)
@@ -40,7 +40,7 @@ func TestWanted(t *testing.T) {
 		}
 	}
 	same("Wanted", e.Wanted(200))
-	ev := &Reassert{VNI: 200, Dests: []Dest{{VTEP: there3}}, IPs: []netip.Addr{ip}}
+	ev := &Reassert{VNI: 200, Dests: []Via{{VTEP: there3}}, IPs: []netip.Addr{ip}}
 	for _, f := range sum.FDB {
 		ev.MACs = append(ev.MACs, f.MAC)
 	}

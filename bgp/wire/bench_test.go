@@ -13,7 +13,7 @@ func stream(tb testing.TB, n, per int) [][]byte {
 	for i := 0; i < n; i += per {
 		var nlri []byte
 		for j := i; j < min(i+per, n); j++ {
-			r := evpn.Reach{NLRI: key1, Label: evpn.VNI(200)}
+			r := evpn.Route{NLRI: key1, Label: evpn.VNI(200)}
 			binary.BigEndian.PutUint32(r.MAC[2:], uint32(j))
 			nlri = AppendNLRI(nlri, &r)
 		}

@@ -22,7 +22,7 @@ func appendAttr(dst []byte, flags, typ byte, v []byte) []byte {
 // MP_REACH_NLRI with the route in it, the extended communities, and PMSI when
 // present. AS_PATH and LOCAL_PREF are the session's to add. The next hop must
 // be valid.
-func PathAttrs(r *evpn.Reach, a *evpn.Attrs) [][]byte {
+func PathAttrs(r *evpn.Route, a *evpn.Attrs) [][]byte {
 	attrs := [][]byte{appendAttr(nil, wellKnown, attrOrigin, []byte{a.Origin})}
 	if a.MED != 0 {
 		attrs = append(attrs, appendAttr(nil, optionalNonTransitive, attrMED, binary.BigEndian.AppendUint32(nil, a.MED)))
@@ -42,7 +42,7 @@ func PathAttrs(r *evpn.Reach, a *evpn.Attrs) [][]byte {
 }
 
 // MPReach returns the value of the MP_REACH_NLRI attribute (RFC 4760 §3).
-func MPReach(r *evpn.Reach, a *evpn.Attrs) []byte {
+func MPReach(r *evpn.Route, a *evpn.Attrs) []byte {
 	nh := a.NextHop.Unmap().AsSlice()
 	v := append([]byte{0, AFIL2VPN, SAFIEVPN, byte(len(nh))}, nh...)
 	return AppendNLRI(append(v, 0), r)
@@ -57,7 +57,7 @@ func PMSI(t *evpn.PMSI) []byte {
 // Communities returns the extended communities of a route of our own: its
 // targets, the encapsulation, on a type 2 route the MAC mobility, which is
 // explicit even when it says sequence 0, and what else a has.
-func Communities(r *evpn.Reach, a *evpn.Attrs) [][8]byte {
+func Communities(r *evpn.Route, a *evpn.Attrs) [][8]byte {
 	ec := make([][8]byte, 0, len(a.Targets)+len(a.Other)+5)
 	for _, rt := range a.Targets {
 		ec = append(ec, rt)

@@ -46,7 +46,7 @@ func FuzzUpdate(f *testing.F) {
 				t.Fatalf("route %+v", x)
 			}
 			typ, v, rest, bad := nextRoute(AppendNLRI(nil, x))
-			var back evpn.Reach
+			var back evpn.Route
 			if bad != nil || len(rest) != 0 || parseReach(typ, v, &back, false) != 0 || back != *x {
 				t.Fatalf("%+v reads back as %+v", x, back)
 			}

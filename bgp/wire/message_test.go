@@ -197,7 +197,7 @@ func TestPathAttrs(t *testing.T) {
 			Other: [][8]byte{{6, 6}},
 		},
 	} {
-		r := evpn.Reach{NLRI: key1, Label: 10}
+		r := evpn.Route{NLRI: key1, Label: 10}
 		attrs := append(PathAttrs(&r, &a), attrBytes(0x40, 2, nil))
 		u, _, bad := NewReader(true, false, 65000, netip.MustParseAddr("10.0.0.1")).Update(body(attrs...))
 		if bad != nil || len(u.Reach) != 1 || u.Reach[0] != r {

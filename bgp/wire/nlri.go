@@ -9,7 +9,7 @@ import (
 
 // parseReach reads the value of one NLRI. What it has beside the identity is
 // optional in a withdrawal, where it means nothing.
-func parseReach(typ evpn.RouteType, v []byte, out *evpn.Reach, withdraw bool) Discard {
+func parseReach(typ evpn.RouteType, v []byte, out *evpn.Route, withdraw bool) Discard {
 	switch typ {
 	case evpn.MACIP:
 		return parseMACIP(v, out, withdraw)
@@ -28,7 +28,7 @@ func parseReach(typ evpn.RouteType, v []byte, out *evpn.Reach, withdraw bool) Di
 // parseMACIP reads a MAC/IP advertisement route (RFC 7432 §7.2):
 //
 //	RD (8) | ESI (10) | tag (4) | 48 (1) | MAC (6) | 0, 32 or 128 (1) | IP (0, 4, 16) | label (3) | label (0, 3)
-func parseMACIP(v []byte, out *evpn.Reach, withdraw bool) Discard {
+func parseMACIP(v []byte, out *evpn.Route, withdraw bool) Discard {
 	const fixed = 30
 	if len(v) < fixed || v[22] != 48 {
 		return DiscardMalformed
@@ -42,7 +42,7 @@ func parseMACIP(v []byte, out *evpn.Reach, withdraw bool) Discard {
 	if labels != 3 && labels != 6 && (labels != 0 || !withdraw) {
 		return DiscardMalformed
 	}
-	*out = evpn.Reach{
+	*out = evpn.Route{
 		NLRI: evpn.NLRI{
 			Type: evpn.MACIP,
 			RD:   evpn.RD(v[:8]),
@@ -70,12 +70,12 @@ func parseMACIP(v []byte, out *evpn.Reach, withdraw bool) Discard {
 // (RFC 7432 §7.3):
 //
 //	RD (8) | tag (4) | 32 or 128 (1) | originating router (4, 16)
-func parseMulticast(v []byte, out *evpn.Reach) Discard {
+func parseMulticast(v []byte, out *evpn.Route) Discard {
 	const fixed = 13
 	if len(v) != fixed+4 && len(v) != fixed+16 || int(v[12]) != 8*(len(v)-fixed) {
 		return DiscardMalformed
 	}
-	*out = evpn.Reach{NLRI: evpn.NLRI{
+	*out = evpn.Route{NLRI: evpn.NLRI{
 		Type: evpn.InclusiveMulticast,
 		RD:   evpn.RD(v[:8]),
 		Tag:  binary.BigEndian.Uint32(v[8:]),
@@ -93,7 +93,7 @@ func appendLabel(dst []byte, v evpn.VNI) []byte {
 
 // AppendNLRI appends a type 2 or 3 route as it stands in MP_REACH_NLRI and
 // MP_UNREACH_NLRI. The IP of a type 3 route must be valid.
-func AppendNLRI(dst []byte, r *evpn.Reach) []byte {
+func AppendNLRI(dst []byte, r *evpn.Route) []byte {
 	start := len(dst)
 	dst = append(append(dst, byte(r.Type), 0), r.RD[:]...)
 	ip := r.IP.Unmap().WithZone("")

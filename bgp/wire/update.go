@@ -23,12 +23,12 @@ type Reader struct {
 	// Dropped, when it is set, is told of each announced route that is
 	// discarded, and why, with what of it could be read. It must keep no
 	// pointer.
-	Dropped func(*evpn.Reach, Discard)
+	Dropped func(*evpn.Route, Discard)
 
 	seed  maphash.Seed
 	cache []cachedAttrs
 	key   []byte
-	reach []evpn.Reach // backing of the next routes, shared until it is used up
+	reach []evpn.Route // backing of the next routes, shared until it is used up
 	gone  []evpn.NLRI
 }
 
@@ -249,7 +249,7 @@ func nextRoute(b []byte) (typ evpn.RouteType, v, rest []byte, bad *Notification)
 	return evpn.RouteType(b[0]), b[2:n], b[n:], nil
 }
 
-func (r *Reader) routes(b []byte) ([]evpn.Reach, *Notification) {
+func (r *Reader) routes(b []byte) ([]evpn.Route, *Notification) {
 	first := len(r.reach)
 	for len(b) > 0 {
 		typ, v, rest, bad := nextRoute(b)
@@ -258,7 +258,7 @@ func (r *Reader) routes(b []byte) ([]evpn.Reach, *Notification) {
 		}
 		b = rest
 		if len(r.reach) == cap(r.reach) {
-			fresh := make([]evpn.Reach, len(r.reach)-first, max(chunk, 2*(len(r.reach)-first)))
+			fresh := make([]evpn.Route, len(r.reach)-first, max(chunk, 2*(len(r.reach)-first)))
 			copy(fresh, r.reach[first:])
 			r.reach, first = fresh, 0
 		}
@@ -268,7 +268,7 @@ func (r *Reader) routes(b []byte) ([]evpn.Reach, *Notification) {
 			r.Counts.Discarded[reason]++
 			r.reach[i].Type = typ
 			r.dropped(&r.reach[i], reason)
-			r.reach[i] = evpn.Reach{}
+			r.reach[i] = evpn.Route{}
 			r.reach = r.reach[:i]
 		}
 	}
@@ -276,7 +276,7 @@ func (r *Reader) routes(b []byte) ([]evpn.Reach, *Notification) {
 	return r.reach[first:n:n], nil
 }
 
-func (r *Reader) dropped(route *evpn.Reach, reason Discard) {
+func (r *Reader) dropped(route *evpn.Route, reason Discard) {
 	if r.Dropped != nil {
 		r.Dropped(route, reason)
 	}
@@ -284,14 +284,14 @@ func (r *Reader) dropped(route *evpn.Reach, reason Discard) {
 
 func (r *Reader) withdrawn(b []byte) ([]evpn.NLRI, *Notification) {
 	first := len(r.gone)
-	var route evpn.Reach
+	var route evpn.Route
 	for len(b) > 0 {
 		typ, v, rest, bad := nextRoute(b)
 		if bad != nil {
 			return nil, bad
 		}
 		b = rest
-		route = evpn.Reach{}
+		route = evpn.Route{}
 		if reason := parseReach(typ, v, &route, true); reason != 0 {
 			r.Counts.Discarded[reason]++
 			continue
@@ -317,7 +317,7 @@ func (r *Reader) growGone(first int) int {
 
 // asWithdrawn is treat-as-withdraw (RFC 7606 §2): the routes, which are the
 // last that were read, are given back and stand among the withdrawn ones.
-func (r *Reader) asWithdrawn(gone []evpn.NLRI, routes []evpn.Reach) []evpn.NLRI {
+func (r *Reader) asWithdrawn(gone []evpn.NLRI, routes []evpn.Route) []evpn.NLRI {
 	gone = gone[:len(gone):len(gone)]
 	for i := range routes {
 		gone = append(gone, routes[i].NLRI)

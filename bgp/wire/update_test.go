@@ -70,33 +70,33 @@ func TestRoutes(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		nlri string
-		want evpn.Reach
+		want evpn.Route
 	}{
-		{"MAC only", mac1, evpn.Reach{NLRI: key1, Label: 200}},
+		{"MAC only", mac1, evpn.Route{NLRI: key1, Label: 200}},
 		{
 			"IPv4", "02 25 " + rd + esi0 + "00000000 30 0242ac12000a 20 ac12000a 0000c8",
-			evpn.Reach{NLRI: ip(key1, "172.18.0.10"), Label: 200},
+			evpn.Route{NLRI: ip(key1, "172.18.0.10"), Label: 200},
 		},
 		{
 			"IPv6", "02 31 " + rd + esi0 + "00000000 30 0242ac12000a 80 fd000000000000000000000000000001 ffffff",
-			evpn.Reach{NLRI: ip(key1, "fd00::1"), Label: evpn.MaxVNI},
+			evpn.Route{NLRI: ip(key1, "fd00::1"), Label: evpn.MaxVNI},
 		},
 		{
 			"two labels", "02 28 " + rd + esi0 + "00000000 30 0242ac12000a 20 ac12000a 0000c8 000fa0",
-			evpn.Reach{NLRI: ip(key1, "172.18.0.10"), Label: 200, L3Label: 4000},
+			evpn.Route{NLRI: ip(key1, "172.18.0.10"), Label: 200, L3Label: 4000},
 		},
-		{"MAC only, two labels", "02 24 " + rd + esi0 + "00000000 30 0242ac12000a 00 0000c8 000fa0", evpn.Reach{NLRI: key1, Label: 200, L3Label: 4000}},
+		{"MAC only, two labels", "02 24 " + rd + esi0 + "00000000 30 0242ac12000a 00 0000c8 000fa0", evpn.Route{NLRI: key1, Label: 200, L3Label: 4000}},
 		{
 			"segment and tag", "02 21 " + rd + "03440000000000000001 00000064 30 0242ac12000a 00 0000c8",
-			evpn.Reach{
+			evpn.Route{
 				NLRI: evpn.NLRI{Type: evpn.MACIP, RD: key1.RD, Tag: 100, MAC: key1.MAC},
 				ESI:  evpn.ESI{3, 0x44, 9: 1}, Label: 200,
 			},
 		},
-		{"type 3", imet, evpn.Reach{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: key1.RD, IP: netip.MustParseAddr("192.0.2.9")}}},
+		{"type 3", imet, evpn.Route{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: key1.RD, IP: netip.MustParseAddr("192.0.2.9")}}},
 		{
 			"type 3, IPv6", "03 1d " + rd + "00000000 80 20010db8000000000000000000000009",
-			evpn.Reach{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: key1.RD, IP: netip.MustParseAddr("2001:db8::9")}},
+			evpn.Route{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: key1.RD, IP: netip.MustParseAddr("2001:db8::9")}},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -153,8 +153,8 @@ func (h *Handle) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	return out, nil
 }
 
-// Hush implements dataplane.Kernel.
-func (h *Handle) Hush(on bool) error {
+// MuteEcho implements dataplane.Kernel.
+func (h *Handle) MuteEcho(on bool) error {
 	if err := h.fault("Hush"); err != nil {
 		return err
 	}

@@ -12,15 +12,15 @@ import (
 // heardMost is how many claims wait for a reader before more are lost.
 const heardMost = 1 << 10
 
-// Hear implements dataplane.Kernel.
-func (h *Handle) Hear(ctx context.Context) (<-chan dataplane.Heard, error) {
+// Snoop implements dataplane.Kernel.
+func (h *Handle) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
 	if err := h.fault("Hear"); err != nil {
 		return nil, err
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
 	h.spoken = make(chan struct{}, 1)
-	out := make(chan dataplane.Heard)
+	out := make(chan dataplane.Snooped)
 	go func() {
 		defer close(out)
 		for {
@@ -30,7 +30,7 @@ func (h *Handle) Hear(ctx context.Context) (<-chan dataplane.Heard, error) {
 			case <-h.spoken:
 			}
 			h.k.mu.Lock()
-			x := dataplane.Heard{Claims: h.claims}
+			x := dataplane.Snooped{Claims: h.claims}
 			h.claims = nil
 			h.k.mu.Unlock()
 			if len(x.Claims) == 0 {
@@ -46,8 +46,8 @@ func (h *Handle) Hear(ctx context.Context) (<-chan dataplane.Heard, error) {
 	return out, nil
 }
 
-// Listen implements dataplane.Kernel.
-func (h *Handle) Listen(ports []int) error {
+// SnoopPorts implements dataplane.Kernel.
+func (h *Handle) SnoopPorts(ports []int) error {
 	if err := h.fault("Listen"); err != nil {
 		return err
 	}
@@ -57,9 +57,9 @@ func (h *Handle) Listen(ports []int) error {
 	return nil
 }
 
-// Ask implements dataplane.Kernel. Only a host that Answers was told of
+// SendProbe implements dataplane.Kernel. Only a host that Answers was told of
 // answers.
-func (h *Handle) Ask(q dataplane.Question) error {
+func (h *Handle) SendProbe(q dataplane.ProbeRequest) error {
 	if err := h.fault("Ask"); err != nil {
 		return err
 	}
@@ -106,14 +106,14 @@ func (k *Kernel) claim(l *link, c dataplane.Claim) {
 }
 
 // Answers sets which questions are answered.
-func (k *Kernel) Answers(f func(dataplane.Question) bool) {
+func (k *Kernel) Answers(f func(dataplane.ProbeRequest) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answers = f
 }
 
 // Asked returns the questions since the last call.
-func (k *Kernel) Asked() []dataplane.Question {
+func (k *Kernel) Asked() []dataplane.ProbeRequest {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := k.asked

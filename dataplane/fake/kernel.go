@@ -21,8 +21,8 @@ type Kernel struct {
 	neighs  map[neighKey]dataplane.Entry
 	handles []*Handle
 	writer  *Handle // whose write is carried out
-	asked   []dataplane.Question
-	answers func(dataplane.Question) bool
+	asked   []dataplane.ProbeRequest
+	answers func(dataplane.ProbeRequest) bool
 }
 
 type neighKey struct {
@@ -48,7 +48,7 @@ type brEntry struct {
 type devEntry struct {
 	state dataplane.State
 	flags dataplane.Flags
-	dest  evpn.Dest
+	dest  evpn.Via
 }
 
 // New returns a kernel with a loopback.

@@ -112,7 +112,7 @@ func (k *Kernel) writeDevice(l *link, op dataplane.Op) error {
 	if err := l.checkDevice(op); err != nil {
 		return err
 	}
-	e := devEntry{state: op.State, flags: op.Flags & dataplane.ExtLearned, dest: evpn.Dest{VTEP: op.IP, VNI: op.VNI}}
+	e := devEntry{state: op.State, flags: op.Flags & dataplane.ExtLearned, dest: evpn.Via{VTEP: op.IP, VNI: op.VNI}}
 	if ok && old.flags&dataplane.ExtLearned == 0 && e.flags != 0 {
 		// vxlan_fdb_update_existing lets no extern-learned entry take over
 		// one that a user added; its destination is replaced all the same.

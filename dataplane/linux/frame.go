@@ -216,7 +216,7 @@ func checksum(addrs, icmp []byte) uint16 {
 }
 
 // putQuestion appends the frame of a question.
-func putQuestion(b []byte, q *dataplane.Question) []byte {
+func putQuestion(b []byte, q *dataplane.ProbeRequest) []byte {
 	b = append(b, q.MAC[:]...)
 	b = append(b, q.From[:]...)
 	if q.IP.Is4() {

@@ -124,7 +124,7 @@ func TestParseFrame(t *testing.T) {
 // TestQuestion holds questions to RFC 5227 §2.1.1 and RFC 4861 §4.3. Nobody
 // may take a binding from either but the one asked.
 func TestQuestion(t *testing.T) {
-	q := dataplane.Question{
+	q := dataplane.ProbeRequest{
 		From: evpn.MAC{0x0e, 0xff, 0, 0, 0, 1}, MAC: evpn.MAC{2, 0x42, 0xac, 0, 0, 1}, IP: netip.MustParseAddr("172.18.0.11"),
 	}
 	want := unhex(t, `0242ac000001 0eff00000001 0806 0001 0800 06 04 0001 0eff00000001 00000000 000000000000 ac12000b`)

@@ -41,12 +41,12 @@ type ear struct {
 	out   []byte
 }
 
-// Hear implements dataplane.Kernel. It may be called once.
+// Snoop implements dataplane.Kernel. It may be called once.
 //
 // A bridge takes the frames of its ports before protocol handlers see them;
 // sockets for all protocols come before the bridge. Like that of Watch the
 // reader waits on a thread of its own.
-func (k *Kernel) Hear(ctx context.Context) (<-chan dataplane.Heard, error) {
+func (k *Kernel) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
 	if k.ear.ports != nil {
 		return nil, errors.New("listen on local ports: they are listened on already")
 	}
@@ -70,7 +70,7 @@ func (k *Kernel) Hear(ctx context.Context) (<-chan dataplane.Heard, error) {
 		return nil, os.NewSyscallError("epoll_ctl", err)
 	}
 	e.ports = make(map[int]int)
-	out := make(chan dataplane.Heard, 2)
+	out := make(chan dataplane.Snooped, 2)
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
@@ -100,7 +100,7 @@ func (e *ear) close() {
 }
 
 // hear reads until ctx is done.
-func (e *ear) hear(ctx context.Context, out chan<- dataplane.Heard) {
+func (e *ear) hear(ctx context.Context, out chan<- dataplane.Snooped) {
 	r := newFrames()
 	events := make([]unix.EpollEvent, hearPorts)
 	pause := time.NewTimer(hearPause)
@@ -110,7 +110,7 @@ func (e *ear) hear(ctx context.Context, out chan<- dataplane.Heard) {
 		if err != nil && !errors.Is(err, unix.EINTR) || ctx.Err() != nil {
 			return
 		}
-		x := dataplane.Heard{Claims: make([]dataplane.Claim, 0, max(4, r.size))}
+		x := dataplane.Snooped{Claims: make([]dataplane.Claim, 0, max(4, r.size))}
 		r.got = 0
 		e.mu.Lock()
 		for i := range max(0, n) {
@@ -163,7 +163,7 @@ func newFrames() *frames {
 }
 
 // read takes the next frames of one port.
-func (r *frames) read(fd, port int, x *dataplane.Heard) {
+func (r *frames) read(fd, port int, x *dataplane.Snooped) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.heads)), hearCount, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return // nothing there, or the device went down; reading says so once
@@ -180,8 +180,8 @@ func (r *frames) read(fd, port int, x *dataplane.Heard) {
 	r.got = max(r.got, int(n))
 }
 
-// Listen implements dataplane.Kernel.
-func (k *Kernel) Listen(ports []int) error {
+// SnoopPorts implements dataplane.Kernel.
+func (k *Kernel) SnoopPorts(ports []int) error {
 	e := &k.ear
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -319,8 +319,8 @@ func threadNetns() (netnsID, error) {
 	return netnsID{st.Dev, st.Ino}, err
 }
 
-// Ask implements dataplane.Kernel.
-func (k *Kernel) Ask(q dataplane.Question) error {
+// SendProbe implements dataplane.Kernel.
+func (k *Kernel) SendProbe(q dataplane.ProbeRequest) error {
 	e := &k.ear
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -72,7 +72,7 @@ func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 		return nil, errors.Join(fmt.Errorf("watch the kernel's tables: %w", err), s.close())
 	}
 	k.echo.s = s
-	if err := errors.Join(k.Hush(true), s.subscribe()); err != nil {
+	if err := errors.Join(k.MuteEcho(true), s.subscribe()); err != nil {
 		k.echo.close()
 		return nil, fmt.Errorf("watch the kernel's tables: %w", err)
 	}
@@ -164,8 +164,8 @@ func (k *Kernel) echoProgram() ([]unix.SockFilter, error) {
 	return prog, nil
 }
 
-// Hush implements dataplane.Kernel.
-func (k *Kernel) Hush(on bool) error {
+// MuteEcho implements dataplane.Kernel.
+func (k *Kernel) MuteEcho(on bool) error {
 	e := &k.echo
 	e.mu.Lock()
 	defer e.mu.Unlock()

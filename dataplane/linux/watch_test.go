@@ -108,7 +108,7 @@ func TestHush(t *testing.T) {
 		return op
 	}
 	for round, on := range []bool{true, false, true, false} {
-		if err := k.Hush(on); err != nil {
+		if err := k.MuteEcho(on); err != nil {
 			t.Fatal(err)
 		}
 		told := false

@@ -196,6 +196,11 @@ func TestCheck(t *testing.T) {
 		{from: "evpn", path: Module + "/bgp", want: "nothing of ours"},
 		{from: "evpn", path: Module + "/bgp", test: true, want: "nothing of ours"},
 		{from: "evpn/prefix", path: Module + "/evpn"},
+		{from: "evpn", path: Module + "/evpn/run"},
+		{from: "evpn/run", path: Module + "/evpn"},
+		{from: "evpn/run", path: Module + "/bgp", want: "of ours only evpn"},
+		{from: "evpn/run", path: Module + "/bgp", test: true},
+		{from: "evpn/run", path: "golang.org/x/sync/errgroup", want: "only the standard library"},
 
 		{from: "bgp", path: Module + "/evpn"},
 		{from: "bgp", path: Module + "/bgp/wire"},

@@ -2,6 +2,7 @@
 // may import whom.
 //
 //	evpn         imports nothing but the standard library
+//	evpn/run     imports evpn and the standard library
 //	bgp          | import evpn, and never each other
 //	dataplane    |
 //	proto        imports nothing of ours
@@ -48,8 +49,10 @@ type layer struct {
 
 const anywhere = "..."
 
-// layers is the table. A package belongs to the longest folder it is in.
+// layers is the table. A package belongs to the first folder it is in, so inner
+// folders come first.
 var layers = []layer{
+	{folder: "evpn/run", ours: []string{"evpn"}, stdOnly: true, because: "a Go program runs the engine between any two adapters", fromTest: []string{"bgp", "dataplane"}},
 	{folder: "evpn", stdOnly: true, because: "the rules of EVPN are pure: no I/O, no library"},
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},

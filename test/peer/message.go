@@ -65,7 +65,7 @@ func IP(i int) netip.Addr {
 // MACRoute is the NLRI of a type 2 route (RFC 7432 §7.2) for MAC number i,
 // with an IP address only when the source has Hosts.
 func (s Source) MACRoute(i int) []byte {
-	r := &evpn.Reach{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: s.RD(), MAC: MAC(i)}, Label: s.VNI}
+	r := &evpn.Route{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: s.RD(), MAC: MAC(i)}, Label: s.VNI}
 	if s.Hosts {
 		r.IP = IP(i)
 	}
@@ -74,7 +74,7 @@ func (s Source) MACRoute(i int) []byte {
 
 // IMET is the NLRI of a type 3 route (RFC 7432 §7.3).
 func (s Source) IMET() []byte {
-	return wire.AppendNLRI(nil, &evpn.Reach{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: s.RD(), IP: s.VTEP}})
+	return wire.AppendNLRI(nil, &evpn.Route{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: s.RD(), IP: s.VTEP}})
 }
 
 // Common is the attributes that every route of an internal peer has: ORIGIN,

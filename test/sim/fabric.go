@@ -55,7 +55,7 @@ func (f *fabric) vni(mac int) evpn.VNI { return firstVNI + evpn.VNI(mac/(f.VTEPs
 func rd(vtep uint16, vni evpn.VNI) evpn.RD { return evpn.NewRD(vtepAddr(vtep), uint16(vni-firstVNI+1)) }
 
 func (f *fabric) nlri(dst []byte, mac int, vtep uint16) []byte {
-	return wire.AppendNLRI(dst, &evpn.Reach{
+	return wire.AppendNLRI(dst, &evpn.Route{
 		NLRI:  evpn.NLRI{Type: evpn.MACIP, RD: rd(vtep, f.vni(mac)), MAC: peer.MAC(mac)},
 		Label: f.vni(mac),
 	})
@@ -79,7 +79,7 @@ func reach(vtep uint16, vni evpn.VNI, seq uint16, reflector byte, nlri []byte) [
 // flood is the UPDATE of the type 3 route of a VTEP in a VNI.
 func flood(vtep uint16, vni evpn.VNI, reflector byte) []byte {
 	s := peer.Source{AS: asn, VTEP: vtepAddr(vtep), VNI: vni}
-	nlri := wire.AppendNLRI(nil, &evpn.Reach{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: rd(vtep, vni), IP: s.VTEP}})
+	nlri := wire.AppendNLRI(nil, &evpn.Route{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: rd(vtep, vni), IP: s.VTEP}})
 	pmsi := wire.PMSI(&evpn.PMSI{Present: true, Type: evpn.IngressReplication, Label: vni, Endpoint: s.VTEP})
 	return peer.Update(s.MPReach(nlri), s.Common(), peer.Attr(0xc0, 22, pmsi), reflected(vtep, reflector))
 }

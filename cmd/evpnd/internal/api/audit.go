@@ -52,7 +52,7 @@ func (s *Server) audit(ctx context.Context, n uint32, repair bool, send func([]*
 	}
 	if vni != 0 {
 		served := false
-		if err := s.look(ctx, func(v view) { _, served = v.VNI(vni) }); err != nil {
+		if err := s.look(ctx, func(v view) { _, served = v.BD(vni) }); err != nil {
 			return lookErr(err)
 		}
 		if !served {

@@ -75,6 +75,6 @@ func (b bgpSide) Problems() []Problem {
 	return out
 }
 
-func (b bgpSide) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
-	return b.speaker.Look(ctx, match, progress)
+func (b bgpSide) Look(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
+	return b.speaker.Capture(ctx, match, progress)
 }

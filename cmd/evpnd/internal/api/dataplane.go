@@ -14,7 +14,7 @@ type kernelSide struct{ plane *dataplane.Plane }
 
 func (k kernelSide) Devices() []Device {
 	var out []Device
-	for _, v := range k.plane.VNIs() {
+	for _, v := range k.plane.Devices() {
 		d := Device{
 			VNI: v.VNI, Name: v.Device, Bridge: v.Bridge, VTEP: v.Local,
 			Served: v.Served, MTU: v.MTU, Port: v.Port,
@@ -37,16 +37,16 @@ func (k kernelSide) Neighbor(key evpn.IPKey) Entry {
 	return entryOf(k.plane.NeighEntry(key.VNI, key.IP))
 }
 
-func (k kernelSide) Flood(vni evpn.VNI, d evpn.Dest) Entry {
+func (k kernelSide) Flood(vni evpn.VNI, d evpn.Via) Entry {
 	return entryOf(k.plane.FloodEntry(vni, d))
 }
 
-func (k kernelSide) HeldMAC(key evpn.MACKey) (dataplane.Held, error) {
-	return k.plane.HeldMAC(key.VNI, key.MAC)
+func (k kernelSide) HeldMAC(key evpn.MACKey) (dataplane.KernelView, error) {
+	return k.plane.InspectMAC(key.VNI, key.MAC)
 }
 
-func (k kernelSide) HeldNeighbor(key evpn.IPKey) (dataplane.Held, error) {
-	return k.plane.HeldNeigh(key.VNI, key.IP)
+func (k kernelSide) HeldNeighbor(key evpn.IPKey) (dataplane.KernelView, error) {
+	return k.plane.InspectNeigh(key.VNI, key.IP)
 }
 
 // entryOf takes an entry that is not wished, or not yet, as one that is about
@@ -89,7 +89,7 @@ func (k kernelSide) Problems() []Problem {
 	for _, p := range k.plane.Problems() {
 		add(&p)
 	}
-	for _, v := range k.plane.VNIs() {
+	for _, v := range k.plane.Devices() {
 		for _, p := range v.Problems {
 			add(&p)
 		}

@@ -92,7 +92,7 @@ type Sessions interface {
 	Problems() []Problem
 	// Look asks the peers for all their routes and returns those that match,
 	// kept or not, as (*bgp.Speaker).Look does.
-	Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(routes int)) (bgp.Look, error)
+	Look(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(routes int)) (bgp.Capture, error)
 }
 
 // Peer is a peer and its session, as the BGP side knows it.
@@ -133,10 +133,10 @@ type Kernel interface {
 	// Neighbor tells how far the address of a remote host has come.
 	Neighbor(evpn.IPKey) Entry
 	// Flood tells how far a destination of a flood list has come.
-	Flood(evpn.VNI, evpn.Dest) Entry
+	Flood(evpn.VNI, evpn.Via) Entry
 	// HeldMAC and HeldNeighbor read one entry from the kernel.
-	HeldMAC(evpn.MACKey) (dataplane.Held, error)
-	HeldNeighbor(evpn.IPKey) (dataplane.Held, error)
+	HeldMAC(evpn.MACKey) (dataplane.KernelView, error)
+	HeldNeighbor(evpn.IPKey) (dataplane.KernelView, error)
 	// PortName returns the name of a bridge port; empty: it is gone.
 	PortName(ifindex int) string
 	Stats() KernelStats
@@ -204,8 +204,8 @@ type view interface {
 	Step(evpn.Event)
 
 	Synced() bool
-	VNIs() []evpn.VNIStatus
-	VNI(evpn.VNI) (evpn.VNIStatus, bool)
+	BDs() []evpn.BDStatus
+	BD(evpn.VNI) (evpn.BDStatus, bool)
 	VTEPs() []evpn.VTEPStatus
 	MACKeys(evpn.VNI) []evpn.MACKey
 	MAC(evpn.VNI, evpn.MAC) (evpn.MACStatus, bool)
@@ -221,8 +221,8 @@ type view interface {
 	ExplainMAC(evpn.VNI, evpn.MAC) (evpn.MACExplanation, bool)
 	ExplainIP(evpn.VNI, netip.Addr) (evpn.IPExplanation, bool)
 	ExplainVTEP(evpn.VNI, netip.Addr) (evpn.VTEPExplanation, bool)
-	ExplainVNI(evpn.VNI) (evpn.VNIExplanation, bool)
-	Imports(evpn.VNI, *evpn.Reach, *evpn.Attrs) []evpn.Import
+	ExplainBD(evpn.VNI) (evpn.BDExplanation, bool)
+	Imports(evpn.VNI, *evpn.Route, *evpn.Attrs) []evpn.Import
 }
 
 var _ view = (*evpn.Engine)(nil)

@@ -106,7 +106,7 @@ func (s *Server) mayBeUnkept(ctx context.Context, q *question) bool {
 	served := q.vni == 0
 	err := s.look(ctx, func(v view) {
 		if q.vni != 0 {
-			_, served = v.VNI(q.vni)
+			_, served = v.BD(q.vni)
 		}
 	})
 	return err == nil && served
@@ -119,7 +119,7 @@ func (s *Server) answer(ctx context.Context, q *question) (*evpndv1.ExplainRespo
 	if q.vni == 0 {
 		vnis = nil
 		if err := s.look(ctx, func(v view) {
-			for _, n := range v.VNIs() {
+			for _, n := range v.BDs() {
 				vnis = append(vnis, n.VNI)
 			}
 		}); err != nil {
@@ -185,7 +185,7 @@ type explained struct {
 	mac    evpn.MACExplanation
 	ip     evpn.IPExplanation
 	vtep   evpn.VTEPExplanation
-	vni    evpn.VNIExplanation
+	vni    evpn.BDExplanation
 	alarms []evpn.Alarm
 }
 
@@ -202,7 +202,7 @@ func (e *explained) read(v view, q *question, n evpn.VNI) {
 		e.vtep, e.served = v.ExplainVTEP(n, q.vtep)
 		about = func(a evpn.Alarm) bool { return a.Addr == q.vtep }
 	default:
-		e.vni, e.served = v.ExplainVNI(n)
+		e.vni, e.served = v.ExplainBD(n)
 		about = func(a evpn.Alarm) bool { return a.VNI == n }
 	}
 	for _, a := range v.Alarms() {

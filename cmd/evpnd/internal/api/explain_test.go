@@ -40,7 +40,7 @@ func TestExplainMAC(t *testing.T) {
 	b := newBed(t, 100, nil)
 	b.serving()
 	m := hostMAC(2)
-	b.kernel.held = map[evpn.MACKey]dataplane.Held{{VNI: 200, MAC: m}: {
+	b.kernel.held = map[evpn.MACKey]dataplane.KernelView{{VNI: 200, MAC: m}: {
 		Entries: []string{m.String() + " dev vxlan200 dst 172.30.0.9 self permanent"}, Differs: "the VXLAN device sends it to 172.30.0.9, not to 172.30.0.2",
 	}}
 	b.engine.step(remote(200, m, "", "172.30.0.7", 3))
@@ -73,14 +73,14 @@ func TestExplainMAC(t *testing.T) {
 func TestExplainWhatIsNotKept(t *testing.T) {
 	b := newBed(t, 100, nil)
 	b.serving()
-	seen := func(next, target string, discard wire.Discard) bgp.Seen {
+	seen := func(next, target string, discard wire.Discard) bgp.CapturedRoute {
 		rt, err := evpn.ParseRT(target)
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := remote(200, hostMAC(9), "172.18.0.99", next, 0).Updates[0]
 		r.Attrs.Targets = []evpn.RT{rt}
-		s := bgp.Seen{Peer: addr("10.90.1.254"), Reach: r.Reach[0], Attrs: r.Attrs, Discard: discard}
+		s := bgp.CapturedRoute{Peer: addr("10.90.1.254"), Reach: r.Reach[0], Attrs: r.Attrs, Discard: discard}
 		if discard != 0 {
 			s.Attrs = nil
 		}
@@ -88,15 +88,15 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		sends  []bgp.Seen
+		sends  []bgp.CapturedRoute
 		reason string
 		advice string
 	}{
-		{"foreign target", []bgp.Seen{seen("172.30.0.5", "65000:999", 0)}, "VNI 200 imports *:200, and the route has 65000:999", "give VNI 200 the import target 65000:999"},
-		{"own next hop", []bgp.Seen{seen("172.30.0.1", "65000:200", 0)}, "its next hop 172.30.0.1 is this host's own VTEP address", ""},
-		{"AS loop", []bgp.Seen{seen("172.30.0.5", "65000:200", wire.DiscardASLoop)}, "our own AS is in its AS_PATH", ""},
-		{"at the limit", []bgp.Seen{seen("172.30.0.5", "65000:200", 0)}, "VNI 200 imports it by *:200, but the peer is at its limit", ""},
-		{"of another", []bgp.Seen{{Peer: addr("10.90.1.254"), Reach: evpn.Reach{NLRI: evpn.NLRI{Type: evpn.MACIP, MAC: hostMAC(8)}}}}, "", "no peer sends it"},
+		{"foreign target", []bgp.CapturedRoute{seen("172.30.0.5", "65000:999", 0)}, "VNI 200 imports *:200, and the route has 65000:999", "give VNI 200 the import target 65000:999"},
+		{"own next hop", []bgp.CapturedRoute{seen("172.30.0.1", "65000:200", 0)}, "its next hop 172.30.0.1 is this host's own VTEP address", ""},
+		{"AS loop", []bgp.CapturedRoute{seen("172.30.0.5", "65000:200", wire.DiscardASLoop)}, "our own AS is in its AS_PATH", ""},
+		{"at the limit", []bgp.CapturedRoute{seen("172.30.0.5", "65000:200", 0)}, "VNI 200 imports it by *:200, but the peer is at its limit", ""},
+		{"of another", []bgp.CapturedRoute{{Peer: addr("10.90.1.254"), Reach: evpn.Route{NLRI: evpn.NLRI{Type: evpn.MACIP, MAC: hostMAC(8)}}}}, "", "no peer sends it"},
 	} {
 		b.sessions.sends = c.sends
 		for _, req := range []*evpndv1.ExplainRequest{{Vni: 200, Mac: hostMAC(9).String()}, {Vni: 200, Ip: "172.18.0.99"}} {
@@ -118,7 +118,7 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 			}
 		}
 	}
-	b.sessions.sends = []bgp.Seen{seen("172.30.0.5", "65000:999", 0)}
+	b.sessions.sends = []bgp.CapturedRoute{seen("172.30.0.5", "65000:999", 0)}
 	all, _ := b.ask(t, &evpndv1.ExplainRequest{Mac: hostMAC(9).String()})
 	if u := all.GetUnkept(); len(u) != 1 || u[0].GetReasons()[0] != "no VNI that is served here imports its targets: 65000:999" || !strings.HasPrefix(all.GetExplanations()[0].GetAdvice()[0], "give the VNI the import target 65000:999") {
 		t.Errorf("of all VNIs: %v", all)

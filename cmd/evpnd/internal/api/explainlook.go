@@ -20,14 +20,14 @@ import (
 type looked struct {
 	unkept []*evpndv1.UnkeptRoute
 	more   int
-	asked  []bgp.Asked
+	asked  []bgp.PeerRefresh
 }
 
 // matches returns the test that a route is about q. It may be called from any
 // goroutine.
-func (q *question) matches() func(*evpn.Reach, *evpn.Attrs) bool {
+func (q *question) matches() func(*evpn.Route, *evpn.Attrs) bool {
 	mac, ip, vtep := q.mac, q.ip, q.vtep
-	return func(r *evpn.Reach, a *evpn.Attrs) bool {
+	return func(r *evpn.Route, a *evpn.Attrs) bool {
 		switch {
 		case !mac.IsZero():
 			return r.Type == evpn.MACIP && r.MAC == mac
@@ -59,10 +59,10 @@ func (s *Server) lookFor(ctx context.Context, q *question, progress func(string)
 		}
 		return out, lookErr(err)
 	}
-	out.asked, out.more = found.Asked, found.More
+	out.asked, out.more = found.Refreshes, found.More
 	err = s.look(ctx, func(v view) {
-		for i := range found.Seen {
-			if r := unkept(v, q.vni, &found.Seen[i]); r != nil {
+		for i := range found.Routes {
+			if r := unkept(v, q.vni, &found.Routes[i]); r != nil {
 				out.unkept = append(out.unkept, r)
 			}
 		}
@@ -71,7 +71,7 @@ func (s *Server) lookFor(ctx context.Context, q *question, progress func(string)
 }
 
 // unkept says why a route that came is not kept; nil when it is.
-func unkept(v view, vni evpn.VNI, r *bgp.Seen) *evpndv1.UnkeptRoute {
+func unkept(v view, vni evpn.VNI, r *bgp.CapturedRoute) *evpndv1.UnkeptRoute {
 	out := &evpndv1.UnkeptRoute{Route: route(&r.Reach, r.Attrs)}
 	out.Route.Direction, out.Route.Peer = evpndv1.Direction_DIRECTION_RECEIVED, text(r.Peer)
 	if r.Discard != 0 {
@@ -95,7 +95,7 @@ func unkept(v view, vni evpn.VNI, r *bgp.Seen) *evpndv1.UnkeptRoute {
 }
 
 // keeps tells whether a VNI has a route of a peer.
-func keeps(v view, vni evpn.VNI, r *bgp.Seen) bool {
+func keeps(v view, vni evpn.VNI, r *bgp.CapturedRoute) bool {
 	routes := v.FloodRoutes
 	if r.Reach.Type == evpn.MACIP {
 		routes = func(n evpn.VNI) []evpn.RouteStatus { return v.Routes(n, r.Reach.MAC) }

@@ -193,7 +193,7 @@ func comparisons(steps []evpn.Step) (out []*evpndv1.Comparison) {
 // addHeld puts what is wanted, how far that has come, and what is there side by
 // side, and says what to do where they differ. It adds nothing when there is
 // nothing of it.
-func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.Held, err error) {
+func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.KernelView, err error) {
 	if wanted == "" && len(h.Entries) == 0 {
 		return
 	}
@@ -214,7 +214,7 @@ func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.Held, e
 	}
 }
 
-func destText(d evpn.Dest) string {
+func destText(d evpn.Via) string {
 	if d.VNI != 0 {
 		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
 	}

@@ -40,10 +40,10 @@ const (
 func (s *Server) CheckFabric(ctx context.Context, _ *evpndv1.CheckFabricRequest) (*evpndv1.CheckFabricResponse, error) {
 	var (
 		alarms []evpn.Alarm
-		vnis   []evpn.VNIStatus
+		vnis   []evpn.BDStatus
 		peers  []evpn.PeerStatus
 	)
-	if err := s.look(ctx, func(v view) { alarms, vnis, peers = v.Alarms(), v.VNIs(), v.Peers() }); err != nil {
+	if err := s.look(ctx, func(v view) { alarms, vnis, peers = v.Alarms(), v.BDs(), v.Peers() }); err != nil {
 		return nil, lookErr(err)
 	}
 	near := s.nearEnds()
@@ -159,7 +159,7 @@ func (s *survey) faults() (out []*evpndv1.Fault) {
 
 // targetFaults holds what each VNI exports against what it imports: the other
 // VTEPs are mostly configured alike.
-func targetFaults(vnis []evpn.VNIStatus) (out []*evpndv1.Fault) {
+func targetFaults(vnis []evpn.BDStatus) (out []*evpndv1.Fault) {
 	for i := range vnis {
 		v := &vnis[i]
 		match := func(rt evpn.RT) bool {

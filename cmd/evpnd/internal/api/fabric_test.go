@@ -52,7 +52,7 @@ func TestFabric(t *testing.T) {
 	}
 	config := func(imports ...evpn.Target) *evpn.Configure {
 		return &evpn.Configure{Config: evpn.Config{
-			AS: 65000, RouterID: addr("172.30.0.1"), VNIs: map[evpn.VNI]evpn.VNIConfig{200: {Import: imports}},
+			AS: 65000, RouterID: addr("172.30.0.1"), BDs: map[evpn.VNI]evpn.BDConfig{200: {Import: imports}},
 		}}
 	}
 	for _, c := range []struct {

@@ -81,7 +81,7 @@ func remote(vni evpn.VNI, mac evpn.MAC, ip, vtep string, seq uint32) *evpn.Route
 		n.IP = addr(ip)
 	}
 	return &evpn.Routes{Peer: addr("10.90.1.254"), Updates: []evpn.Update{{
-		Reach: []evpn.Reach{{NLRI: n, Label: vni}},
+		Reach: []evpn.Route{{NLRI: n, Label: vni}},
 		Attrs: &evpn.Attrs{
 			NextHop: addr(vtep), Targets: []evpn.RT{evpn.NewRT(65000, uint32(vni))}, Encap: evpn.EncapVXLAN,
 			LocalPref: 100, Mobility: evpn.Mobility{Seq: seq},
@@ -99,7 +99,7 @@ type sessions struct {
 	peers    []Peer
 	resets   []string
 	problems []Problem
-	sends    []bgp.Seen // what the peers send when they are asked
+	sends    []bgp.CapturedRoute // what the peers send when they are asked
 	looked   int
 	listed   int // how often Peers was called
 }
@@ -127,22 +127,22 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 	return nil
 }
 
-func (s *sessions) Look(_ context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
+func (s *sessions) Look(_ context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.looked++
 	progress(len(s.sends))
-	l := bgp.Look{Asked: []bgp.Asked{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), Why: "the session is active"}}}
+	l := bgp.Capture{Refreshes: []bgp.PeerRefresh{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), Why: "the session is active"}}}
 	for _, x := range s.sends {
 		if match(&x.Reach, x.Attrs) {
-			l.Seen = append(l.Seen, x)
+			l.Routes = append(l.Routes, x)
 		}
 	}
 	return l, nil
 }
 
 type kernel struct {
-	held    map[evpn.MACKey]dataplane.Held
+	held    map[evpn.MACKey]dataplane.KernelView
 	mu      sync.Mutex
 	devices []Device
 	macs    map[evpn.MACKey]Entry // others are installed
@@ -169,12 +169,12 @@ func (k *kernel) setMAC(key evpn.MACKey, e Entry) {
 	k.macs[key] = e
 }
 
-func (k *kernel) Flood(evpn.VNI, evpn.Dest) Entry { return Entry{State: Installed} }
+func (k *kernel) Flood(evpn.VNI, evpn.Via) Entry { return Entry{State: Installed} }
 
-func (k *kernel) HeldMAC(key evpn.MACKey) (dataplane.Held, error) { return k.held[key], nil }
+func (k *kernel) HeldMAC(key evpn.MACKey) (dataplane.KernelView, error) { return k.held[key], nil }
 
-func (k *kernel) HeldNeighbor(evpn.IPKey) (dataplane.Held, error) {
-	return dataplane.Held{Differs: "the kernel has no entry for it"}, nil
+func (k *kernel) HeldNeighbor(evpn.IPKey) (dataplane.KernelView, error) {
+	return dataplane.KernelView{Differs: "the kernel has no entry for it"}, nil
 }
 
 func (k *kernel) Neighbor(evpn.IPKey) Entry { return Entry{State: Installed} }
@@ -264,7 +264,7 @@ func (b *bed) dial(t *testing.T, path string) {
 // serving makes VNI 200 served with one local host and one remote.
 func (b *bed) serving() {
 	b.engine.step(
-		&evpn.VNIUp{VNI: 200, VTEP: addr("172.30.0.1")},
+		&evpn.BDUp{VNI: 200, VTEP: addr("172.30.0.1")},
 		&evpn.PeerUp{Peer: addr("10.90.1.254"), RouterID: addr("10.90.1.254"), Internal: true},
 		&evpn.LocalMAC{VNI: 200, MAC: hostMAC(1), Port: 7},
 		&evpn.LocalIP{VNI: 200, MAC: hostMAC(1), IP: addr("172.18.0.10")},

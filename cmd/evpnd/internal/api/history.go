@@ -66,7 +66,7 @@ func (s *Server) Unfreeze(ctx context.Context, req *evpndv1.UnfreezeRequest) (*e
 	}
 	var served, known, frozen bool
 	err = s.look(ctx, func(v view) {
-		_, served = v.VNI(ev.VNI)
+		_, served = v.BD(ev.VNI)
 		if ev.IP.IsValid() {
 			var n evpn.NeighStatus
 			n, known = v.Neigh(ev.VNI, ev.IP)

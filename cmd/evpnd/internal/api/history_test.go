@@ -167,7 +167,7 @@ func TestFindMAC(t *testing.T) {
 	b := newBed(t, 0, nil)
 	b.serving()
 	b.engine.step(
-		&evpn.VNIUp{VNI: 201, VTEP: addr("172.30.0.1")},
+		&evpn.BDUp{VNI: 201, VTEP: addr("172.30.0.1")},
 		&evpn.LocalMAC{VNI: 201, MAC: hostMAC(2), Port: 7},
 	)
 	find := func(mac string) []uint32 {

@@ -97,7 +97,7 @@ type knownMAC struct {
 }
 
 func (k *knownMAC) read(v view, vni evpn.VNI, mac evpn.MAC) {
-	_, k.served = v.VNI(vni)
+	_, k.served = v.BD(vni)
 	k.mac, k.found = v.MAC(vni, mac)
 	k.mac.MACKey = evpn.MACKey{VNI: vni, MAC: mac}
 	k.received, k.advertised, k.history = v.Routes(vni, mac), v.Advertised(vni, mac), v.History(vni, mac)
@@ -180,7 +180,7 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 			State:  evpndv1.EntryState_ENTRY_STATE_LOCAL,
 		}}
 	}
-	wanted := fdbText(&evpn.FDB{MAC: m.MAC, Dest: m.Dest, Sticky: m.Sticky}, device)
+	wanted := fdbText(&evpn.FDB{MAC: m.MAC, Via: m.Dest, Sticky: m.Sticky}, device)
 	out := []*evpndv1.KernelEntry{kernelEntry(wanted, s.kernel.MAC(m.MACKey))}
 	for i := range k.neighs {
 		n := &k.neighs[i]
@@ -195,7 +195,7 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 
 // fdbText is a wish in the words of bridge fdb.
 func fdbText(f *evpn.FDB, device string) string {
-	s := fmt.Sprintf("%s dev %s dst %s extern_learn", f.MAC, device, destText(f.Dest))
+	s := fmt.Sprintf("%s dev %s dst %s extern_learn", f.MAC, device, destText(f.Via))
 	if f.Sticky {
 		s += " sticky"
 	}

@@ -86,7 +86,7 @@ func eachVNI[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view
 	if vni == 0 {
 		vnis = nil
 		err := s.look(ctx, func(v view) {
-			for _, n := range v.VNIs() {
+			for _, n := range v.BDs() {
 				vnis = append(vnis, n.VNI)
 			}
 		})

@@ -159,7 +159,7 @@ func (f *routeFilter) collect(v view, dst []placedRoute, k evpn.MACKey) []placed
 }
 
 func receivedRoute(r *evpn.RouteStatus) *evpndv1.Route {
-	out := route(&r.Reach, r.Attrs)
+	out := route(&r.Route, r.Attrs)
 	out.Direction = evpndv1.Direction_DIRECTION_RECEIVED
 	out.Vni = uint32(r.VNI)
 	out.Peer = text(r.Peer)
@@ -169,13 +169,13 @@ func receivedRoute(r *evpn.RouteStatus) *evpndv1.Route {
 }
 
 func advertisedRoute(vni evpn.VNI, a *evpn.Advert) *evpndv1.Route {
-	out := route(&a.Reach, a.Attrs)
+	out := route(&a.Route, a.Attrs)
 	out.Direction = evpndv1.Direction_DIRECTION_ADVERTISED
 	out.Vni = uint32(vni)
 	return out
 }
 
-func route(r *evpn.Reach, a *evpn.Attrs) *evpndv1.Route {
+func route(r *evpn.Route, a *evpn.Attrs) *evpndv1.Route {
 	out := &evpndv1.Route{
 		Type:        evpndv1.RouteType(r.Type),
 		Nlri:        r.NLRI.String(),

@@ -22,13 +22,13 @@ const maxAlarms = 1000
 func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*evpndv1.GetStatusResponse, error) {
 	var (
 		synced bool
-		vnis   []evpn.VNIStatus
+		vnis   []evpn.BDStatus
 		vteps  int
 		peers  []evpn.PeerStatus
 		alarms []evpn.Alarm
 	)
 	err := s.look(ctx, func(v view) {
-		synced, vnis, vteps, peers, alarms = v.Synced(), v.VNIs(), len(v.VTEPs()), v.Peers(), v.Alarms()
+		synced, vnis, vteps, peers, alarms = v.Synced(), v.BDs(), len(v.VTEPs()), v.Peers(), v.Alarms()
 	})
 	if err != nil {
 		return nil, lookErr(err)
@@ -62,7 +62,7 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 	return &evpndv1.GetStatusResponse{Status: st}, nil
 }
 
-func (s *Server) counts(vnis []evpn.VNIStatus, known []evpn.PeerStatus) *evpndv1.Counts {
+func (s *Server) counts(vnis []evpn.BDStatus, known []evpn.PeerStatus) *evpndv1.Counts {
 	c := &evpndv1.Counts{Vnis: uint32(len(vnis))}
 	for i := range vnis {
 		c.LocalMacs += uint64(vnis[i].LocalMACs)
@@ -90,7 +90,7 @@ func (s *Server) counts(vnis []evpn.VNIStatus, known []evpn.PeerStatus) *evpndv1
 	return c
 }
 
-func localVTEPs(vnis []evpn.VNIStatus) []string {
+func localVTEPs(vnis []evpn.BDStatus) []string {
 	var addrs []netip.Addr
 	for i := range vnis {
 		if a := vnis[i].VTEP; a.IsValid() && !slices.Contains(addrs, a) {

@@ -46,8 +46,8 @@ func (s *Server) GetVNI(ctx context.Context, req *evpndv1.GetVNIRequest) (*evpnd
 // vnis returns what the engine serves and what devices there are, put
 // together: ascending, a VNI's served device before others of the same number.
 func (s *Server) vnis(ctx context.Context) ([]*evpndv1.VNI, error) {
-	var served []evpn.VNIStatus
-	if err := s.look(ctx, func(v view) { served = v.VNIs() }); err != nil {
+	var served []evpn.BDStatus
+	if err := s.look(ctx, func(v view) { served = v.BDs() }); err != nil {
 		return nil, lookErr(err)
 	}
 	out := make([]*evpndv1.VNI, 0, len(served))
@@ -71,7 +71,7 @@ func (s *Server) vnis(ctx context.Context) ([]*evpndv1.VNI, error) {
 	return out, nil
 }
 
-func vniText(v *evpn.VNIStatus) *evpndv1.VNI {
+func vniText(v *evpn.BDStatus) *evpndv1.VNI {
 	return &evpndv1.VNI{
 		Vni:             uint32(v.VNI),
 		Served:          true,

@@ -240,7 +240,7 @@ func (w *watcher) unserved(keys []watch.Key) (more []watch.Key) {
 func (w *watcher) keys(ctx context.Context) (keys []watch.Key, err error) {
 	err = w.s.look(ctx, func(v view) {
 		if w.kinds.Has(watch.VNI) {
-			for _, n := range v.VNIs() {
+			for _, n := range v.BDs() {
 				keys = append(keys, watch.Key{Kind: watch.VNI, VNI: n.VNI})
 			}
 		}

@@ -7,15 +7,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
+	"github.com/evpnd/evpnd/evpn/run"
 )
 
 // auditor compares what the engine wants, what is wished and what the kernel
 // holds: when it is asked to, and by itself from time to time.
 type auditor struct {
-	core  *core.Core
+	core  *run.Runner
 	plane *dataplane.Plane
 	log   *slog.Logger
 
@@ -104,7 +104,7 @@ func (a *auditor) repair(ctx context.Context, found *dataplane.Audit) error {
 		}
 		switch f.Kind {
 		case dataplane.KindFlood:
-			ev.Dests = append(ev.Dests, evpn.Dest{VTEP: f.IP, VNI: f.Label})
+			ev.Dests = append(ev.Dests, evpn.Via{VTEP: f.IP, VNI: f.Label})
 		case dataplane.KindMAC:
 			ev.MACs = append(ev.MACs, f.MAC)
 		case dataplane.KindNeighbor:
@@ -153,7 +153,7 @@ func (a *auditor) run(ctx context.Context, every func() time.Duration) error {
 
 func (a *auditor) report(found, left *dataplane.Audit, err error) {
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, core.ErrStopped):
+	case errors.Is(err, context.Canceled), errors.Is(err, run.ErrStopped):
 	case err != nil:
 		a.log.Warn("the audit of the kernel's entries failed; it is tried again", "err", err)
 	case found.Differences > 0:

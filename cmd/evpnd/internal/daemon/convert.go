@@ -21,12 +21,12 @@ func engineConfig(cfg *config.Config, routerID netip.Addr) evpn.Config {
 	c := evpn.Config{
 		AS: cfg.BGP.ASN, RouterID: routerID,
 		Targets: cfg.VNIs.Targets.Form, TargetAS: cfg.VNIs.Targets.Fixed,
-		VNIs:      make(map[evpn.VNI]evpn.VNIConfig),
+		BDs:       make(map[evpn.VNI]evpn.BDConfig),
 		Duplicate: duplicate(&cfg.VNIs.Rules), Limits: limits(&cfg.VNIs.Rules), NoFlood: !cfg.VNIs.Flood,
 		EndOfRIBWait: cfg.BGP.EndOfRIBWait, StaleHold: cfg.BGP.StaleHold, FloodHold: cfg.BGP.FloodHold,
 	}
 	for _, v := range cfg.VNIs.Settings {
-		n := evpn.VNIConfig{RD: v.RD, Import: v.Import, Export: v.Export, Sticky: v.Sticky, Gateways: v.Gateways}
+		n := evpn.BDConfig{RD: v.RD, Import: v.Import, Export: v.Export, Sticky: v.Sticky, Gateways: v.Gateways}
 		if d := duplicate(&v.Rules); d != c.Duplicate {
 			n.Duplicate = &d
 		}
@@ -36,7 +36,7 @@ func engineConfig(cfg *config.Config, routerID netip.Addr) evpn.Config {
 		if off := !v.Flood; off != c.NoFlood {
 			n.NoFlood = &off
 		}
-		c.VNIs[v.VNI] = n
+		c.BDs[v.VNI] = n
 	}
 	for _, p := range cfg.BGP.Peers {
 		c.ConfiguredPeers = append(c.ConfiguredPeers, p.Address)

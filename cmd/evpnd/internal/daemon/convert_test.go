@@ -55,14 +55,14 @@ vnis:
 	if d := cmp.Diff(evpn.Limits{LocalMACs: 500, IPsPerMAC: 16}, e.Limits); d != "" {
 		t.Errorf("limits (-want +got):\n%s", d)
 	}
-	want := map[evpn.VNI]evpn.VNIConfig{
+	want := map[evpn.VNI]evpn.BDConfig{
 		200: {Sticky: []evpn.MAC{{2, 0x42, 0xac, 0x12, 0, 0xa}}, Gateways: []netip.Addr{netip.MustParseAddr("172.18.0.1")}},
 		201: {
 			Duplicate: &evpn.DuplicateConfig{Off: true, Moves: 7, Window: time.Minute, Recover: 10 * time.Minute},
 			Limits:    &evpn.Limits{LocalMACs: 500},
 		},
 	}
-	if d := cmp.Diff(want, e.VNIs, addrs); d != "" {
+	if d := cmp.Diff(want, e.BDs, addrs); d != "" {
 		t.Errorf("VNIs of the engine (-want +got):\n%s", d)
 	}
 

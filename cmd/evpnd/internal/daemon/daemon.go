@@ -26,13 +26,13 @@ import (
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/linux"
 	"github.com/evpnd/evpnd/evpn"
+	"github.com/evpnd/evpnd/evpn/run"
 )
 
 // watchRing is how many changes a watcher may be behind before it is given a
@@ -54,7 +54,7 @@ type Daemon struct {
 	log      *slog.Logger
 	started  time.Time
 	plane    *dataplane.Plane
-	core     *core.Core
+	core     *run.Runner
 	sessions *sessions
 	server   *api.Server
 	metrics  *metrics.Server
@@ -88,8 +88,8 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	d.plane = dataplane.New(kernel, planeConfig(cfg), opt.Log)
 	keeper, memory := state.NewKeeper(cfg.State.Directory, opt.Log)
 	engine := evpn.New(engineConfig(cfg, cfg.BGP.RouterID))
-	engine.Recall(memory)
-	d.core = core.New(engine, d.plane, func(changes []evpn.Change) {
+	engine.Restore(memory)
+	d.core = run.New(engine, d.plane, func(changes []evpn.Change) {
 		hub.Publish(changes)
 		keeper.Wake()
 	})

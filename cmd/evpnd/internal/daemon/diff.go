@@ -27,9 +27,9 @@ func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int
 	d.mu.Lock()
 	cfg := d.cfg
 	d.mu.Unlock()
-	id := nextID(d.sessions.routerID(), cfg, next, d.plane.VNIs())
+	id := nextID(d.sessions.routerID(), cfg, next, d.plane.Devices())
 	f := foresight{d: d, cfg: engineConfig(next, id), entries: entries, left: maxEntries}
-	if f.vnis, err = d.plane.Foresee(planeConfig(next)); err != nil {
+	if f.vnis, err = d.plane.DryRun(planeConfig(next)); err != nil {
 		return nil, err
 	}
 	out := &evpndv1.ConfigDiff{}
@@ -37,7 +37,7 @@ func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int
 		out.Settings = append(out.Settings, &evpndv1.SettingChange{Key: c.Key, Old: c.Old, New: c.New, Restart: needsRestart(c.Key)})
 	}
 	if sp, _ := d.sessions.get(); sp != nil {
-		peers, err := sp.Foresee(bgpConfig(next, id))
+		peers, err := sp.DryRun(bgpConfig(next, id))
 		if err != nil {
 			return nil, err
 		}
@@ -79,10 +79,10 @@ func needsRestart(key string) bool {
 type foresight struct {
 	d       *Daemon
 	cfg     evpn.Config
-	vnis    []dataplane.VNIStatus // as they would be
-	gone    []netip.Addr          // peers that would be removed
-	entries int                   // to be listed of each kind of a VNI
-	left    int                   // and in all
+	vnis    []dataplane.DeviceStatus // as they would be
+	gone    []netip.Addr             // peers that would be removed
+	entries int                      // to be listed of each kind of a VNI
+	left    int                      // and in all
 }
 
 // maxEntries keeps the answer below the 4 MB that gRPC takes.
@@ -90,15 +90,15 @@ const maxEntries = 10000
 
 // all returns the VNIs in which something would change, ascending.
 func (f *foresight) all(ctx context.Context, progress func(string) error) (out []*evpndv1.VNIChange, err error) {
-	var served []evpn.VNIStatus
-	if err := f.d.core.Do(ctx, func(e *evpn.Engine) { served = e.VNIs() }); err != nil {
+	var served []evpn.BDStatus
+	if err := f.d.core.Do(ctx, func(e *evpn.Engine) { served = e.BDs() }); err != nil {
 		return nil, err
 	}
 	now := make(map[evpn.VNI]netip.Addr)
 	for _, v := range served {
 		now[v.VNI] = v.VTEP
 	}
-	then := make(map[evpn.VNI]dataplane.VNIStatus)
+	then := make(map[evpn.VNI]dataplane.DeviceStatus)
 	for _, v := range f.vnis {
 		if v.Served || !then[v.VNI].Served {
 			then[v.VNI] = v
@@ -133,7 +133,7 @@ func (f *foresight) all(ctx context.Context, progress func(string) error) (out [
 
 // one returns what would change in a VNI that is served now, or would be; nil
 // when nothing would.
-func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then dataplane.VNIStatus, all []evpn.VNI) (*evpndv1.VNIChange, error) {
+func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then dataplane.DeviceStatus, all []evpn.VNI) (*evpndv1.VNIChange, error) {
 	var e *evpn.Engine
 	if err := f.d.core.Do(ctx, func(engine *evpn.Engine) { e = engine.Fork(n) }); err != nil {
 		return nil, err
@@ -146,15 +146,15 @@ func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then d
 	e.Step(&evpn.Configure{Config: f.cfg})
 	switch {
 	case !then.Served:
-		e.Step(&evpn.VNIDown{VNI: n})
+		e.Step(&evpn.BDDown{VNI: n})
 		out.Change, out.Reason = "goes", whyNot(n, then)
 	case !vtep.IsValid():
 		out.Change, out.Reason = "comes", fmt.Sprintf("device %s would be served", then.Device)
-		e.Step(&evpn.VNIUp{VNI: n, VTEP: then.Local})
+		e.Step(&evpn.BDUp{VNI: n, VTEP: then.Local})
 		out.Notes = append(out.Notes, "its local hosts are not known before, nor the routes of others that are not kept now")
 	case vtep != then.Local:
 		out.Reason = fmt.Sprintf("its VTEP address becomes %v", then.Local)
-		e.Step(&evpn.VNIUp{VNI: n, VTEP: then.Local})
+		e.Step(&evpn.BDUp{VNI: n, VTEP: then.Local})
 	}
 	if then.Served && importsOf(e, n) != imports {
 		if err := f.replay(ctx, e, n, all); err != nil {
@@ -173,7 +173,7 @@ func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then d
 
 func none(e *evpndv1.Effect) bool { return e.GetCome()+e.GetGo()+e.GetChange() == 0 }
 
-func whyNot(n evpn.VNI, then dataplane.VNIStatus) string {
+func whyNot(n evpn.VNI, then dataplane.DeviceStatus) string {
 	if then.VNI == 0 {
 		return fmt.Sprintf("no device would have VNI %d", n)
 	}
@@ -185,7 +185,7 @@ func whyNot(n evpn.VNI, then dataplane.VNIStatus) string {
 }
 
 func importsOf(e *evpn.Engine, n evpn.VNI) string {
-	v, _ := e.VNI(n)
+	v, _ := e.BD(n)
 	return fmt.Sprint(v.Import)
 }
 
@@ -199,12 +199,12 @@ func (f *foresight) replay(ctx context.Context, e *evpn.Engine, n evpn.VNI, all 
 		var routes []*evpn.Routes
 		takes := make(map[*evpn.Attrs]bool)
 		err := f.d.core.Do(ctx, func(engine *evpn.Engine) {
-			engine.Received(other, func(peer netip.Addr, r evpn.Reach, a *evpn.Attrs) {
+			engine.Received(other, func(peer netip.Addr, r evpn.Route, a *evpn.Attrs) {
 				if _, known := takes[a]; !known {
 					takes[a] = slices.ContainsFunc(e.Imports(n, &r, a), func(i evpn.Import) bool { return i.Takes })
 				}
 				if takes[a] && !slices.Contains(f.gone, peer) {
-					routes = append(routes, &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Reach: []evpn.Reach{r}, Attrs: a}}})
+					routes = append(routes, &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Reach: []evpn.Route{r}, Attrs: a}}})
 				}
 			})
 		})

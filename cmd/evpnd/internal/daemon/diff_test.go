@@ -23,7 +23,7 @@ const (
 func populated(t *testing.T) *Daemon {
 	d := newDaemon(t, diffBase)
 	until(t, "both VNIs are served", func() (ok bool) {
-		do(t, d, func(e *evpn.Engine) { ok = len(e.VNIs()) == 2 })
+		do(t, d, func(e *evpn.Engine) { ok = len(e.BDs()) == 2 })
 		return ok
 	})
 	peer := netip.MustParseAddr("10.9.9.9")
@@ -35,13 +35,13 @@ func populated(t *testing.T) *Daemon {
 		flood := *a
 		flood.PMSI = evpn.PMSI{Present: true, Type: evpn.IngressReplication, Label: vni, Endpoint: vtep}
 		r := &evpn.Routes{Peer: peer, Updates: []evpn.Update{
-			{Attrs: &flood, Reach: []evpn.Reach{{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: rd, IP: vtep}}}},
+			{Attrs: &flood, Reach: []evpn.Route{{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: rd, IP: vtep}}}},
 			{Attrs: a},
 		}}
 		for i := range byte(3) {
 			n := evpn.NLRI{Type: evpn.MACIP, RD: rd, MAC: host(byte(vni) + 10*vtep.As4()[3] + i)}
 			n.IP = netip.AddrFrom4([4]byte{172, 18, byte(vni), n.MAC[5]})
-			r.Updates[1].Reach = append(r.Updates[1].Reach, evpn.Reach{NLRI: n, Label: vni})
+			r.Updates[1].Reach = append(r.Updates[1].Reach, evpn.Route{NLRI: n, Label: vni})
 		}
 		return r
 	}
@@ -163,7 +163,7 @@ func compared(a, b shot) *evpndv1.VNIChange {
 func shots(t *testing.T, d *Daemon) map[evpn.VNI]shot {
 	out := map[evpn.VNI]shot{}
 	do(t, d, func(e *evpn.Engine) {
-		for _, v := range e.VNIs() {
+		for _, v := range e.BDs() {
 			out[v.VNI] = shotOf(e, v.VNI)
 		}
 	})
@@ -177,10 +177,10 @@ func resend(t *testing.T, d *Daemon) {
 	a := &evpn.Attrs{NextHop: vtep, Encap: evpn.EncapVXLAN, Targets: []evpn.RT{evpn.NewRT(65000, 200), evpn.NewRT(65000, 777)}, LocalPref: 100}
 	flood := *a
 	flood.PMSI = evpn.PMSI{Present: true, Type: evpn.IngressReplication, Label: 200, Endpoint: vtep}
-	r := &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Attrs: &flood, Reach: []evpn.Reach{{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: evpn.NewRD(vtep, 200), IP: vtep}}}}, {Attrs: a}}}
+	r := &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Attrs: &flood, Reach: []evpn.Route{{NLRI: evpn.NLRI{Type: evpn.InclusiveMulticast, RD: evpn.NewRD(vtep, 200), IP: vtep}}}}, {Attrs: a}}}
 	for i := range byte(3) {
 		m := evpn.MAC{2, 0, 0, 0, 0, 200 + 30 + i}
-		r.Updates[1].Reach = append(r.Updates[1].Reach, evpn.Reach{Label: 200, NLRI: evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(vtep, 200), MAC: m, IP: netip.AddrFrom4([4]byte{172, 18, 200, m[5]})}})
+		r.Updates[1].Reach = append(r.Updates[1].Reach, evpn.Route{Label: 200, NLRI: evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(vtep, 200), MAC: m, IP: netip.AddrFrom4([4]byte{172, 18, 200, m[5]})}})
 	}
 	do(t, d, func(e *evpn.Engine) { e.Step(r) })
 }

@@ -26,10 +26,10 @@ func shotOf(e *evpn.Engine, n evpn.VNI) shot {
 	}
 	want := e.Wanted(n)
 	for _, f := range want.Flood {
-		s.flood[dest(f.Dest)] = "flooded to"
+		s.flood[dest(f.Via)] = "flooded to"
 	}
 	for _, m := range want.FDB {
-		s.macs[m.MAC.String()] = dest(m.Dest) + flag(m.Sticky, " sticky")
+		s.macs[m.MAC.String()] = dest(m.Via) + flag(m.Sticky, " sticky")
 	}
 	for _, h := range want.Neigh {
 		s.neighbor[h.IP.String()] = h.MAC.String() + flag(h.Router, " router")
@@ -37,7 +37,7 @@ func shotOf(e *evpn.Engine, n evpn.VNI) shot {
 	return s
 }
 
-func dest(d evpn.Dest) string {
+func dest(d evpn.Via) string {
 	if d.VNI != 0 {
 		return fmt.Sprintf("%v vni %v", d.VTEP, d.VNI)
 	}

@@ -16,7 +16,7 @@ func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Sou
 		var s metrics.State
 		counts := make(map[string]int)
 		err := d.core.Do(ctx, func(e *evpn.Engine) {
-			s.Synced, s.Peers, s.VNIs, s.Tallies, s.VTEPs = e.Synced(), e.Peers(), e.VNIs(), e.Tallies(), e.CountVTEPs()
+			s.Synced, s.Peers, s.VNIs, s.Tallies, s.VTEPs = e.Synced(), e.Peers(), e.BDs(), e.Counters(), e.CountVTEPs()
 			for kind, n := range e.AlarmCounts() {
 				counts[string(kind)] = n
 			}
@@ -35,7 +35,7 @@ func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Sou
 		if sp, _ := d.sessions.get(); sp != nil {
 			s.Sessions, s.Advertised = sp.Peers(), sp.Advertised()
 		}
-		s.Devices, s.Kernel = d.plane.VNIs(), d.plane.Stats()
+		s.Devices, s.Kernel = d.plane.Devices(), d.plane.Stats()
 		n := audit.counts()
 		s.Audits = metrics.Audits{Done: n.audits, Differences: n.differences, Repaired: n.repaired, Last: audit.Last()}
 		s.Saves = keeper.Stats()

@@ -42,7 +42,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 		return api.Reloaded{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	id := nextID(d.sessions.routerID(), d.cfg, next, d.plane.VNIs())
+	id := nextID(d.sessions.routerID(), d.cfg, next, d.plane.Devices())
 	plane := planeConfig(next)
 	if err := plane.Validate(); err != nil {
 		return api.Reloaded{}, err

@@ -14,11 +14,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/core"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/evpn"
+	"github.com/evpnd/evpnd/evpn/run"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,7 +56,7 @@ func newDaemon(t *testing.T, text string) *Daemon {
 	d := &Daemon{
 		opt: Options{Path: path, Level: new(slog.LevelVar), Log: log}, log: log, cfg: cfg, plane: plane, sessions: &sessions{},
 		metrics: metrics.New(metrics.Source{}, log),
-		core:    core.New(evpn.New(engineConfig(cfg, cfg.BGP.RouterID)), plane, func([]evpn.Change) {}),
+		core:    run.New(evpn.New(engineConfig(cfg, cfg.BGP.RouterID)), plane, func([]evpn.Change) {}),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
@@ -93,7 +93,7 @@ func TestReloadIsNeverHalf(t *testing.T) {
 		reloaded <- err
 	}()
 	until(t, "the kernel's side has the new configuration", func() bool {
-		return slices.ContainsFunc(d.plane.VNIs(), func(v dataplane.VNIStatus) bool { return v.VNI == 300 })
+		return slices.ContainsFunc(d.plane.Devices(), func(v dataplane.DeviceStatus) bool { return v.VNI == 300 })
 	})
 	cancel()
 	select {
@@ -145,19 +145,19 @@ var id1, id2, id3 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0
 
 func TestRouterIDPrecedence(t *testing.T) {
 	v6 := netip.MustParseAddr("2001:db8::1")
-	device := func(local netip.Addr, served bool) dataplane.VNIStatus {
-		return dataplane.VNIStatus{VNI: 200, Local: local, Served: served}
+	device := func(local netip.Addr, served bool) dataplane.DeviceStatus {
+		return dataplane.DeviceStatus{VNI: 200, Local: local, Served: served}
 	}
 	for _, c := range []struct {
 		name     string
 		id, vtep netip.Addr
-		devices  []dataplane.VNIStatus
+		devices  []dataplane.DeviceStatus
 		want     netip.Addr
 	}{
-		{"configured", id1, id2, []dataplane.VNIStatus{device(id3, true)}, id1},
-		{"VTEP address", netip.Addr{}, id2, []dataplane.VNIStatus{device(id3, true)}, id2},
-		{"device", netip.Addr{}, netip.Addr{}, []dataplane.VNIStatus{device(id1, false), device(v6, true), device(id3, true)}, id3},
-		{"device under an IPv6 VTEP", netip.Addr{}, v6, []dataplane.VNIStatus{device(id3, true)}, id3},
+		{"configured", id1, id2, []dataplane.DeviceStatus{device(id3, true)}, id1},
+		{"VTEP address", netip.Addr{}, id2, []dataplane.DeviceStatus{device(id3, true)}, id2},
+		{"device", netip.Addr{}, netip.Addr{}, []dataplane.DeviceStatus{device(id1, false), device(v6, true), device(id3, true)}, id3},
+		{"device under an IPv6 VTEP", netip.Addr{}, v6, []dataplane.DeviceStatus{device(id3, true)}, id3},
 	} {
 		cfg := &config.Config{BGP: config.BGP{RouterID: c.id}, VTEP: config.VTEP{Address: c.vtep}}
 		if got := routerID(cfg, c.devices); got != c.want {
@@ -170,12 +170,12 @@ func TestRouterIDPrecedence(t *testing.T) {
 func TestFoundRouterIDStaysOnReload(t *testing.T) {
 	found := &config.Config{}
 	set := &config.Config{BGP: config.BGP{RouterID: id1}}
-	devices := []dataplane.VNIStatus{{VNI: 100, Local: id3, Served: true}}
+	devices := []dataplane.DeviceStatus{{VNI: 100, Local: id3, Served: true}}
 	for _, c := range []struct {
 		name      string
 		id        netip.Addr
 		cfg, next *config.Config
-		devices   []dataplane.VNIStatus
+		devices   []dataplane.DeviceStatus
 		want      netip.Addr
 	}{
 		{"found, and another device came", id2, found, found, devices, id2},

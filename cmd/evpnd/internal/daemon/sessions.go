@@ -62,11 +62,11 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 }
 
 // Look implements api.Sessions.
-func (s *sessions) Look(ctx context.Context, match func(*evpn.Reach, *evpn.Attrs) bool, progress func(int)) (bgp.Look, error) {
+func (s *sessions) Look(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
 	if _, a := s.get(); a != nil {
 		return a.Look(ctx, match, progress)
 	}
-	return bgp.Look{}, nil // there is nobody to ask
+	return bgp.Capture{}, nil // there is nobody to ask
 }
 
 // setSecrets says which files hold secrets.
@@ -136,7 +136,7 @@ func (d *Daemon) awaitRouterID(ctx context.Context) (netip.Addr, error) {
 	defer tick.Stop()
 	for said := false; ; {
 		d.mu.Lock()
-		id := routerID(d.cfg, d.plane.VNIs())
+		id := routerID(d.cfg, d.plane.Devices())
 		d.mu.Unlock()
 		if id.IsValid() {
 			return id, nil
@@ -156,7 +156,7 @@ func (d *Daemon) awaitRouterID(ctx context.Context) (netip.Addr, error) {
 // routerID returns the configured router id, else the VTEP address, else the
 // local address of the first served device that has one, else that of the
 // loopback interface: the first that is IPv4.
-func routerID(cfg *config.Config, devices []dataplane.VNIStatus) netip.Addr {
+func routerID(cfg *config.Config, devices []dataplane.DeviceStatus) netip.Addr {
 	if a := configuredID(cfg); a.IsValid() {
 		return a
 	}
@@ -185,7 +185,7 @@ func configuredID(cfg *config.Config) netip.Addr {
 // nextID returns the router id under next, after id under cfg. One that was
 // found stays: devices come and go, and with another id every session would
 // begin anew.
-func nextID(id netip.Addr, cfg, next *config.Config, devices []dataplane.VNIStatus) netip.Addr {
+func nextID(id netip.Addr, cfg, next *config.Config, devices []dataplane.DeviceStatus) netip.Addr {
 	if id.IsValid() && !configuredID(cfg).IsValid() && !configuredID(next).IsValid() {
 		return id
 	}

@@ -30,10 +30,10 @@ type State struct {
 	Peers      []evpn.PeerStatus
 	Advertised int
 
-	VNIs    []evpn.VNIStatus
-	Tallies []evpn.Tally
+	VNIs    []evpn.BDStatus
+	Tallies []evpn.Counters
 	VTEPs   int
-	Devices []dataplane.VNIStatus
+	Devices []dataplane.DeviceStatus
 
 	Kernel dataplane.Stats
 	Audits Audits

@@ -34,16 +34,16 @@ func whole() *State {
 	peer, at := netip.MustParseAddr("fe80::1%eth0"), time.Unix(1_700_000_000, 500_000_000)
 	p := bgp.PeerStatus{
 		Address: peer, AS: 4200000000, Description: "spine \"one\"\n\x1b[31m", MaxRoutes: 5,
-		State: bgp.Established, Since: at, Established: 3, Losses: map[bgp.Loss]uint64{bgp.LossClosed: 2},
+		State: bgp.Established, Since: at, Established: 3, Losses: map[bgp.DownReason]uint64{bgp.LossClosed: 2},
 		Received: bgp.Messages{Open: 3, Update: 7},
 	}
 	p.Routes.Reach[evpn.MACIP], p.Routes.Withdrawn[5], p.Routes.Discarded[wire.DiscardMAC] = 40, 1, 4
 	s := &State{
 		Version: "1.2.3", AS: 65000, RouterID: netip.MustParseAddr("192.0.2.1"), Ready: true, Alarms: map[string]int{"no-bridge": 2},
 		Sessions: []bgp.PeerStatus{p}, Peers: []evpn.PeerStatus{{Peer: peer, Routes: 30, Stale: 2, Refused: 9, EndOfRIB: true}}, Advertised: 8,
-		VNIs:    []evpn.VNIStatus{{VNI: 200, LocalMACs: 1, RemoteMACs: 2, LocalIPs: 3, RemoteIPs: 4}},
-		Tallies: []evpn.Tally{{VNI: 200, Dests: 5, FrozenMACs: 6, Moves: 7}}, VTEPs: 5,
-		Devices: []dataplane.VNIStatus{
+		VNIs:    []evpn.BDStatus{{VNI: 200, LocalMACs: 1, RemoteMACs: 2, LocalIPs: 3, RemoteIPs: 4}},
+		Tallies: []evpn.Counters{{VNI: 200, Dests: 5, FrozenMACs: 6, Moves: 7}}, VTEPs: 5,
+		Devices: []dataplane.DeviceStatus{
 			{VNI: 200, Device: "vxlan200", Bridge: "br200", Served: true, Wanted: 11, Held: 10},
 			{VNI: 200, Device: "other", Problems: []dataplane.Problem{{Kind: dataplane.ProblemDuplicate}}},
 			{VNI: 300, Device: "vxlan300", Problems: []dataplane.Problem{{Kind: dataplane.ProblemNotSelected}}},
@@ -242,13 +242,13 @@ func engineWith(n int) *evpn.Engine {
 	here, there, peer := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.9.9.9")
 	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
 	e.Step(&evpn.Tick{Now: time.Unix(1, 0)})
-	e.Step(&evpn.VNIUp{VNI: 200, VTEP: here})
+	e.Step(&evpn.BDUp{VNI: 200, VTEP: here})
 	e.Step(&evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true})
 	attrs := &evpn.Attrs{NextHop: there, Targets: []evpn.RT{evpn.NewRT(65000, 200)}}
 	for i := range n {
 		mac := evpn.MAC{2, 0, 0, byte(i >> 16), byte(i >> 8), byte(i)}
 		nlri := evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(there, 200), MAC: mac}
-		e.Step(&evpn.Routes{Peer: peer, Updates: []evpn.Update{{Reach: []evpn.Reach{{NLRI: nlri, Label: 200}}, Attrs: attrs}}})
+		e.Step(&evpn.Routes{Peer: peer, Updates: []evpn.Update{{Reach: []evpn.Route{{NLRI: nlri, Label: 200}}, Attrs: attrs}}})
 	}
 	return e
 }
@@ -259,7 +259,7 @@ func TestScrapeCost(t *testing.T) {
 	cost := func(n int) float64 {
 		e := engineWith(n)
 		look := func() *State {
-			return &State{Peers: e.Peers(), VNIs: e.VNIs(), Tallies: e.Tallies(), VTEPs: e.CountVTEPs(), Synced: e.Synced()}
+			return &State{Peers: e.Peers(), VNIs: e.BDs(), Tallies: e.Counters(), VTEPs: e.CountVTEPs(), Synced: e.Synced()}
 		}
 		if got := look().VNIs[0].RemoteMACs; got != n {
 			t.Fatalf("%d MACs, want %d", got, n)
@@ -283,7 +283,7 @@ func BenchmarkScrape(b *testing.B) {
 	e := engineWith(100_000)
 	h := handler(Source{Read: func(context.Context) (*State, error) {
 		s := whole()
-		s.VNIs, s.Tallies, s.VTEPs = e.VNIs(), e.Tallies(), e.CountVTEPs()
+		s.VNIs, s.Tallies, s.VTEPs = e.BDs(), e.Counters(), e.CountVTEPs()
 		return s, nil
 	}}, slog.New(slog.DiscardHandler))
 	b.ReportAllocs()

@@ -67,7 +67,7 @@ func (k *Keeper) count(ok bool) {
 
 // NewKeeper returns a Keeper for a directory, and what is remembered there.
 // It never fails: what is wrong is logged, and told by Problem.
-func NewKeeper(dir string, log *slog.Logger) (*Keeper, evpn.Memory) {
+func NewKeeper(dir string, log *slog.Logger) (*Keeper, evpn.PersistentState) {
 	k := &Keeper{dir: dir, log: log, wake: make(chan struct{}, 1)}
 	m, err := Load(dir)
 	switch {
@@ -128,12 +128,12 @@ func (k *Keeper) Run(ctx context.Context, core Core) error {
 // look saves if there is something to save, and returns how long to wait
 // before the next look.
 func (k *Keeper) look(ctx context.Context, core Core) time.Duration {
-	var m evpn.Memory
+	var m evpn.PersistentState
 	var v uint64
 	changed := false
 	err := core.Do(ctx, func(e *evpn.Engine) {
-		if v = e.MemoryVersion(); !k.valid || v != k.saved {
-			m, changed = e.Memory(), true
+		if v = e.StateVersion(); !k.valid || v != k.saved {
+			m, changed = e.PersistentState(), true
 		}
 	})
 	if err != nil || !changed {
@@ -149,12 +149,12 @@ func (k *Keeper) look(ctx context.Context, core Core) time.Duration {
 
 // Last saves what the engine remembers at its end. Nobody else may use e.
 func (k *Keeper) Last(e *evpn.Engine) {
-	if v := e.MemoryVersion(); !k.valid || v != k.saved {
-		k.save(e.Memory(), v)
+	if v := e.StateVersion(); !k.valid || v != k.saved {
+		k.save(e.PersistentState(), v)
 	}
 }
 
-func (k *Keeper) save(m evpn.Memory, v uint64) bool {
+func (k *Keeper) save(m evpn.PersistentState, v uint64) bool {
 	err := Save(k.dir, m)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(k.dir, 0o750); err == nil {

@@ -85,7 +85,7 @@ type bound struct {
 // Load reads what was saved in dir. Without a file it returns an empty
 // Memory and an error that is fs.ErrNotExist. A file that makes no sense is
 // put aside, and the error says where.
-func Load(dir string) (evpn.Memory, error) {
+func Load(dir string) (evpn.PersistentState, error) {
 	path := filepath.Join(dir, name)
 	m, err := read(path)
 	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -95,32 +95,32 @@ func Load(dir string) (evpn.Memory, error) {
 	if rerr := os.Rename(path, aside); rerr != nil {
 		aside = path
 	}
-	return evpn.Memory{}, fmt.Errorf("the state file %s makes no sense and is not used (it is in %s): "+
+	return evpn.PersistentState{}, fmt.Errorf("the state file %s makes no sense and is not used (it is in %s): "+
 		"mobility sequences and frozen addresses of the last run are forgotten: %w", path, aside, err)
 }
 
-func read(path string) (evpn.Memory, error) {
+func read(path string) (evpn.PersistentState, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return evpn.Memory{}, err
+		return evpn.PersistentState{}, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err != nil {
-		return evpn.Memory{}, err
+		return evpn.PersistentState{}, err
 	}
 	if len(text) > maxSize {
-		return evpn.Memory{}, fmt.Errorf("it has more than %d bytes", maxSize)
+		return evpn.PersistentState{}, fmt.Errorf("it has more than %d bytes", maxSize)
 	}
 	var x file
 	if err := json.Unmarshal(text, &x); err != nil {
-		return evpn.Memory{}, err
+		return evpn.PersistentState{}, err
 	}
 	return x.memory()
 }
 
-func (x *file) memory() (evpn.Memory, error) {
-	m := evpn.Memory{
+func (x *file) memory() (evpn.PersistentState, error) {
+	m := evpn.PersistentState{
 		RDs: make(map[evpn.VNI]uint16), Sequences: make(map[evpn.MACKey]uint32),
 		MACs: make(map[evpn.MACKey]evpn.FrozenMAC), IPs: make(map[evpn.IPKey]evpn.FrozenIP),
 		Bindings: make(map[evpn.IPKey]evpn.Bound),
@@ -193,7 +193,7 @@ func macKey(n uint32, mac string) (evpn.MACKey, error) {
 }
 
 // Save replaces what is in dir by m. The file is for its owner alone.
-func Save(dir string, m evpn.Memory) error {
+func Save(dir string, m evpn.PersistentState) error {
 	text, err := json.Marshal(fileOf(m))
 	if err != nil {
 		return err
@@ -225,7 +225,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func fileOf(m evpn.Memory) *file {
+func fileOf(m evpn.PersistentState) *file {
 	x := &file{Version: version}
 	for v, i := range m.RDs {
 		x.RDs = append(x.RDs, rd{uint32(v), i})

@@ -25,8 +25,8 @@ var (
 	then = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 )
 
-func full() evpn.Memory {
-	return evpn.Memory{
+func full() evpn.PersistentState {
+	return evpn.PersistentState{
 		RDs:       map[evpn.VNI]uint16{200: 200, 65736: 201},
 		Sequences: map[evpn.MACKey]uint32{{VNI: 200, MAC: macA}: 7, {VNI: 200, MAC: macB}: 4294967295},
 		MACs: map[evpn.MACKey]evpn.FrozenMAC{
@@ -66,7 +66,7 @@ func TestRoundTrip(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, name+".new"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := Save(dir, evpn.Memory{}); err == nil {
+	if err := Save(dir, evpn.PersistentState{}); err == nil {
 		t.Error("saved over a directory")
 	}
 	if got, err := Load(dir); err != nil || len(got.RDs) != 2 {
@@ -93,7 +93,7 @@ func TestDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 		k, m := NewKeeper(dir, slog.New(slog.DiscardHandler))
-		if diff := cmp.Diff(evpn.Memory{}, m); diff != "" {
+		if diff := cmp.Diff(evpn.PersistentState{}, m); diff != "" {
 			t.Errorf("%.60q: something is remembered:\n%s", text, diff)
 		}
 		if p := k.Problem(); !strings.Contains(p, damaged) || !strings.Contains(p, "forgotten") {

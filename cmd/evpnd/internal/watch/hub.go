@@ -152,7 +152,7 @@ func keyOf(c *evpn.Change) Key {
 		return Key{Kind: MAC, VNI: c.VNI, MAC: c.MAC}
 	case evpn.ChangeNeigh:
 		return Key{Kind: Neighbor, VNI: c.VNI, IP: c.IP}
-	case evpn.ChangeVNI:
+	case evpn.ChangeBD:
 		return Key{Kind: VNI, VNI: c.VNI}
 	case evpn.ChangeVTEP:
 		return Key{Kind: VTEP, IP: c.IP}

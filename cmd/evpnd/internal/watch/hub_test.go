@@ -56,7 +56,7 @@ func TestOnlyTheKindsAskedFor(t *testing.T) {
 	h.Publish([]evpn.Change{
 		mac(1),
 		{Kind: evpn.ChangeVTEP, IP: ip},
-		{Kind: evpn.ChangeVNI, VNI: 3},
+		{Kind: evpn.ChangeBD, VNI: 3},
 		{Kind: evpn.ChangeNeigh, VNI: 3, IP: ip},
 	})
 	want := []Key{{Kind: VTEP, IP: ip}, {Kind: Neighbor, VNI: 3, IP: ip}}

@@ -1,4 +1,4 @@
-package core
+package run
 
 import (
 	"context"
@@ -30,14 +30,14 @@ type peers struct {
 	adverts chan []evpn.Advert
 	begun   chan struct{}
 	refresh chan struct{}
-	calls   chan evpn.PeerCall
+	calls   chan evpn.PeerAction
 }
 
 func (p *peers) Events() <-chan evpn.Event     { return p.events }
 func (p *peers) Adverts() chan<- []evpn.Advert { return p.adverts }
 func (p *peers) Refresh()                      { p.refresh <- struct{}{} }
-func (p *peers) RefreshPeer(a netip.Addr)      { p.calls <- evpn.PeerCall{Peer: a} }
-func (p *peers) EndAtLimit(a netip.Addr)       { p.calls <- evpn.PeerCall{Peer: a, Reset: true} }
+func (p *peers) RefreshPeer(a netip.Addr)      { p.calls <- evpn.PeerAction{Peer: a} }
+func (p *peers) EndAtLimit(a netip.Addr)       { p.calls <- evpn.PeerAction{Peer: a, Reset: true} }
 func (p *peers) Begin()                        { close(p.begun) }
 
 var (
@@ -48,7 +48,7 @@ var (
 
 // bench is a running core between a test's hands.
 type bench struct {
-	*Core
+	*Runner
 	t     *testing.T
 	plane *plane
 	peers *peers
@@ -59,10 +59,10 @@ func newBench(t *testing.T) *bench {
 	b := &bench{
 		t:     t,
 		plane: &plane{make(chan []evpn.Event), make(chan evpn.Delta), make(chan struct{}, 1)},
-		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8), make(chan evpn.PeerCall, 8)},
+		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8), make(chan evpn.PeerAction, 8)},
 	}
 	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
-	b.Core = New(e, b.plane, func([]evpn.Change) {})
+	b.Runner = New(e, b.plane, func([]evpn.Change) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
@@ -88,14 +88,14 @@ func take[T any](t *testing.T, what string, c <-chan T) (v T) {
 
 func route(seq uint32) evpn.Event {
 	return &evpn.Routes{Peer: peer, Updates: []evpn.Update{{
-		Reach: []evpn.Reach{{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(there, 1), MAC: evpn.MAC{2, 0, 0, 0, 0, 1}}, Label: 200}},
+		Reach: []evpn.Route{{NLRI: evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(there, 1), MAC: evpn.MAC{2, 0, 0, 0, 0, 1}}, Label: 200}},
 		Attrs: &evpn.Attrs{NextHop: there, Targets: []evpn.RT{evpn.NewRT(65000, 200)}, Mobility: evpn.Mobility{Seq: seq}},
 	}}}
 }
 
 func TestOrderOfStart(t *testing.T) {
 	b := newBench(t)
-	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}, &evpn.LocalMAC{VNI: 200, MAC: evpn.MAC{2, 0, 0, 0, 0, 9}, Port: 3}}
+	b.plane.events <- []evpn.Event{&evpn.BDUp{VNI: 200, VTEP: here}, &evpn.LocalMAC{VNI: 200, MAC: evpn.MAC{2, 0, 0, 0, 0, 9}, Port: 3}}
 	if err := b.Attach(t.Context(), b.peers); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestSlowKernelCoalesces(t *testing.T) {
 	if err := b.Attach(t.Context(), b.peers); err != nil {
 		t.Fatal(err)
 	}
-	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}}
+	b.plane.events <- []evpn.Event{&evpn.BDUp{VNI: 200, VTEP: here}}
 	take(t, "advert", b.peers.adverts)
 	b.peers.events <- &evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true}
 	for seq := range uint32(1000) {
@@ -189,7 +189,7 @@ func TestPeerCalls(t *testing.T) {
 	if err := b.Attach(t.Context(), b.peers); err != nil {
 		t.Fatal(err)
 	}
-	b.plane.events <- []evpn.Event{&evpn.VNIUp{VNI: 200, VTEP: here}}
+	b.plane.events <- []evpn.Event{&evpn.BDUp{VNI: 200, VTEP: here}}
 	take(t, "advert", b.peers.adverts)
 	up := &evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true, Limit: evpn.PeerLimit{Routes: 1, Reset: true}}
 	b.peers.events <- up
@@ -198,7 +198,7 @@ func TestPeerCalls(t *testing.T) {
 	second.MAC[5]++
 	two.Updates[0].Reach = append(two.Updates[0].Reach, second)
 	b.peers.events <- two
-	if c := take(t, "call", b.peers.calls); c != (evpn.PeerCall{Peer: peer, Reset: true}) {
+	if c := take(t, "call", b.peers.calls); c != (evpn.PeerAction{Peer: peer, Reset: true}) {
 		t.Errorf("call %+v, want a reset", c)
 	}
 
@@ -206,7 +206,7 @@ func TestPeerCalls(t *testing.T) {
 	b.peers.events <- up
 	b.peers.events <- two
 	b.peers.events <- &evpn.Routes{Peer: peer, Updates: []evpn.Update{{Withdrawn: []evpn.NLRI{two.Updates[0].Reach[0].NLRI}}}}
-	if c := take(t, "call", b.peers.calls); c != (evpn.PeerCall{Peer: peer}) {
+	if c := take(t, "call", b.peers.calls); c != (evpn.PeerAction{Peer: peer}) {
 		t.Errorf("call %+v, want a refresh", c)
 	}
 }

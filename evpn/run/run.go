@@ -1,4 +1,4 @@
-// Package core runs the engine: one goroutine owns it, feeds it what the
+// Package run runs the engine: one goroutine owns it, feeds it what the
 // kernel, the peers and the clock say, and hands on what follows.
 //
 //	plane.Events --+                    +--> plane.Deltas
@@ -9,7 +9,7 @@
 // in the engine, each object once, and worked out when the consumer is ready
 // for it; only the one batch on offer may be a little behind, and what
 // changed meanwhile follows in the next.
-package core
+package run
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Plane is the kernel's side: dataplane.Plane.
-type Plane interface {
+// Dataplane is the kernel's side: dataplane.Plane.
+type Dataplane interface {
 	Events() <-chan []evpn.Event
 	Deltas() chan<- evpn.Delta
 	Sweep()
@@ -48,10 +48,10 @@ const batch = 4096
 // tickEvery is how exact the engine's clock is while events come.
 const tickEvery = 10 * time.Millisecond
 
-// Core owns the engine.
-type Core struct {
+// Runner owns the engine.
+type Runner struct {
 	engine   *evpn.Engine
-	plane    Plane
+	plane    Dataplane
 	sessions chan Sessions
 	calls    chan func(*evpn.Engine)
 	publish  func([]evpn.Change)
@@ -63,8 +63,8 @@ var ErrStopped = errors.New("evpnd is shutting down")
 
 // New returns a core round engine. publish takes the changes for watchers;
 // it is called on the engine's goroutine and must not block.
-func New(engine *evpn.Engine, plane Plane, publish func([]evpn.Change)) *Core {
-	return &Core{
+func New(engine *evpn.Engine, plane Dataplane, publish func([]evpn.Change)) *Runner {
+	return &Runner{
 		engine: engine, plane: plane, publish: publish,
 		sessions: make(chan Sessions), calls: make(chan func(*evpn.Engine)), stopped: make(chan struct{}),
 	}
@@ -72,7 +72,7 @@ func New(engine *evpn.Engine, plane Plane, publish func([]evpn.Change)) *Core {
 
 // Attach brings the sessions in, which may come later than the kernel: their
 // identity can depend on what it holds. Any goroutine may call it, once.
-func (c *Core) Attach(ctx context.Context, s Sessions) error {
+func (c *Runner) Attach(ctx context.Context, s Sessions) error {
 	select {
 	case c.sessions <- s:
 		return nil
@@ -85,7 +85,7 @@ func (c *Core) Attach(ctx context.Context, s Sessions) error {
 
 // Do runs f on the engine's goroutine and waits for it. f must be short: all
 // else waits meanwhile. Any goroutine but the engine's may call it.
-func (c *Core) Do(ctx context.Context, f func(*evpn.Engine)) error {
+func (c *Runner) Do(ctx context.Context, f func(*evpn.Engine)) error {
 	done := make(chan struct{})
 	select {
 	case c.calls <- func(e *evpn.Engine) { defer close(done); f(e) }:
@@ -110,7 +110,7 @@ type loop struct {
 }
 
 // Run owns the engine until ctx ends.
-func (c *Core) Run(ctx context.Context) error {
+func (c *Runner) Run(ctx context.Context) error {
 	defer close(c.stopped)
 	l := loop{timer: time.NewTimer(0)}
 	defer l.timer.Stop()
@@ -159,7 +159,7 @@ func (c *Core) Run(ctx context.Context) error {
 }
 
 // handOn fetches what the consumers can take next.
-func (c *Core) handOn(l *loop) {
+func (c *Runner) handOn(l *loop) {
 	e := c.engine
 	if l.delta.Empty() {
 		l.delta = e.Kernel(batch)
@@ -180,7 +180,7 @@ func (c *Core) handOn(l *loop) {
 		if e.Refresh() {
 			l.sessions.Refresh()
 		}
-		for _, c := range e.PeerCalls() {
+		for _, c := range e.PeerActions() {
 			if c.Reset {
 				l.sessions.EndAtLimit(c.Peer)
 			} else {
@@ -199,7 +199,7 @@ func (c *Core) handOn(l *loop) {
 }
 
 // tick tells the engine the time, unless it was told just now.
-func (c *Core) tick(l *loop) {
+func (c *Runner) tick(l *loop) {
 	now := time.Now()
 	if now.Sub(l.ticked) < tickEvery {
 		return
