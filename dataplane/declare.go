@@ -16,6 +16,9 @@ const aliasPrefix = "evpnd: made for VNI "
 
 func alias(vni evpn.VNI) string { return aliasPrefix + vni.String() }
 
+// made tells whether evpnd made a device.
+func made(l *Link) bool { return strings.HasPrefix(l.Alias, aliasPrefix) }
+
 // declare makes what is declared and missing, and removes what it made and
 // is declared no more. It returns whether devices changed.
 func (p *Plane) declare() bool {
@@ -80,7 +83,7 @@ func (p *Plane) orphans() []*Link {
 	}
 	var mine []*Link
 	for _, l := range p.byIndex() {
-		if strings.HasPrefix(l.Alias, aliasPrefix) && !keep[l.Name+"\x00"+l.Alias] {
+		if made(l) && !keep[l.Name+"\x00"+l.Alias] {
 			mine = append(mine, l)
 		}
 	}

@@ -77,6 +77,7 @@ type DeviceStatus struct {
 	Local   netip.Addr // the device's, else the configured one
 	Port    uint16
 	MTU     int
+	Made    bool // by evpnd, which removes it when it is declared no more
 	// Served tells whether the VNI can forward here: the engine was, or is
 	// about to be, told VNIUp.
 	Served   bool

@@ -2,6 +2,7 @@ package dataplane_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"testing"
 
@@ -456,6 +457,8 @@ func testDeclared(t *testing.T, w world) {
 	w.addBridge("br0")
 	w.addPort("p0", "br0")
 	w.setMaster("p0", "")
+	w.addBridge("br9")
+	w.addVXLAN("vx209", 209, local, "br9")
 	cfg := dataplane.Config{VTEP: addr(local), Declared: []dataplane.Declared{
 		{VNI: 200, Ports: []string{"p0"}},
 		{VNI: 201, Bridge: "br0", Device: "vx201", MTU: 1400},
@@ -466,6 +469,8 @@ func testDeclared(t *testing.T, w world) {
 	w.frame("p0", mac(1))
 	r.knows(200, mac(1))
 	first := r.index("vxlan200")
+	made := map[string]bool{"vxlan200": true, "vx201": true, "vx209": false}
+	r.madeByEvpnd(made)
 	// A restart finds its own.
 	r.stop()
 	r = start(t, w, nil, cfg)
@@ -473,6 +478,7 @@ func testDeclared(t *testing.T, w world) {
 	if got := r.index("vxlan200"); got != first || first == 0 {
 		t.Errorf("a restart made vxlan200 anew: index %d, was %d", got, first)
 	}
+	r.madeByEvpnd(made)
 	// One is declared no more; its bridge has a port, and stays until then.
 	cfg.Declared = cfg.Declared[1:]
 	if err := r.p.Configure(cfg); err != nil {
@@ -493,6 +499,18 @@ func testDeclared(t *testing.T, w world) {
 	r.untilTrue("the second device is removed", func() bool { return r.index("vx201") == 0 })
 	if r.index("br0") == 0 {
 		t.Error("a bridge that evpnd did not make was removed")
+	}
+}
+
+// madeByEvpnd checks which VXLAN devices there are, and which of them evpnd made.
+func (r *rig) madeByEvpnd(want map[string]bool) {
+	r.t.Helper()
+	got := make(map[string]bool)
+	for _, d := range r.p.Devices() {
+		got[d.Device] = d.Made
+	}
+	if !maps.Equal(got, want) {
+		r.t.Errorf("devices, and whether evpnd made them: %v, want %v", got, want)
 	}
 }
 

@@ -151,7 +151,7 @@ func (p *Plane) choose() map[evpn.VNI]choice {
 			continue
 		}
 		v := l.VXLAN
-		st := DeviceStatus{VNI: v.VNI, Device: l.Name, Ifindex: l.Index, Local: v.Local, Port: v.Port, MTU: l.MTU}
+		st := DeviceStatus{VNI: v.VNI, Device: l.Name, Ifindex: l.Index, Local: v.Local, Port: v.Port, MTU: l.MTU, Made: made(l)}
 		if br := p.links[l.Master]; br != nil && br.Kind == "bridge" {
 			st.Bridge = br.Name
 		}
