@@ -68,14 +68,14 @@ func (v *vni) wantIMET() []told {
 // wantMAC returns the type 2 routes that v should announce for m: while it is
 // here, one of the MAC alone and one for each address bound to it, all with
 // the MAC's sequence (RFC 9721).
-func (v *vni) wantMAC(addr MAC, m *mac) []told {
+func (v *vni) wantMAC(addr MAC, m *macEntry) []told {
 	if m.place.where != here || v.noRD {
 		return nil
 	}
 	base := told{seq: m.place.seq, sticky: m.place.sticky}
 	want := append(make([]told, 0, 1+len(m.loc.bound)), base)
 	for _, ip := range m.loc.bound {
-		h := v.hosts[ip]
+		h := v.ips[ip]
 		if h.place.where != here || h.place.mac != addr {
 			continue // a gateway, frozen with another, or another's for good
 		}

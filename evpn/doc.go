@@ -32,7 +32,7 @@
 // A route comes in (rib.go), finds the VNIs that import it (target.go), and
 // becomes a path of a MAC (mac.go) or of a flood list (flood.go). Which path
 // of a MAC wins is selection.go; how a MAC that is here and one that is there
-// are weighed is mobility.go; whose an IP address is is neighbor.go. What we
+// are weighed is mobility.go; whose an IP address is is ip.go. What we
 // announce ourselves is advert.go. What a peer's failure takes with it, and
 // what it leaves, is peer.go and linger.go. Why all that came out as it did is
 // told by explain.go, and fork.go is for trying out what would.

@@ -64,11 +64,11 @@ func moved(p, q place, x *path) bool {
 		q.seq > p.seq && !p.stale && !q.stale && (x == nil || !x.attrs.DefaultGateway)
 }
 
-// countMove counts the move of m from where it is to next, and returns where
+// countMACMove counts the move of m from where it is to next, and returns where
 // it is to be: at next, or where it is and frozen there, if it moved too
 // often (RFC 7432 §15.1). Where nobody vouches for it any more it is not frozen,
 // for it would stay there until something else is heard of it.
-func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
+func (e *Engine) countMACMove(v *vni, addr MAC, m *macEntry, next place) place {
 	if v.duplicate.Off {
 		return next
 	}
@@ -86,11 +86,11 @@ func (e *Engine) countMove(v *vni, addr MAC, m *mac, next place) place {
 }
 
 // freeze has m stay at p, since when it was found to be a duplicate.
-func (e *Engine) freeze(v *vni, addr MAC, m *mac, p place, since time.Time) {
+func (e *Engine) freeze(v *vni, addr MAC, m *macEntry, p place, since time.Time) {
 	key := MACKey{v.id, addr}
 	m.moves.frozen, m.moves.since = true, since
 	remember(e, e.memory.now.MACs, key, FrozenMAC{VTEP: whereabouts(p).VTEP, Since: since})
-	e.thaws.add(since, v.duplicate.Recover, thaw{mac: key})
+	e.unfreezeTimes.add(since, v.duplicate.Recover, unfreezeAt{mac: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr,
 		Text: fmt.Sprintf("MAC %v in VNI %v moved %d times within %v, as if two hosts used it, and is frozen at %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
@@ -107,10 +107,10 @@ func frozenAt(p place) place {
 	return p
 }
 
-// hold returns where a frozen MAC is to be: where it was frozen, whatever is
+// keepFrozen returns where a frozen MAC is to be: where it was frozen, whatever is
 // heard of it, as long as that is still vouched for; else at next, and not
 // frozen any more.
-func (e *Engine) hold(v *vni, addr MAC, m *mac, next place) place {
+func (e *Engine) keepFrozen(v *vni, addr MAC, m *macEntry, next place) place {
 	switch p := m.place; p.where {
 	case here:
 		if l := m.loc; l != nil && l.present {
@@ -127,17 +127,17 @@ func (e *Engine) hold(v *vni, addr MAC, m *mac, next place) place {
 }
 
 // release ends that a MAC is frozen.
-func (e *Engine) release(v *vni, addr MAC, m *mac) {
+func (e *Engine) release(v *vni, addr MAC, m *macEntry) {
 	m.moves = nil
 	forget(e, e.memory.now.MACs, MACKey{v.id, addr})
 	e.alarms.clear(Alarm{Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr})
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 }
 
-// countFlip is countMove for an address that another MAC claims (RFC 9161
+// countIPMove is countMove for an address that another MAC claims (RFC 9161
 // §3.7). Its MAC may have claimed it until this very event, as when a route is
 // withdrawn or a local host goes.
-func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
+func (e *Engine) countIPMove(v *vni, ip netip.Addr, h *ipEntry, next ipOwner) ipOwner {
 	if v.duplicate.Off {
 		return next
 	}
@@ -157,16 +157,16 @@ func (e *Engine) countFlip(v *vni, ip netip.Addr, h *host, next whose) whose {
 	if !ok {
 		return next
 	}
-	e.freezeHost(v, ip, h, held.mac, e.now)
+	e.freezeIP(v, ip, h, held.mac, e.now)
 	return held
 }
 
-// freezeHost has h stay with a MAC, since when it was found to be a duplicate.
-func (e *Engine) freezeHost(v *vni, ip netip.Addr, h *host, mac MAC, since time.Time) {
+// freezeIP has h stay with a MAC, since when it was found to be a duplicate.
+func (e *Engine) freezeIP(v *vni, ip netip.Addr, h *ipEntry, mac MAC, since time.Time) {
 	key := IPKey{v.id, ip}
 	h.moves.frozen, h.moves.since = true, since
 	remember(e, e.memory.now.IPs, key, FrozenIP{MAC: mac, Since: since})
-	e.thaws.add(since, v.duplicate.Recover, thaw{ip: key})
+	e.unfreezeTimes.add(since, v.duplicate.Recover, unfreezeAt{ip: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip,
 		Text: fmt.Sprintf("%v in VNI %v changed its MAC %d times within %v, as if two hosts used it, and is frozen with %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
@@ -174,8 +174,8 @@ func (e *Engine) freezeHost(v *vni, ip netip.Addr, h *host, mac MAC, since time.
 	})
 }
 
-// releaseHost ends that an address is frozen.
-func (e *Engine) releaseHost(v *vni, ip netip.Addr, h *host) {
+// releaseIP ends that an address is frozen.
+func (e *Engine) releaseIP(v *vni, ip netip.Addr, h *ipEntry) {
 	h.moves = nil
 	forget(e, e.memory.now.IPs, IPKey{v.id, ip})
 	e.alarms.clear(Alarm{Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip})
@@ -185,51 +185,51 @@ func (e *Engine) releaseHost(v *vni, ip netip.Addr, h *host) {
 // unfreeze lets a MAC or an address go by command.
 func (e *Engine) unfreeze(ev *Unfreeze) {
 	if ev.IP.IsValid() {
-		e.thaw([]thaw{{ip: IPKey{ev.VNI, ev.IP}}})
+		e.unfreezeAll([]unfreezeAt{{ip: IPKey{ev.VNI, ev.IP}}})
 	} else {
-		e.thaw([]thaw{{mac: MACKey{ev.VNI, ev.MAC}}})
+		e.unfreezeAll([]unfreezeAt{{mac: MACKey{ev.VNI, ev.MAC}}})
 	}
 }
 
-// thaw names a MAC or an address that is to be let go; one of them is set.
-type thaw struct {
+// unfreezeAt names a MAC or an address that is to be let go; one of them is set.
+type unfreezeAt struct {
 	at    time.Time
 	since time.Time // the freeze that is meant, not a later one; zero: any
 	mac   MACKey
 	ip    IPKey
 }
 
-func (t *thaw) means(m *moves) bool { return t.since.IsZero() || t.since.Equal(m.since) }
+func (t *unfreezeAt) means(m *moves) bool { return t.since.IsZero() || t.since.Equal(m.since) }
 
-// thaw lets go what is frozen still.
-func (e *Engine) thaw(list []thaw) {
+// unfreezeAll lets go what is frozen still.
+func (e *Engine) unfreezeAll(list []unfreezeAt) {
 	for _, t := range list {
 		if v := e.vnis[t.mac.VNI]; v != nil {
 			if m := v.macs[t.mac.MAC]; m != nil && m.frozen() && t.means(m.moves) {
 				e.release(v, t.mac.MAC, m)
-				e.choose(v, t.mac.MAC, m)
+				e.reselect(v, t.mac.MAC, m)
 				m.moves = nil // that was none
 				e.tidy(v, t.mac.MAC, m)
 			}
 		}
 		if v := e.vnis[t.ip.VNI]; v != nil {
-			if h := v.hosts[t.ip.IP]; h != nil && h.frozen() && t.means(h.moves) {
-				e.releaseHost(v, t.ip.IP, h)
-				e.chooseHost(v, t.ip.IP, h)
+			if h := v.ips[t.ip.IP]; h != nil && h.frozen() && t.means(h.moves) {
+				e.releaseIP(v, t.ip.IP, h)
+				e.reselectIP(v, t.ip.IP, h)
 				h.moves = nil
 			}
 		}
 	}
 }
 
-// thaws are what is to be let go by time, in no order: they are few, and
+// unfreezeTimes are what is to be let go by time, in no order: they are few, and
 // mostly let go by command.
-type thaws struct {
-	list  []thaw
+type unfreezeTimes struct {
+	list  []unfreezeAt
 	first time.Time // the earliest of list; zero when there is none
 }
 
-func (t *thaws) add(now time.Time, after time.Duration, x thaw) {
+func (t *unfreezeTimes) add(now time.Time, after time.Duration, x unfreezeAt) {
 	if after <= 0 {
 		return
 	}
@@ -238,20 +238,20 @@ func (t *thaws) add(now time.Time, after time.Duration, x thaw) {
 	t.note(x.at)
 }
 
-func (t *thaws) note(at time.Time) {
+func (t *unfreezeTimes) note(at time.Time) {
 	if t.first.IsZero() || at.Before(t.first) {
 		t.first = at
 	}
 }
 
-func (t *thaws) next() time.Time { return t.first }
+func (t *unfreezeTimes) next() time.Time { return t.first }
 
 // due takes out those whose time has come.
-func (t *thaws) due(now time.Time) []thaw {
+func (t *unfreezeTimes) due(now time.Time) []unfreezeAt {
 	if t.first.IsZero() || now.Before(t.first) {
 		return nil
 	}
-	var out, rest []thaw
+	var out, rest []unfreezeAt
 	t.first = time.Time{}
 	for _, x := range t.list {
 		if now.Before(x.at) {

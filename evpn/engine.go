@@ -28,11 +28,11 @@ type Engine struct {
 	full    int  // how many peers are at their limit
 	called  bool // some peer has a call
 
-	history history
-	memory  memory
-	thaws   thaws
-	lingers lingers
-	probes  []Probe // to be handed out, at most maxProbes
+	history       history
+	memory        memory
+	unfreezeTimes unfreezeTimes
+	lingers       lingers
+	probes        []Probe // to be handed out, at most maxProbes
 
 	since   time.Time // see Delta.Since
 	flood   queue[floodKey]
@@ -41,8 +41,8 @@ type Engine struct {
 	adverts adverts
 	changes changes
 
-	chores    []*chore
-	choreStep int
+	jobs    []*job
+	jobStep int
 
 	matched []VNI // scratch space of Routes
 }
@@ -57,7 +57,7 @@ func New(cfg Config) *Engine {
 		vteps:   make(map[netip.Addr]*vtep),
 		memory:  memory{now: newMemory()},
 
-		choreStep: choreStep,
+		jobStep: jobStep,
 	}
 	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
 	e.cfg = cfg
@@ -74,7 +74,7 @@ func New(cfg Config) *Engine {
 // MAC, an unspecified address), are ignored.
 func (e *Engine) Step(ev Event) {
 	if _, ok := ev.(*Tick); !ok {
-		e.finish()
+		e.drainJobs()
 	}
 	switch ev := ev.(type) {
 	case *Routes:
@@ -118,12 +118,12 @@ func (e *Engine) tick(now time.Time) {
 		e.start = now
 	}
 	e.now = now
-	e.labour(e.choreStep)
+	e.runJobs(e.jobStep)
 	for _, p := range e.sortedPeers() {
 		e.due(p, now)
 	}
-	e.thaw(e.thaws.due(now))
-	e.endDoubts()
+	e.unfreezeAll(e.unfreezeTimes.due(now))
+	e.expireRestored()
 	e.endLingers(now)
 	e.checkSynced()
 }
@@ -136,7 +136,7 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 			t, ok = at, true
 		}
 	}
-	if len(e.chores) > 0 {
+	if len(e.jobs) > 0 {
 		earliest(e.now)
 	}
 	for _, p := range e.peers {
@@ -147,13 +147,13 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 			earliest(p.noLonger)
 		}
 	}
-	if at := e.thaws.next(); !at.IsZero() {
+	if at := e.unfreezeTimes.next(); !at.IsZero() {
 		earliest(at)
 	}
 	if at := e.lingers.next; !at.IsZero() {
 		earliest(at)
 	}
-	if d := &e.memory.hosts; len(d.open) > 0 {
+	if d := &e.memory.restored; len(d.unconfirmed) > 0 {
 		earliest(d.until)
 	}
 	if !e.synced {
@@ -183,7 +183,7 @@ func (e *Engine) checkSynced() {
 		})
 	if waited || all {
 		e.synced = true
-		e.forgetBefore()
+		e.forgetRestored()
 	}
 }
 

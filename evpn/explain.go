@@ -78,7 +78,7 @@ func (v *vni) routeVerdict(x *path, t RouteType, addr MAC, what Verdict) RouteVe
 
 // explainLocal says what became of the local host. It is nil when there is
 // none.
-func (v *vni) explainLocal(m *mac, best *path) *LocalVerdict {
+func (v *vni) explainLocal(m *macEntry, best *path) *LocalVerdict {
 	l := m.loc
 	if l == nil {
 		return nil
@@ -123,7 +123,7 @@ func (v *vni) localSteps(l *local, x *path, wins bool, rule string) (out []Step)
 }
 
 // explainPath says what became of p, one of m's paths; best is m's best.
-func (v *vni) explainPath(m *mac, p, best *path) Verdict {
+func (v *vni) explainPath(m *macEntry, p, best *path) Verdict {
 	if why := p.unusableMAC(v.vtep); why != "" {
 		return Verdict{Reason: "it cannot be used: " + why}
 	}
@@ -155,7 +155,7 @@ func (v *vni) explainPath(m *mac, p, best *path) Verdict {
 }
 
 // explainFrozen is explainPath for a MAC that is frozen behind a VTEP.
-func (v *vni) explainFrozen(m *mac, p *path) Verdict {
+func (v *vni) explainFrozen(m *macEntry, p *path) Verdict {
 	if p.attrs.NextHop != m.place.dest.VTEP {
 		return Verdict{Reason: "the MAC is " + ruleFrozen + " at " + m.place.dest.VTEP.String() + ", so no other place counts until it is let go"}
 	}

@@ -37,7 +37,7 @@ func (e *Engine) ExplainIP(vni VNI, ip netip.Addr) (x IPExplanation, ok bool) {
 	x.IPKey = IPKey{vni, ip}
 	x.Place, x.Found = e.Neigh(vni, ip)
 	x.Want = e.wantNeigh(x.IPKey)
-	h := v.hosts[ip]
+	h := v.ips[ip]
 	x.Holds = e.holdsOfIP(v, ip, h)
 	if h == nil {
 		return x, true
@@ -57,8 +57,8 @@ func (e *Engine) ExplainIP(vni VNI, ip netip.Addr) (x IPExplanation, ok bool) {
 }
 
 // explainBinding says what became of the local binding of h.
-func (v *vni) explainBinding(ip netip.Addr, h *host) Verdict {
-	switch l, isHere := v.here(h); {
+func (v *vni) explainBinding(ip netip.Addr, h *ipEntry) Verdict {
+	switch l, isHere := v.localOwner(h); {
 	case slices.Contains(v.gateways, ip):
 		return Verdict{Reason: gatewayReason}
 	case !isHere && v.macs[h.bound.mac].place.where == there:
@@ -78,7 +78,7 @@ func (v *vni) explainBinding(ip netip.Addr, h *host) Verdict {
 const gatewayReason = "the address is a configured gateway, which every VTEP has for its own hosts (vnis.settings[].gateways)"
 
 // explainClaim says what became of p, a route that pairs ip with addr.
-func (v *vni) explainClaim(ip netip.Addr, h *host, addr MAC, p *path) Verdict {
+func (v *vni) explainClaim(ip netip.Addr, h *ipEntry, addr MAC, p *path) Verdict {
 	m := v.macs[addr]
 	if why := p.unusableMAC(v.vtep); why != "" {
 		return Verdict{Reason: "it cannot be used: " + why}
@@ -123,14 +123,14 @@ func (v *vni) explainClaim(ip netip.Addr, h *host, addr MAC, p *path) Verdict {
 
 // rivalBinding returns the best route that binds ip to another MAC, nil when
 // there is none.
-func (v *vni) rivalBinding(ip netip.Addr, h *host, mac MAC) *path {
-	others := &host{macs: slices.DeleteFunc(slices.Clone(h.macs), func(m MAC) bool { return m == mac })}
+func (v *vni) rivalBinding(ip netip.Addr, h *ipEntry, mac MAC) *path {
+	others := &ipEntry{macs: slices.DeleteFunc(slices.Clone(h.macs), func(m MAC) bool { return m == mac })}
 	_, x := v.bestBinding(ip, others, nil)
 	return x
 }
 
 // holdsOfIP says what keeps an address from following the routes.
-func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *host) (out []string) {
+func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *ipEntry) (out []string) {
 	if !bindable(ip) {
 		out = append(out, ip.String()+" can be no host's address for the others: it is unspecified, of a group, a loopback or an IPv4 link-local one")
 	}
@@ -144,8 +144,8 @@ func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *host) (out []string) {
 	if was, ok := e.memory.before.IPs[IPKey{v.id, ip}]; ok {
 		out = append(out, fmt.Sprintf("it was frozen with %v as a duplicate before evpnd was started again, and is to be frozen with it again", was.MAC))
 	}
-	if _, ok := e.memory.hosts.open[IPKey{v.id, ip}]; ok {
-		out = append(out, fmt.Sprintf("an earlier run knew it here, and the host has until %s to answer for it", timeText(e.memory.hosts.until)))
+	if _, ok := e.memory.restored.unconfirmed[IPKey{v.id, ip}]; ok {
+		out = append(out, fmt.Sprintf("an earlier run knew it here, and the host has until %s to answer for it", timeText(e.memory.restored.until)))
 	}
 	if h != nil {
 		for _, addr := range h.macs {

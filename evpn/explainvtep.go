@@ -143,7 +143,7 @@ func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
 			x.Advertised += len(m.loc.told)
 		}
 	}
-	for _, h := range v.hosts {
+	for _, h := range v.ips {
 		x.Frozen += bit(h.frozen())
 	}
 	if v.noRD {

@@ -13,7 +13,7 @@ import (
 // may be used by another goroutine. Of a VNI that is not served it knows the
 // peers alone.
 func (e *Engine) Fork(vni VNI) *Engine {
-	e.finish() // what is under way is not copied
+	e.drainJobs() // what is under way is not copied
 	f := New(e.cfg)
 	f.now, f.start, f.synced = e.now, e.start, e.synced
 	f.rds.index, f.rds.used, f.rds.version = maps.Clone(e.rds.index), maps.Clone(e.rds.used), e.rds.version
@@ -46,15 +46,15 @@ func (v *vni) fork(f *Engine) *vni {
 	w := *v
 	w.refused, w.flood = maps.Clone(v.refused), maps.Clone(v.flood)
 	w.told = slices.Clone(v.told)
-	w.macs = make(map[MAC]*mac, len(v.macs))
+	w.macs = make(map[MAC]*macEntry, len(v.macs))
 	for addr, m := range v.macs {
 		w.macs[addr] = m.fork(f)
 	}
-	w.hosts = make(map[netip.Addr]*host, len(v.hosts))
-	for ip, h := range v.hosts {
+	w.ips = make(map[netip.Addr]*ipEntry, len(v.ips))
+	for ip, h := range v.ips {
 		c := *h
 		c.macs, c.moves = slices.Clone(h.macs), h.moves.fork()
-		w.hosts[ip] = &c
+		w.ips[ip] = &c
 	}
 	w.floodPaths = make(map[floodID]path, len(v.floodPaths))
 	for id, x := range v.floodPaths {
@@ -64,8 +64,8 @@ func (v *vni) fork(f *Engine) *vni {
 	return &w
 }
 
-func (m *mac) fork(f *Engine) *mac {
-	c := &mac{paths: slices.Clone(m.paths), place: m.place, moves: m.moves.fork()}
+func (m *macEntry) fork(f *Engine) *macEntry {
+	c := &macEntry{paths: slices.Clone(m.paths), place: m.place, moves: m.moves.fork()}
 	for i := range c.paths {
 		c.paths[i].peer = f.forked(c.paths[i].peer)
 	}

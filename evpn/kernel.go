@@ -56,7 +56,7 @@ func (e *Engine) Wanted(vni VNI) (d Delta) {
 		}
 	}
 	d.Neigh = make([]Neigh, 0, v.remoteIPs)
-	for ip, h := range v.hosts {
+	for ip, h := range v.ips {
 		if h.place.where == there {
 			d.Neigh = append(d.Neigh, e.wantNeigh(IPKey{vni, ip}))
 		}
@@ -103,7 +103,7 @@ func (e *Engine) wantNeigh(k IPKey) Neigh {
 	if v == nil {
 		return n
 	}
-	if h := v.hosts[k.IP]; h != nil && h.place.where == there {
+	if h := v.ips[k.IP]; h != nil && h.place.where == there {
 		n.MAC, n.Router, n.Want = h.place.mac, h.place.router, true
 	}
 	return n

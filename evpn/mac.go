@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// mac is all that is known of one MAC in one VNI.
-type mac struct {
+// macEntry is all that is known of one MAC in one VNI.
+type macEntry struct {
 	paths []path // in the order of path.compare
 	place place  // where it is, as chosen
 	loc   *local // nil unless something local is known of it
@@ -39,10 +39,10 @@ func (p place) sameEntry(o place) bool {
 	return p.dest == o.dest && p.sticky == o.sticky
 }
 
-func (v *vni) mac(addr MAC) *mac {
+func (v *vni) mac(addr MAC) *macEntry {
 	m := v.macs[addr]
 	if m == nil {
-		m = &mac{}
+		m = &macEntry{}
 		v.macs[addr] = m
 	}
 	return m
@@ -50,7 +50,7 @@ func (v *vni) mac(addr MAC) *mac {
 
 // find returns where in m.paths the path with x's identity is, or belongs.
 // (slices.BinarySearchFunc would make x escape, an allocation a route.)
-func (m *mac) find(x *path) (int, bool) {
+func (m *macEntry) find(x *path) (int, bool) {
 	lo, hi := 0, len(m.paths)
 	for lo < hi {
 		mid := (lo + hi) / 2
@@ -67,7 +67,7 @@ func (m *mac) find(x *path) (int, bool) {
 	return lo, false
 }
 
-func (m *mac) binds(ip netip.Addr) bool {
+func (m *macEntry) binds(ip netip.Addr) bool {
 	return slices.ContainsFunc(m.paths, func(x path) bool { return x.ip == ip })
 }
 
@@ -89,22 +89,22 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 		m.paths = slices.Insert(m.paths, i, x)
 		e.count(v, &x, 1)
 	}
-	if !e.choose(v, addr, m) && !again {
+	if !e.reselect(v, addr, m) && !again {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
 	if bindable(x.ip) {
 		e.claim(v, x.ip, addr)
 		if !again && !x.stale() {
-			e.doubt(v, x.ip, v.hosts[x.ip], addr)
+			e.probeConflict(v, x.ip, v.ips[x.ip], addr)
 		}
 	}
 }
 
-func (e *Engine) dropPath(v *vni, addr MAC, m *mac, i int) {
+func (e *Engine) dropPath(v *vni, addr MAC, m *macEntry, i int) {
 	x := m.paths[i]
 	e.count(v, &x, -1)
 	m.paths = slices.Delete(m.paths, i, i+1)
-	if !e.choose(v, addr, m) {
+	if !e.reselect(v, addr, m) {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
 	if bindable(x.ip) {
@@ -115,18 +115,18 @@ func (e *Engine) dropPath(v *vni, addr MAC, m *mac, i int) {
 
 // tidy forgets m when nothing is known of it any more. Its sequence number
 // goes with it: nobody else has a route left to compare it with.
-func (e *Engine) tidy(v *vni, addr MAC, m *mac) {
+func (e *Engine) tidy(v *vni, addr MAC, m *macEntry) {
 	if len(m.paths) == 0 && (m.loc == nil || m.loc.idle()) {
 		delete(v.macs, addr)
 		e.alarms.clear(Alarm{Kind: AlarmSequence, VNI: v.id, MAC: addr})
 	}
 }
 
-func (m *mac) frozen() bool { return m.moves != nil && m.moves.frozen }
+func (m *macEntry) frozen() bool { return m.moves != nil && m.moves.frozen }
 
-// judge returns where m should be by all that is known of it, and the path
+// selectPlace returns where m should be by all that is known of it, and the path
 // that leads there.
-func (v *vni) judge(m *mac) (place, *path) {
+func (v *vni) selectPlace(m *macEntry) (place, *path) {
 	var p place
 	x := m.best(v.vtep, netip.Addr{})
 	if x != nil {
@@ -148,18 +148,18 @@ func (v *vni) placeOf(x *path) place {
 	}
 }
 
-// choose works out where m is and marks what follows from a change. It tells
+// reselect works out where m is and marks what follows from a change. It tells
 // whether there was one. Without one the MAC may still look different: which
 // routes there are shows in its addresses and in the reason for its place.
-func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
+func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	prev, key := m.place, MACKey{v.id, addr}
-	next, x := v.judge(m)
+	next, x := v.selectPlace(m)
 	if was, ok := e.memory.before.MACs[key]; ok {
 		next = e.refreeze(v, addr, m, next, was)
 	} else if m.frozen() {
-		next = e.hold(v, addr, m, next)
+		next = e.keepFrozen(v, addr, m, next)
 	} else if moved(prev, next, x) {
-		next = e.countMove(v, addr, m, next)
+		next = e.countMACMove(v, addr, m, next)
 	}
 	if l := m.loc; l != nil && next.where == there {
 		// The remote entry takes the local one's place in the bridge. Only
@@ -185,7 +185,7 @@ func (e *Engine) choose(v *vni, addr MAC, m *mac) bool {
 	}
 	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: addr})
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
-	e.chooseHostsOf(v, m)
+	e.reselectIPsOf(v, m)
 	return true
 }
 

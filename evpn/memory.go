@@ -54,17 +54,17 @@ func newMemory() PersistentState {
 // remembered. The latter counts until the engine is in sync: by then all
 // that is still there has shown itself.
 type memory struct {
-	now     PersistentState // its RDs are those of rdTable
-	before  PersistentState
-	version uint64
-	hosts   doubts
+	now      PersistentState // its RDs are those of rdTable
+	before   PersistentState
+	version  uint64
+	restored restored
 }
 
 // Restore tells a new engine what an earlier one knew. It is to be called
 // before the first Step, at most once; the engine keeps m.
 func (e *Engine) Restore(m PersistentState) {
 	e.memory.before = m
-	e.memory.hosts.recall(m.Bindings)
+	e.memory.restored.load(m.Bindings)
 	e.rds.recall(m.RDs)
 }
 
@@ -118,7 +118,7 @@ func forget[K comparable, V any](e *Engine, m map[K]V, k K) {
 // refreeze returns where a MAC is to be that was frozen before a restart: at
 // the same place, as soon as that is vouched for again. Until all is known
 // it is nowhere, so that what the kernel holds from before stays.
-func (e *Engine) refreeze(v *vni, addr MAC, m *mac, next place, was FrozenMAC) place {
+func (e *Engine) refreeze(v *vni, addr MAC, m *macEntry, next place, was FrozenMAC) place {
 	key := MACKey{v.id, addr}
 	p, ok := v.vouched(m, was.VTEP)
 	switch {
@@ -136,7 +136,7 @@ func (e *Engine) refreeze(v *vni, addr MAC, m *mac, next place, was FrozenMAC) p
 
 // vouched returns m as its local port has it, or the best route through a
 // VTEP, if there is one.
-func (v *vni) vouched(m *mac, vtep netip.Addr) (place, bool) {
+func (v *vni) vouched(m *macEntry, vtep netip.Addr) (place, bool) {
 	if !vtep.IsValid() {
 		if l := m.loc; l != nil && l.present {
 			return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, true
@@ -161,36 +161,36 @@ func (v *vni) vouched(m *mac, vtep netip.Addr) (place, bool) {
 	return v.placeOf(best), true
 }
 
-// refreezeHost is refreeze for an address.
-func (e *Engine) refreezeHost(v *vni, ip netip.Addr, h *host, next whose, was FrozenIP) whose {
+// refreezeIP is refreeze for an address.
+func (e *Engine) refreezeIP(v *vni, ip netip.Addr, h *ipEntry, next ipOwner, was FrozenIP) ipOwner {
 	key := IPKey{v.id, ip}
 	w, ok := v.claimed(ip, h, was.MAC)
 	switch {
 	case !ok && !e.synced:
-		return whose{}
+		return ipOwner{}
 	case !ok:
 		forget(e, e.memory.before.IPs, key)
 		return next
 	}
 	delete(e.memory.before.IPs, key)
 	h.moves = &moves{}
-	e.freezeHost(v, ip, h, w.mac, was.Since)
+	e.freezeIP(v, ip, h, w.mac, was.Since)
 	return w
 }
 
-// forgetBefore ends that what an earlier run remembered counts.
-func (e *Engine) forgetBefore() {
+// forgetRestored ends that what an earlier run remembered counts.
+func (e *Engine) forgetRestored() {
 	before := e.memory.before
 	for _, key := range slices.SortedFunc(maps.Keys(before.MACs), MACKey.compare) {
 		if v := e.vnis[key.VNI]; v != nil && v.macs[key.MAC] != nil {
-			e.choose(v, key.MAC, v.macs[key.MAC])
+			e.reselect(v, key.MAC, v.macs[key.MAC])
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(before.IPs), IPKey.compare) {
-		if v := e.vnis[key.VNI]; v != nil && v.hosts[key.IP] != nil {
-			e.chooseHost(v, key.IP, v.hosts[key.IP])
+		if v := e.vnis[key.VNI]; v != nil && v.ips[key.IP] != nil {
+			e.reselectIP(v, key.IP, v.ips[key.IP])
 		}
 	}
-	e.memory.before, e.memory.hosts.unseen = PersistentState{}, nil
+	e.memory.before, e.memory.restored.unseen = PersistentState{}, nil
 	e.memory.version++
 }

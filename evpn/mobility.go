@@ -24,7 +24,7 @@ type local struct {
 // idle tells whether l holds nothing that is worth keeping.
 func (l *local) idle() bool { return !l.present && len(l.bound) == 0 && len(l.told) == 0 }
 
-func (m *mac) local() *local {
+func (m *macEntry) local() *local {
 	if m.loc == nil {
 		m.loc = &local{}
 	}
@@ -69,8 +69,8 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	}
 	l.present, l.port, l.fixed = true, ev.Port, ev.Static
 	l.static = ev.Static || slices.Contains(v.sticky, ev.MAC)
-	e.choose(v, ev.MAC, m)
-	e.recallHosts(v, ev.MAC)
+	e.reselect(v, ev.MAC, m)
+	e.restoreBindings(v, ev.MAC)
 	if m.place.where == there {
 		// It was refused. The frame that brought it may have moved the
 		// bridge's entry to the port, so the remote entry is wished again.
@@ -88,7 +88,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 
 // arrive gives a MAC that has just come here its sequence: one more than the
 // highest of all routes known for it.
-func (e *Engine) arrive(v *vni, ev *LocalMAC, m *mac) {
+func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 	l := m.loc
 	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.id, ev.MAC}])
 	var highest uint32
@@ -125,7 +125,7 @@ func (e *Engine) localMACGone(ev *LocalMACGone) {
 	delete(v.refused, ev.MAC)
 	if m := v.macs[ev.MAC]; m != nil && m.loc != nil && m.loc.present {
 		m.loc.present = false
-		e.choose(v, ev.MAC, m)
+		e.reselect(v, ev.MAC, m)
 		e.tidy(v, ev.MAC, m)
 	}
 	e.admitNext(v)

@@ -357,7 +357,7 @@ func TestOracle(t *testing.T) {
 			c := e.cfg
 			c.Duplicate.Off = true
 			e.Step(&Configure{Config: c})
-			e.choreStep = 1
+			e.jobStep = 1
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			ev := drawEvent(t)

@@ -180,7 +180,7 @@ func (e *Engine) deconfigured(before []netip.Addr) {
 	for _, addr := range before {
 		if p := e.peers[addr]; p != nil && !p.up && !slices.Contains(e.cfg.ConfiguredPeers, addr) {
 			e.sweep(p)
-			e.finish()
+			e.drainJobs()
 		}
 	}
 }
@@ -224,8 +224,8 @@ func (e *Engine) drop(p *peer, gone func(*path) bool, then func()) {
 		return
 	}
 	match := func(x *path) bool { return x.peer == p && gone(x) }
-	e.begin(&chore{
-		mac:  func(v *vni, addr MAC, m *mac) { e.dropPathsOf(v, addr, m, match) },
+	e.schedule(&job{
+		mac:  func(v *vni, addr MAC, m *macEntry) { e.dropPathsOf(v, addr, m, match) },
 		vni:  func(v *vni) { e.dropFloods(v, match) },
 		then: done,
 	})
@@ -238,10 +238,10 @@ func (e *Engine) rejudge(p *peer) {
 	if p.routes == 0 {
 		return
 	}
-	e.begin(&chore{mac: func(v *vni, addr MAC, m *mac) {
+	e.schedule(&job{mac: func(v *vni, addr MAC, m *macEntry) {
 		if slices.ContainsFunc(m.paths, func(x path) bool { return x.peer == p }) {
-			e.choose(v, addr, m)
-			e.chooseHostsOf(v, m)
+			e.reselect(v, addr, m)
+			e.reselectIPsOf(v, m)
 			e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 		}
 	}})

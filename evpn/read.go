@@ -90,7 +90,7 @@ func (e *Engine) MACKeys(vni VNI) []MACKey {
 func (e *Engine) NeighKeys(vni VNI) []IPKey {
 	var out []IPKey
 	for _, v := range e.chosenVNIs(vni) {
-		for _, ip := range v.sortedHosts() {
+		for _, ip := range v.sortedIPs() {
 			out = append(out, IPKey{v.id, ip})
 		}
 	}
@@ -130,7 +130,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	if s.Local {
 		for _, ip := range m.loc.bound {
-			if w := v.hosts[ip].place; w.where == here && w.mac == mac {
+			if w := v.ips[ip].place; w.where == here && w.mac == mac {
 				s.IPs = append(s.IPs, ip)
 			}
 		}
@@ -156,7 +156,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 
 // reason says by which rule the best remote route won over the next best of
 // another VTEP.
-func (m *mac) reason(own netip.Addr) string {
+func (m *macEntry) reason(own netip.Addr) string {
 	best := m.best(own, netip.Addr{})
 	why := "only VTEP that announces it"
 	var second *path
@@ -184,7 +184,7 @@ func (e *Engine) Neigh(vni VNI, ip netip.Addr) (s NeighStatus, ok bool) {
 	if v == nil {
 		return s, false
 	}
-	h := v.hosts[ip]
+	h := v.ips[ip]
 	if h == nil || h.place.where == nowhere {
 		return s, false
 	}

@@ -178,7 +178,7 @@ func (e *Engine) dropPaths(v *vni, gone func(*path) bool) {
 	e.dropFloods(v, gone)
 }
 
-func (e *Engine) dropPathsOf(v *vni, addr MAC, m *mac, gone func(*path) bool) {
+func (e *Engine) dropPathsOf(v *vni, addr MAC, m *macEntry, gone func(*path) bool) {
 	for i := len(m.paths) - 1; i >= 0; i-- {
 		if gone(&m.paths[i]) {
 			e.dropPath(v, addr, m, i)

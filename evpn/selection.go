@@ -121,7 +121,7 @@ func bit(b bool) int {
 // best returns the path that wins, nil if none can be used. With a valid ip
 // only paths that bind it count. own is the local VTEP address. It works in
 // two rounds: the best copy of each route, then the best route.
-func (m *mac) best(own, ip netip.Addr) *path {
+func (m *macEntry) best(own, ip netip.Addr) *path {
 	var best *path
 	for i := 0; i < len(m.paths); {
 		if ip.IsValid() && m.paths[i].ip != ip {
@@ -144,7 +144,7 @@ func (m *mac) best(own, ip netip.Addr) *path {
 
 // bestCopy returns the best usable copy of the route whose first copy is
 // m.paths[i], nil if none can be used, and where the next route begins.
-func (m *mac) bestCopy(own netip.Addr, i int) (best *path, next int) {
+func (m *macEntry) bestCopy(own netip.Addr, i int) (best *path, next int) {
 	for next = i; next < len(m.paths) && m.paths[next].compareNLRI(&m.paths[i]) == 0; next++ {
 		x := &m.paths[next]
 		if x.unusableMAC(own) != "" {

@@ -174,7 +174,7 @@ func winner(x, second *path, traits []trait, compare func(a, b *path) (int, stri
 
 // runnerUp returns the best usable route of m that leads to another VTEP than
 // best does, to show why best won; nil when there is none.
-func (m *mac) runnerUp(own, ip netip.Addr, best *path) (second *path) {
+func (m *macEntry) runnerUp(own, ip netip.Addr, best *path) (second *path) {
 	for i := 0; i < len(m.paths); {
 		x, next := m.bestCopy(own, i)
 		i = next

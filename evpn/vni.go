@@ -23,8 +23,8 @@ type vni struct {
 	gateways  []netip.Addr
 	refused   map[MAC]LocalMAC // local MACs beyond the limit
 
-	macs       map[MAC]*mac
-	hosts      map[netip.Addr]*host
+	macs       map[MAC]*macEntry
+	ips        map[netip.Addr]*ipEntry
 	floodPaths map[floodID]path
 	flood      map[Via]int // how many routes ask for each destination
 
@@ -54,9 +54,9 @@ func (v *vni) sortedMACs() []MAC {
 	return s
 }
 
-func (v *vni) sortedHosts() []netip.Addr {
-	s := make([]netip.Addr, 0, len(v.hosts))
-	for ip := range v.hosts {
+func (v *vni) sortedIPs() []netip.Addr {
+	s := make([]netip.Addr, 0, len(v.ips))
+	for ip := range v.ips {
 		s = append(s, ip)
 	}
 	slices.SortFunc(s, netip.Addr.Compare)
@@ -76,8 +76,8 @@ func (e *Engine) vniUp(ev *BDUp) {
 	}
 	v = &vni{
 		id: ev.VNI, vtep: ev.VTEP,
-		macs:       make(map[MAC]*mac),
-		hosts:      make(map[netip.Addr]*host),
+		macs:       make(map[MAC]*macEntry),
+		ips:        make(map[netip.Addr]*ipEntry),
 		floodPaths: make(map[floodID]path),
 		flood:      make(map[Via]int),
 	}
@@ -100,7 +100,7 @@ func (e *Engine) moveVTEP(v *vni, to netip.Addr) {
 	e.reflood(v, func() { v.vtep = to })
 	e.readvertise(v)
 	for _, addr := range v.sortedMACs() {
-		e.choose(v, addr, v.macs[addr])
+		e.reselect(v, addr, v.macs[addr])
 	}
 	e.wantRefresh()
 	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
@@ -117,7 +117,7 @@ func (e *Engine) vniDown(ev *BDDown) {
 	e.dropPaths(v, func(*path) bool { return true })
 	e.unlingerVNI(v)
 	v.refused = nil
-	for _, ip := range v.sortedHosts() {
+	for _, ip := range v.sortedIPs() {
 		e.localIPGone(&LocalIPGone{VNI: v.id, IP: ip})
 	}
 	for _, addr := range v.sortedMACs() {
@@ -195,14 +195,14 @@ func (e *Engine) resettle(v *vni) {
 		for _, addr := range slices.Concat(sticky, v.sticky) {
 			if m := v.macs[addr]; m != nil && m.loc != nil {
 				m.loc.static = m.loc.fixed || slices.Contains(v.sticky, addr)
-				e.choose(v, addr, m)
+				e.reselect(v, addr, m)
 			}
 		}
 	}
 	if !slices.Equal(gateways, v.gateways) {
 		for _, ip := range slices.Concat(gateways, v.gateways) {
-			if h := v.hosts[ip]; h != nil {
-				e.chooseHost(v, ip, h)
+			if h := v.ips[ip]; h != nil {
+				e.reselectIP(v, ip, h)
 			}
 		}
 	}

@@ -40,8 +40,8 @@ func TestRecalledHosts(t *testing.T) {
 		t.Errorf("when all is known, to be remembered is %v", m.Bindings)
 	}
 	at, ok := e.Deadline()
-	if !ok || at.Sub(start) != doubtFor {
-		t.Errorf("the next deadline is after %v, want %v", at.Sub(start), doubtFor)
+	if !ok || at.Sub(start) != restoreTimeout {
+		t.Errorf("the next deadline is after %v, want %v", at.Sub(start), restoreTimeout)
 	}
 	e.Step(&Tick{Now: at})
 	if whose(kept) != (MAC{}) || whose(passed) != b {

@@ -8,7 +8,7 @@ import (
 
 // tickOut ticks until no work is left.
 func tickOut(e *Engine) {
-	for len(e.chores) > 0 {
+	for len(e.jobs) > 0 {
 		e.Step(&Tick{Now: e.now})
 	}
 }
@@ -16,7 +16,7 @@ func tickOut(e *Engine) {
 // TestSweepInSteps: the MACs of a peer that is gone leave the kernel step by
 // step, so that a writer has the first while the engine works out the rest.
 func TestSweepInSteps(t *testing.T) {
-	const n = 3*choreStep + 7
+	const n = 3*jobStep + 7
 	gone := &PeerDown{Peer: netip.MustParseAddr("10.9.9.9")}
 	left := func(e *Engine) int { return len(e.Wanted(200).FDB) }
 	start := func() *Engine {
@@ -28,12 +28,12 @@ func TestSweepInSteps(t *testing.T) {
 	}
 
 	e := start()
-	for want := n - choreStep; want > 0; want -= choreStep {
+	for want := n - jobStep; want > 0; want -= jobStep {
 		if got := left(e); got != want {
 			t.Fatalf("%d of %d MACs are left, want %d: a step less", got, n, want)
 		}
-		if got := drain(e); got != choreStep {
-			t.Fatalf("a step hands on %d wishes, want %d", got, choreStep)
+		if got := drain(e); got != jobStep {
+			t.Fatalf("a step hands on %d wishes, want %d", got, jobStep)
 		}
 		at, ok := e.Deadline()
 		if !ok || at.After(e.now) {
@@ -58,7 +58,7 @@ func TestSweepInSteps(t *testing.T) {
 // routes are looked for step by step that time comes: what it passed on is kept
 // all the same, for as long as was said at the second loss.
 func TestGoodbyeInSteps(t *testing.T) {
-	const n = 3*choreStep + 7
+	const n = 3*jobStep + 7
 	reflector := netip.MustParseAddr("10.9.9.9")
 	passed := load(n, there2, 0)
 	for i := range passed.Updates {
@@ -78,7 +78,7 @@ func TestGoodbyeInSteps(t *testing.T) {
 	}
 	e.Step(&Tick{Now: first.Add(-time.Millisecond)})
 	e.Step(&PeerDown{Peer: reflector, Retain: time.Hour, Goodbye: true})
-	if len(e.chores) == 0 {
+	if len(e.jobs) == 0 {
 		t.Fatal("the goodbye is done in one step: more MACs are needed")
 	}
 	lost := e.now
