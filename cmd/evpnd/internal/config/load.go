@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/viper"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // maxSize bounds what is read; a fabric's worth of VNIs stays far below it.
