@@ -305,6 +305,8 @@ func routes() []*evpndv1.Route {
 		{
 			Direction: evpndv1.Direction_DIRECTION_ADVERTISED, Type: 3, Vni: 200, Nlri: "172.30.0.1:200 [3]:[0]:[32]:[172.30.0.1]",
 			NextHop: "172.30.0.1", Targets: []string{"65000:200"}, Pmsi: &evpndv1.PMSITunnel{Type: 6, Label: 200, Endpoint: "172.30.0.1"},
+			Encapsulations: []string{"vxlan"}, NeighborFlags: &evpndv1.NeighborFlags{Override: true}, Origin: "igp", LocalPref: 100,
+			OtherCommunities: []string{"0300000000000001"},
 		},
 		{
 			Direction: evpndv1.Direction_DIRECTION_RECEIVED, Type: 2, Vni: 200, Nlri: "172.30.0.2:200 [2]:[0]:[48]:[02:42:ac:12:00:0b]",
@@ -329,6 +331,23 @@ func (*daemon) Watch(req *evpndv1.WatchRequest, out grpc.ServerStreamingServer[e
 		_ = out.Send(&evpndv1.WatchResponse{ResumeToken: "quiet"})
 		<-out.Context().Done()
 		return nil
+	}
+	if req.GetResumeToken() == "kinds" { // one of each
+		_ = out.Send(&evpndv1.WatchResponse{Events: []*evpndv1.Event{
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Peer{Peer: peers()[1]}},
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Vni{Vni: vnis()[0]}},
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Vtep{Vtep: &evpndv1.VTEP{Address: "172.30.0.3", Macs: 1}}},
+			{Type: evpndv1.EventType_EVENT_TYPE_DELETED, Object: &evpndv1.Event_Neighbor{Neighbor: &evpndv1.Neighbor{Vni: 200, Ip: "fe80::1"}}},
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Neighbor{Neighbor: &evpndv1.Neighbor{
+				Vni: 300, Ip: "172.18.0.13", Mac: "02:42:10:12:00:13", Error: "a\x7fdevice", Vtep: "no", // what YAML could take for something else
+			}}},
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Alarms{Alarms: &evpndv1.Alarms{Alarms: []*evpndv1.Alarm{
+				{Kind: "no-bridge", Object: "device <vxlan300>", Text: "put it into a bridge", Vni: 300, Interface: "vxlan300"},
+				{Kind: "peer-down", Object: "peer 10.90.1.2", Text: "no", Address: "10.90.1.2"},
+			}, Total: 2}}},
+			{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Alarms{Alarms: &evpndv1.Alarms{}}},
+		}})
+		return status.Error(codes.Unavailable, "evpnd is stopping")
 	}
 	if req.GetResumeToken() == "frozen" {
 		_ = out.Send(&evpndv1.WatchResponse{ResumeToken: "abc.3", Events: []*evpndv1.Event{
