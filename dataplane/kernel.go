@@ -43,9 +43,10 @@ type Kernel interface {
 	// Second returns a reader of the same tables, which one other goroutine
 	// may use beside the Plane's.
 	Second() Tables
-	// Lookup reads one entry: of family Bridge, e.MAC in the table of the
-	// VXLAN device or the bridge e.Ifindex; of another, the neighbor e.IP of
-	// the device e.Ifindex. The error is ENOENT when there is none.
+	// Lookup reads one entry: of family Bridge, e.MAC and e.VLAN in the table
+	// of the bridge e.Ifindex, or e.MAC and e.SrcVNI in that of the VXLAN
+	// device; of another family, the neighbor e.IP of the device e.Ifindex.
+	// The error is ENOENT when there is none.
 	Lookup(e Entry) (Entry, error)
 
 	// Find reads many entries at once, in place: errs[i] is what Lookup would
@@ -148,8 +149,9 @@ type Entry struct {
 	IP      netip.Addr // Bridge: the VTEP (NDA_DST); else the neighbor's address
 	VNI     evpn.VNI   // NDA_VNI: of the outer header, when not the device's
 	Bridge  int        // NDA_MASTER: ifindex of the bridge of a bridge entry, 0 of a device's own entry
-	VLAN    uint16
-	Nexthop uint32 // NDA_NH_ID: a nexthop group in place of a VTEP
+	VLAN    uint16     // NDA_VLAN: part of the key of a bridge entry; 0: the bridge does not filter VLANs
+	SrcVNI  evpn.VNI   // NDA_SRC_VNI: part of the key in a VXLAN device that has many VNIs; 0: it has one
+	Nexthop uint32     // NDA_NH_ID: a nexthop group in place of a VTEP
 }
 
 // Verb says what an Op does.
@@ -180,6 +182,8 @@ type Link struct {
 	Lower  int // IFLA_LINK: the device it is stacked on, or 0
 	Up     bool
 	MAC    evpn.MAC
+
+	Loopback bool
 
 	VLANFiltering bool          // a bridge
 	Ageing        time.Duration // a bridge: of the MACs it learned

@@ -54,7 +54,7 @@ type devEntry struct {
 // New returns a kernel with a loopback.
 func New() *Kernel {
 	k := &Kernel{links: make(map[int]*link), neighs: make(map[neighKey]dataplane.Entry)}
-	k.add(dataplane.Link{Name: "lo", MTU: 65536, Up: true})
+	k.add(dataplane.Link{Name: "lo", MTU: 65536, Up: true, Loopback: true})
 	return k
 }
 

@@ -109,6 +109,10 @@ func putU32(b []byte, kind uint16, v uint32) []byte {
 	return native.AppendUint32(putAttrHdr(b, kind, 4), v)
 }
 
+func putU16(b []byte, kind uint16, v uint16) []byte {
+	return pad(native.AppendUint16(putAttrHdr(b, kind, 2), v))
+}
+
 func putU8(b []byte, kind uint16, v uint8) []byte { return pad(append(putAttrHdr(b, kind, 1), v)) }
 
 func putBool(b []byte, kind uint16, v bool) []byte {

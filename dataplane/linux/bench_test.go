@@ -73,7 +73,7 @@ func bareMessage(vx, i, to int, verb dataplane.Verb, ack bool) []byte {
 // socket: what the kernel itself takes.
 func BenchmarkFloor(b *testing.B) {
 	k, vx := benchKernel(b)
-	fd := k.reader.fd
+	fd := k.sock.fd
 	prepare := func(to int, verb dataplane.Verb) [][]byte {
 		var out [][]byte
 		for i := 0; i < benchEntries; i += 128 {

@@ -31,6 +31,8 @@ func decodeEntry(b []byte, e *dataplane.Entry) bool {
 			e.Bridge = int(a.u32())
 		case unix.NDA_VLAN:
 			e.VLAN = a.u16()
+		case ndaSrcVNI:
+			e.SrcVNI = evpn.VNI(a.u32())
 		case ndaNHID:
 			e.Nexthop = a.u32()
 		case ndaFlagsExt:
@@ -49,8 +51,9 @@ func putNdMsg(b []byte, kind uint16, e *dataplane.Entry) []byte {
 	return append(b, byte(e.Flags), 0)
 }
 
-// encodeOp appends the message of op without flags for an acknowledgement,
-// and with its sequence number.
+// encodeOp appends the message of op with its sequence number and without
+// NLM_F_ACK. Attributes that are zero in op are left out; the others come in
+// the order in which iproute2 sends them.
 func encodeOp(b []byte, op *dataplane.Op, seq uint32) []byte {
 	at := len(b)
 	kind, flags := uint16(unix.RTM_NEWNEIGH), uint16(unix.NLM_F_REQUEST)
@@ -70,8 +73,17 @@ func encodeOp(b []byte, op *dataplane.Op, seq uint32) []byte {
 	if op.IP.IsValid() {
 		b = putAddr(b, unix.NDA_DST, op.IP)
 	}
+	if op.Nexthop != 0 {
+		b = putU32(b, ndaNHID, op.Nexthop)
+	}
+	if op.VLAN != 0 {
+		b = putU16(b, unix.NDA_VLAN, op.VLAN)
+	}
 	if op.VNI != 0 {
 		b = putU32(b, unix.NDA_VNI, uint32(op.VNI))
+	}
+	if op.SrcVNI != 0 {
+		b = putU32(b, ndaSrcVNI, uint32(op.SrcVNI))
 	}
 	finish(b[at:], flags, seq)
 	return b

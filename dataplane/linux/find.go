@@ -11,11 +11,11 @@ import (
 )
 
 // Lookup implements dataplane.Kernel (RTM_GETNEIGH of one key).
-func (k *tables) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
-	k.req = encodeLookup(k.req[:0], &e)
+func (r *Reader) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
+	r.req = encodeLookup(r.req[:0], &e)
 	var out dataplane.Entry
 	ok := false
-	if err := k.reader.get(k.req, func(body []byte) { ok = decodeEntry(body, &out) }); err != nil {
+	if err := r.sock.get(r.req, func(body []byte) { ok = decodeEntry(body, &out) }); err != nil {
 		return out, err
 	}
 	if !ok {
@@ -24,7 +24,9 @@ func (k *tables) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
 	return out, nil
 }
 
-// encodeLookup appends the question for one key, for finish.
+// encodeLookup appends the question for one key, for finish. The key of an
+// entry of a bridge is MAC and VLAN, that of one of a VXLAN device MAC and
+// source VNI, which vxlan_fdb_get takes from NDA_VNI.
 func encodeLookup(b []byte, e *dataplane.Entry) []byte {
 	q := dataplane.Entry{Family: e.Family, Ifindex: e.Ifindex}
 	if e.Family != dataplane.Bridge {
@@ -35,17 +37,24 @@ func encodeLookup(b []byte, e *dataplane.Entry) []byte {
 	q.Flags = dataplane.Self
 	b = putNdMsg(b, unix.RTM_GETNEIGH, &q)
 	b = append(putAttrHdr(b, unix.NDA_LLADDR, 6), e.MAC[:]...)
-	return append(b, 0, 0)
+	b = append(b, 0, 0)
+	if e.VLAN != 0 {
+		b = putU16(b, unix.NDA_VLAN, e.VLAN)
+	}
+	if e.SrcVNI != 0 {
+		b = putU32(b, unix.NDA_VNI, uint32(e.SrcVNI))
+	}
+	return b
 }
 
 // Find implements dataplane.Kernel: many questions with one send, whose
 // answers are all there when it returns. An answer has its own datagram; the
 // kernel trims it, so that those of a batch fit the smallest receive buffer.
-func (k *tables) Find(entries []dataplane.Entry, errs []error) error {
+func (r *Reader) Find(entries []dataplane.Entry, errs []error) error {
 	clear(errs)
 	for len(entries) > 0 {
 		n := min(len(entries), batchSize)
-		if err := k.find(entries[:n], errs[:n]); err != nil {
+		if err := r.find(entries[:n], errs[:n]); err != nil {
 			return fmt.Errorf("look up entries in the kernel: %w", err)
 		}
 		entries, errs = entries[n:], errs[n:]
@@ -53,30 +62,30 @@ func (k *tables) Find(entries []dataplane.Entry, errs []error) error {
 	return nil
 }
 
-func (k *tables) find(entries []dataplane.Entry, errs []error) error {
-	s := k.reader
+func (r *Reader) find(entries []dataplane.Entry, errs []error) error {
+	s := r.sock
 	first := s.run(len(entries))
-	b := k.req[:0]
+	b := r.req[:0]
 	for i := range entries {
 		at := len(b)
 		b = encodeLookup(b, &entries[i])
 		finish(b[at:], unix.NLM_F_REQUEST, first+uint32(i))
 	}
-	k.req = b
+	r.req = b
 	if err := s.send(b); err != nil {
 		return os.NewSyscallError("write netlink", err)
 	}
-	if k.answers == nil {
-		k.answers = newReceiver()
+	if r.answers == nil {
+		r.answers = newReceiver()
 	}
 	for left := len(entries); left > 0; {
 		// The kernel answered while send ran: what is not there is lost.
-		n, err := k.answers.receive(s.fd)
+		n, err := r.answers.receive(s.fd)
 		if err != nil {
 			return os.NewSyscallError("read netlink", err)
 		}
 		for d := range n {
-			m, _, err := nextMessage(k.answers.bufs[d][:k.answers.heads[d].n])
+			m, _, err := nextMessage(r.answers.bufs[d][:r.answers.heads[d].n])
 			if err != nil {
 				return err
 			}

@@ -18,7 +18,8 @@ func decodeLink(b []byte) (dataplane.Link, bool) {
 		return l, false
 	}
 	l.Index = int(int32(native.Uint32(b[4:])))
-	l.Up = native.Uint32(b[8:])&unix.IFF_UP != 0
+	flags := native.Uint32(b[8:])
+	l.Up, l.Loopback = flags&unix.IFF_UP != 0, flags&unix.IFF_LOOPBACK != 0
 	for a := attrs(b[unix.SizeofIfInfomsg:]); a.next(); {
 		switch a.kind() {
 		case unix.IFLA_IFNAME:
@@ -127,7 +128,7 @@ func (k *Kernel) SetPort(ifindex int, learning, neighSuppress bool) error {
 	b = putBool(b, unix.IFLA_BRPORT_LEARNING, learning)
 	b = putBool(b, unix.IFLA_BRPORT_NEIGH_SUPPRESS, neighSuppress)
 	end(b, at)
-	return k.reader.request(b)
+	return k.sock.request(b)
 }
 
 // SetVXLANLearning implements dataplane.Kernel (`ip link set type vxlan`).
@@ -139,7 +140,7 @@ func (k *Kernel) SetVXLANLearning(ifindex int, learning bool) error {
 	b = putBool(b, unix.IFLA_VXLAN_LEARNING, learning)
 	end(b, data)
 	end(b, info)
-	return k.reader.request(b)
+	return k.sock.request(b)
 }
 
 // MakeBridge implements dataplane.Kernel. Everything but name, alias and MTU
@@ -184,7 +185,7 @@ func (k *Kernel) make(l dataplane.Link, data func([]byte) []byte) error {
 	b = data(b)
 	end(b, at)
 	end(b, info)
-	if err := k.reader.request(b); err != nil {
+	if err := k.sock.request(b); err != nil {
 		return err
 	}
 	if l.Alias == "" {
@@ -195,9 +196,9 @@ func (k *Kernel) make(l dataplane.Link, data func([]byte) []byte) error {
 	b = linkMsg(unix.RTM_SETLINK, unix.AF_UNSPEC, 0, 0, 0)
 	b = putStr(b, unix.IFLA_IFNAME, l.Name)
 	b = putAttr(b, unix.IFLA_IFALIAS, []byte(l.Alias))
-	if err := k.reader.request(b); err != nil {
+	if err := k.sock.request(b); err != nil {
 		del := linkMsg(unix.RTM_DELLINK, unix.AF_UNSPEC, 0, 0, 0)
-		if derr := k.reader.request(putStr(del, unix.IFLA_IFNAME, l.Name)); derr != nil {
+		if derr := k.sock.request(putStr(del, unix.IFLA_IFNAME, l.Name)); derr != nil {
 			return fmt.Errorf("mark it with an alias: %w; and remove it again: %w", err, derr)
 		}
 		return fmt.Errorf("mark it with an alias: %w", err)
@@ -207,22 +208,22 @@ func (k *Kernel) make(l dataplane.Link, data func([]byte) []byte) error {
 
 // Remove implements dataplane.Kernel.
 func (k *Kernel) Remove(ifindex int) error {
-	return k.reader.request(linkMsg(unix.RTM_DELLINK, unix.AF_UNSPEC, ifindex, 0, 0))
+	return k.sock.request(linkMsg(unix.RTM_DELLINK, unix.AF_UNSPEC, ifindex, 0, 0))
 }
 
 // SetUp implements dataplane.Kernel.
 func (k *Kernel) SetUp(ifindex int) error {
-	return k.reader.request(linkMsg(unix.RTM_NEWLINK, unix.AF_UNSPEC, ifindex, unix.IFF_UP, unix.IFF_UP))
+	return k.sock.request(linkMsg(unix.RTM_NEWLINK, unix.AF_UNSPEC, ifindex, unix.IFF_UP, unix.IFF_UP))
 }
 
 // SetMaster implements dataplane.Kernel.
 func (k *Kernel) SetMaster(ifindex, bridge int) error {
 	b := linkMsg(unix.RTM_SETLINK, unix.AF_UNSPEC, ifindex, 0, 0)
-	return k.reader.request(putU32(b, unix.IFLA_MASTER, uint32(bridge)))
+	return k.sock.request(putU32(b, unix.IFLA_MASTER, uint32(bridge)))
 }
 
 // SetMTU implements dataplane.Kernel.
 func (k *Kernel) SetMTU(ifindex, mtu int) error {
 	b := linkMsg(unix.RTM_SETLINK, unix.AF_UNSPEC, ifindex, 0, 0)
-	return k.reader.request(putU32(b, unix.IFLA_MTU, uint32(mtu)))
+	return k.sock.request(putU32(b, unix.IFLA_MTU, uint32(mtu)))
 }

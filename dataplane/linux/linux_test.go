@@ -1,12 +1,15 @@
 package linux
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -313,6 +316,9 @@ func FuzzDecode(f *testing.F) {
 		if len(b) > hdrLen && decodeEntry(b[hdrLen:], &e) && len(b)-hdrLen < unix.SizeofNdMsg {
 			t.Errorf("an entry of %d bytes", len(b)-hdrLen)
 		}
+		if dev, _ := decodeRoute(b); dev != 0 && len(b) < unix.SizeofRtMsg {
+			t.Errorf("a route of %d bytes", len(b))
+		}
 		if _, ok := decodeLink(b); ok && len(b) < unix.SizeofIfInfomsg {
 			t.Errorf("a link of %d bytes", len(b))
 		}
@@ -337,5 +343,142 @@ func TestEncodeDecode(t *testing.T) {
 		if !decodeEntry(m.body, &e) || e != op.Entry {
 			t.Errorf("read back %+v, wrote %+v", e, op.Entry)
 		}
+	}
+}
+
+// TestEncodeAsBridge holds messages to what iproute2 6.1 sends for the same
+// entry (strace of `bridge fdb`), sequence number and acknowledgement aside.
+func TestEncodeAsBridge(t *testing.T) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Skip("SKIP: the bytes are those of a little-endian machine")
+	}
+	remoteVTEP := netip.MustParseAddr("192.0.2.2")
+	mac := evpn.MAC{2, 0xaa, 0, 0, 0, 2}
+	for _, c := range []struct {
+		command string
+		op      dataplane.Op
+		want    string
+	}{
+		{
+			"bridge fdb append 00:00:00:00:00:00 dev vxe dst 192.0.2.2 src_vni 10010 self permanent",
+			dataplane.Op{Verb: dataplane.Append, Entry: dataplane.Entry{
+				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self, IP: remoteVTEP, SrcVNI: 10010,
+			}},
+			`38000000 1c00 010c 07000000 00000000  07000000 02000000 c000 02 00
+			 0a000200 000000000000 0000  08000100 c0000202  08000b00 1a270000`,
+		},
+		{
+			"bridge fdb replace 02:aa:00:00:00:02 dev vxe vlan 10 dst 192.0.2.2 src_vni 10010 vni 7 self master extern_learn",
+			dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned,
+				MAC: mac, IP: remoteVTEP, VLAN: 10, VNI: 7, SrcVNI: 10010,
+			}},
+			`48000000 1c00 0105 07000000 00000000  07000000 02000000 c000 16 00
+			 0a000200 02aa00000002 0000  08000100 c0000202  06000500 0a00 0000  08000700 07000000  08000b00 1a270000`,
+		},
+		{
+			"bridge fdb replace 02:aa:00:00:00:02 dev vxe nhid 32 src_vni 10010 self extern_learn",
+			dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self | dataplane.ExtLearned,
+				MAC: mac, Nexthop: 32, SrcVNI: 10010,
+			}},
+			`38000000 1c00 0105 07000000 00000000  07000000 02000000 c000 12 00
+			 0a000200 02aa00000002 0000  08000d00 20000000  08000b00 1a270000`,
+		},
+		{
+			"bridge fdb del 02:aa:00:00:00:02 dev vxe src_vni 10010 self",
+			dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{
+				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self, MAC: mac, SrcVNI: 10010,
+			}},
+			`30000000 1d00 0100 07000000 00000000  07000000 02000000 c000 02 00
+			 0a000200 02aa00000002 0000  08000b00 1a270000`,
+		},
+	} {
+		c.op.Family, c.op.Ifindex = dataplane.Bridge, 2
+		got := encodeOp(nil, &c.op, 7)
+		if want := unhex(t, c.want); !bytes.Equal(got, want) {
+			t.Errorf("%s\n%x, want\n%x", c.command, got, want)
+		}
+		var e dataplane.Entry
+		if !decodeEntry(got[hdrLen:], &e) || e != c.op.Entry {
+			t.Errorf("%s: read back %+v, wrote %+v", c.command, e, c.op.Entry)
+		}
+	}
+	// A look-up names the source VNI as NDA_VNI, as `bridge fdb get` does.
+	got := encodeLookup(nil, &dataplane.Entry{Family: dataplane.Bridge, Ifindex: 2, MAC: mac, VLAN: 10, SrcVNI: 10010})
+	want := unhex(t, `07000000 02000000 0000 02 00  0a000200 02aa00000002 0000  06000500 0a00 0000  08000700 1a270000`)
+	if !bytes.Equal(got[hdrLen:], want) {
+		t.Errorf("look-up\n%x, want\n%x", got[hdrLen:], want)
+	}
+}
+
+// TestSourceVNI writes and reads entries of a VXLAN device that has its VNIs
+// from metadata: the same MAC in two VNIs is two entries.
+func TestSourceVNI(t *testing.T) {
+	k, run := inNetns(t)
+	run("ip", "link", "add", "vxe", "type", "vxlan", "external", "vnifilter", "dstport", "5000")
+	dev := linkOf(t, k, "vxe").Index
+	var ops []dataplane.Op
+	for _, vni := range []evpn.VNI{10010, 10020} {
+		ops = append(ops, dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: dev, State: dataplane.NoARP | dataplane.Reachable, Flags: dataplane.Self | dataplane.ExtLearned,
+			MAC: evpn.MAC{2, 0, 0, 0, 0, 1}, IP: netip.AddrFrom4([4]byte{192, 0, 2, byte(vni / 10)}), SrcVNI: vni,
+		}})
+	}
+	errs := make([]error, len(ops))
+	if err := errors.Join(k.Write(ops, errs), errors.Join(errs...)); err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range ops {
+		got, err := k.Lookup(dataplane.Entry{Family: dataplane.Bridge, Ifindex: dev, MAC: op.MAC, SrcVNI: op.SrcVNI})
+		if err != nil || got.IP != op.IP || got.SrcVNI != op.SrcVNI {
+			t.Errorf("look-up in VNI %d: %+v, %v, want the destination %s", op.SrcVNI, got, err, op.IP)
+		}
+	}
+	del := ops[0]
+	del.Verb = dataplane.Delete
+	if err := errors.Join(k.Write([]dataplane.Op{del}, errs[:1]), errs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Lookup(ops[0].Entry); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("the entry of VNI 10010 after its deletion: %v", err)
+	}
+	if _, err := k.Lookup(ops[1].Entry); err != nil {
+		t.Errorf("the entry of VNI 10020 after the deletion of the other: %v", err)
+	}
+}
+
+// TestReader reads what doctor wants to know, with a socket of its own.
+func TestReader(t *testing.T) {
+	k, run := inNetns(t)
+	run("ip", "link", "set", "lo", "up")
+	r := k.Second().(*Reader)
+	if dev, err := r.DefaultRoute(); err != nil || dev != 0 {
+		t.Errorf("default route before there is one: device %d, %v", dev, err)
+	}
+	if dev, err := r.Route(netip.MustParseAddr("192.0.2.9")); !errors.Is(err, unix.ENETUNREACH) {
+		t.Errorf("route to nowhere: device %d, %v, want ENETUNREACH", dev, err)
+	}
+	run("ip", "link", "add", "u0", "type", "veth", "peer", "name", "u0h")
+	run("ip", "link", "set", "u0", "up")
+	run("ip", "addr", "add", "192.0.2.1/24", "dev", "u0")
+	run("ip", "addr", "add", "2001:db8::1/64", "dev", "br0", "nodad")
+	run("ip", "route", "add", "default", "via", "192.0.2.254")
+	u0, br := linkOf(t, k, "u0").Index, linkOf(t, k, "br0").Index
+	lo := linkOf(t, k, "lo")
+	if !lo.Loopback || linkOf(t, k, "u0").Loopback {
+		t.Errorf("loopback flags: lo %v, u0 the other way round", lo.Loopback)
+	}
+	for to, want := range map[string]int{"192.0.2.9": u0, "198.51.100.1": u0, "2001:db8::9": br, "::ffff:192.0.2.9": u0, "192.0.2.1": lo.Index} {
+		if dev, err := r.Route(netip.MustParseAddr(to)); err != nil || dev != want {
+			t.Errorf("route to %s: device %d, %v, want %d", to, dev, err, want)
+		}
+	}
+	if dev, err := r.DefaultRoute(); err != nil || dev != u0 {
+		t.Errorf("default route: device %d, %v, want %d", dev, err, u0)
+	}
+	addrs, err := r.Addrs()
+	if err != nil || !slices.Contains(addrs, dataplane.Addr{Ifindex: u0, IP: netip.MustParseAddr("192.0.2.1")}) {
+		t.Errorf("addresses %v, %v", addrs, err)
 	}
 }

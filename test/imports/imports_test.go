@@ -164,6 +164,10 @@ func TestDoctorReads(t *testing.T) {
 				switch {
 				case of != nil && of.Name == "raw" && !slices.Contains([]string{"NewNetlinkRequest", "NewIfInfomsg"}, s.Sel.Name):
 					t.Errorf("%s: %s is not known to only read", pos(s), s.Sel.Name)
+				case of != nil && of.Name == "linux":
+					if called++; !slices.Contains([]string{"OpenReader", "Reader"}, s.Sel.Name) {
+						t.Errorf("%s: linux.%s can do more than read", pos(s), s.Sel.Name)
+					}
 				case of != nil && of.Name == "nl":
 					if called++; !slices.Contains(reads, s.Sel.Name) {
 						t.Errorf("%s: %s is not known to only read", pos(s), s.Sel.Name)
@@ -245,6 +249,10 @@ func TestCheck(t *testing.T) {
 		{from: "test/bench", path: netlink},
 		{from: "cmd/evpnctl", path: netlink, want: "only dataplane/linux and "},
 		{from: "cmd/evpnctl/internal/doctor", path: netlink},
+		{from: "cmd/evpnctl/internal/doctor", path: Module + "/dataplane/linux"},
+		{from: "cmd/evpnctl/internal/doctor", path: Module + "/evpn"},
+		{from: "cmd/evpnctl/internal/doctor", path: Module + "/bgp", want: "of ours only evpn, dataplane"},
+		{from: "cmd/evpnctl/internal/cli", path: Module + "/dataplane/linux", want: "of ours only proto"},
 
 		{from: "util", path: "fmt", want: "no folder of the table"},
 		{from: ".", path: "fmt", want: "no folder of the table"},

@@ -7,8 +7,9 @@
 //	dataplane    |
 //	proto        imports nothing of ours
 //	cmd/evpnd    imports everything: it is the glue
-//	cmd/evpnctl  imports proto: it knows only what any client of the API knows,
-//	             and, for doctor, what any program can read of the host
+//	cmd/evpnctl  imports proto: it knows only what any client of the API knows;
+//	             its doctor imports dataplane, whose rules and reader of the
+//	             host it shares with the daemon
 //	test         imports everything
 //
 // Turned the other way, some libraries have one place: gobgp in bgp (and in
@@ -58,6 +59,7 @@ var layers = []layer{
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
 	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
+	{folder: doctor, ours: []string{"evpn", "dataplane"}, because: "it looks at the host with the daemon's rules and reader, also where no evpnd runs that could be asked", fromTest: []string{"test"}},
 	{folder: "cmd/evpnctl", ours: []string{"proto"}, because: "the CLI is a client of the API like any other", fromTest: []string{"test"}},
 	{folder: "test", ours: []string{anywhere}},
 }
