@@ -29,3 +29,18 @@ func (p *Plane) Hear(x *Snooped) { p.step(func() { p.hear(x) }) }
 
 // WriteBatch is how many entries one write has.
 const WriteBatch = writeBatch
+
+// AtRest tells whether the kernel is known to hold what is wished and nothing
+// else: nothing is to be written, or under way.
+func (p *Plane) AtRest() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.domains {
+		if !d.flood.atRest() || !d.fdb.atRest() || !d.neigh.atRest() {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *tracker[K, V]) atRest() bool { return t.wants == t.holds && len(t.slots) == t.wants }

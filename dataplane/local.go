@@ -157,14 +157,16 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 	if e.MAC.IsZero() {
 		dest := evpn.Via{VTEP: e.IP, VNI: e.VNI}
-		s, ok := d.flood.slots[dest]
 		switch {
-		case gone && ok && s.mark.has(wanted|synced):
+		case gone && d.flood.slots[dest].mark.has(wanted|synced):
 			p.repair()
-			d.flood.lost(dest)
+			fallthrough
+		case gone:
+			// It may be our own removal, told late, of a destination that was
+			// added again since; the kernel cannot be asked (check.go). To add
+			// or to remove it once too often does nothing.
+			d.flood.recheck(dest, d.sweep)
 			p.enqueue(d)
-		case gone && ok:
-			d.flood.lost(dest)
 		case !gone:
 			p.foundFlood(d, e)
 		}

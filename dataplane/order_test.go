@@ -9,13 +9,14 @@ import (
 )
 
 // late is a Kernel whose notices can be held back, as they are when the
-// Plane is busy writing.
+// Plane is busy writing: all of them, or those from the nth on.
 type late struct {
 	dataplane.Kernel
-	hold chan bool
+	hold  chan bool
+	after chan int
 }
 
-func newLate(k dataplane.Kernel) *late { return &late{k, make(chan bool)} }
+func newLate(k dataplane.Kernel) *late { return &late{k, make(chan bool), make(chan int)} }
 
 func (k *late) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	in, err := k.Kernel.Watch(ctx)
@@ -33,6 +34,9 @@ func (k *late) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 				to = out
 			}
 			select {
+			case n := <-k.after:
+				out <- waiting[:n]
+				waiting = waiting[n:]
 			case batch, ok := <-in:
 				if !ok {
 					return
@@ -100,4 +104,35 @@ func TestNewTunnelIsNoHost(t *testing.T) {
 	w.frame("p0", mac(1))
 	r.untilTrue("the device is seen", func() bool { return len(r.p.Devices()) == 2 })
 	r.knows(200, mac(1))
+}
+
+// TestLateNoticeOfFlooding has the notice of a flood destination's removal come
+// when it was added again, and the answer to that was lost: it is still to be
+// removed when nobody wishes it any more.
+func TestLateNoticeOfFlooding(t *testing.T) {
+	w := newPretend()
+	plain(w)
+	l := newLate(w.Open())
+	k := newLossy(l)
+	r := start(t, w, k, dataplane.Config{})
+	r.serves(200, addr(local))
+	flood := func(want bool) { r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: want}}}) }
+	const line = "00:00:00:00:00:00 dev vx0 dst 172.30.0.2 self permanent"
+
+	l.hold <- true
+	flood(true)
+	r.holds("br0", line)
+	flood(false)
+	r.holds("br0")
+	k.answers.Store(1)
+	flood(true)
+	r.holds("br0", line)
+	r.problem(dataplane.ProblemWrite, "nothing can be written")
+	l.after <- 2 // of the first addition and of the removal
+	l.after <- 0 // is on its way when they were passed on,
+	l.after <- 0 // and this when the Plane has them
+	flood(false)
+	l.hold <- false
+	r.holds("br0")
+	r.healthy()
 }

@@ -326,6 +326,9 @@ func testAnswersLost(t *testing.T, w world) {
 	none, _ := wishes(false)
 	lost := func(d evpn.Delta) {
 		t.Helper()
+		// Else the answer may be that of a removal which is tried again, of what
+		// is gone already.
+		r.untilTrue("the Plane is at rest", r.p.AtRest)
 		k.answers.Store(1)
 		r.wish(d)
 		r.untilTrue("an answer is lost", func() bool { return k.answers.Load() <= 0 && len(r.p.Problems()) > 0 })

@@ -166,6 +166,22 @@ func (t *tracker[K, V]) doubt(k K) {
 	}
 }
 
+// recheck records that it is not known whether the kernel holds k as it did. A
+// wished entry is written again. Another is taken to be there, and is removed
+// with sweep; without, it stays until then, or until it is wished.
+func (t *tracker[K, V]) recheck(k K, sweep bool) {
+	s, ok := t.slots[k]
+	if !ok {
+		return
+	}
+	s.mark &^= synced
+	if s.mark.has(wanted) || sweep {
+		t.queue(k, s)
+	} else {
+		t.put(k, s)
+	}
+}
+
 // forget records that the kernel holds nothing, until it is read.
 func (t *tracker[K, V]) forget() {
 	for k, s := range t.slots {
