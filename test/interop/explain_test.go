@@ -92,6 +92,16 @@ func TestExplain(t *testing.T) {
 	for _, n := range []*lab.Node{h1, h2, h3, h4} {
 		n.AddVNI(vni)
 	}
+	host := func(n *lab.Node, i int, suffix string) *lab.Container {
+		c := n.Container(fmt.Sprintf("c%d%s", i, suffix), vni, fmt.Sprintf("02:42:ac:12:00:%02x", i), netip.MustParsePrefix(fmt.Sprintf("172.18.0.%d/16", i)))
+		n.Forwards(c.Port)
+		return c
+	}
+	// Both are sticky before either VTEP hears of the other: what a bridge has
+	// from elsewhere cannot be added to it.
+	for _, n := range []*lab.Node{h3, h4} {
+		n.Bridge("fdb", "replace", host(n, 30, n.Short).MAC, "dev", "v-c30"+n.Short, "master", "static")
+	}
 	rr := f.reflector(h1.VTEP, h2.VTEP, h3.VTEP, h4.VTEP)
 	frr := frrVTEP(h2, 65000, rr.addr, 65000)
 	e1 := h1.Evpnd(evpndConfig(h1, 65000, rr.addr, 65000))
@@ -99,16 +109,8 @@ func TestExplain(t *testing.T) {
 	h4.Evpnd(evpndConfig(h4, 65000, rr.addr, 65000))
 	rr.Established(4)
 	h1.FloodsTo(vni, h2.VTEP, h3.VTEP, h4.VTEP)
-	host := func(n *lab.Node, i int, suffix string) *lab.Container {
-		c := n.Container(fmt.Sprintf("c%d%s", i, suffix), vni, fmt.Sprintf("02:42:ac:12:00:%02x", i), netip.MustParsePrefix(fmt.Sprintf("172.18.0.%d/16", i)))
-		n.Forwards(c.Port)
-		return c
-	}
 
 	t.Run("one MAC of two RDs, sticky at both", func(t *testing.T) {
-		for _, n := range []*lab.Node{h3, h4} {
-			n.Bridge("fdb", "add", host(n, 30, n.Short).MAC, "dev", "v-c30"+n.Short, "master", "static")
-		}
 		const mac = "02:42:ac:12:00:1e"
 		f.Until(10*time.Second, "both are there", func() (bool, string) {
 			out := e1.Ctl("route", "list", "--received", "--mac", mac)
