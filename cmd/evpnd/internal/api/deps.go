@@ -69,8 +69,8 @@ type Info struct {
 
 // Reloaded says what a reload did: one line each for the operator.
 type Reloaded struct {
-	Changes       []string // "peer 10.90.1.254 added"
-	RestartNeeded []string // "api.listen changed: takes effect after a restart"
+	Changes       []string // "bgp.peers[10.90.1.254] added"
+	RestartNeeded []string // "api.listen changed: it takes effect when evpnd is started again"
 }
 
 // Core lends the engine.

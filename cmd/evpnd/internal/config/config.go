@@ -25,6 +25,7 @@
 //	whole:"second"      a duration that goes to the wire in seconds
 //	none:"ok"           the word none means an empty list
 //	required:"yes"      must be there
+//	restart:"yes"       a change takes effect when evpnd is started again
 //
 // # Layers
 //
@@ -41,6 +42,7 @@
 package config
 
 import (
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -55,8 +57,8 @@ type Config struct {
 	BGP   BGP   `key:"bgp"`
 	VTEP  VTEP  `key:"vtep"`
 	VNIs  VNIs  `key:"vnis"`
-	API   API   `key:"api"`
-	State State `key:"state"`
+	API   API   `key:"api" restart:"yes"`
+	State State `key:"state" restart:"yes"`
 	Log   Log   `key:"log"`
 
 	Metrics Metrics `key:"metrics"`
@@ -264,7 +266,7 @@ type WebAddress struct{ netip.AddrPort }
 // Log is what is written to stderr.
 type Log struct {
 	Level  slog.Level `key:"level" default:"info"`
-	Format Format     `key:"format" default:"text"`
+	Format Format     `key:"format" default:"text" restart:"yes"`
 }
 
 // Format is a way to write log records.
@@ -280,6 +282,16 @@ const (
 type Selector struct {
 	First, Last evpn.VNI // both included; 0 with Device
 	Device      string   // the name of a device, or a pattern of path.Match
+}
+
+func (s Selector) String() string {
+	switch {
+	case s.Device != "":
+		return s.Device
+	case s.First == s.Last:
+		return s.First.String()
+	}
+	return fmt.Sprintf("%v-%v", s.First, s.Last)
 }
 
 // Endpoint is an address of the API in the words of package net.

@@ -4,17 +4,33 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/netip"
 	"reflect"
 	"strings"
 
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Change is a key whose value is another in another configuration.
+// Change is a setting that differs between two configurations.
 type Change struct {
-	Key      string // the whole path, as in bgp.peers[10.0.0.2].hold-time
-	Old, New string // as a file would have it; empty: there is none
+	Key string // the whole path, as in bgp.peers[10.0.0.2].hold-time
+	// Old and New are the values as a file would have them; empty: there is
+	// none. A member of a list that came or went has there as its value.
+	Old, New string
+	Restart  bool // it takes effect when evpnd is started again
+}
+
+// there is the value of a member of a list, whose keys say the rest.
+const there = "there"
+
+// String names the setting and what happened to it, without its values.
+func (c Change) String() string {
+	switch {
+	case c.Old == "" && c.New == there:
+		return c.Key + " added"
+	case c.Old == there && c.New == "":
+		return c.Key + " removed"
+	}
+	return c.Key + " changed"
 }
 
 // Parse is Load of a text in place of what the file at path holds. Relative
@@ -26,7 +42,7 @@ func Parse(path string, text []byte) (*Config, error) {
 	return parse(path, text)
 }
 
-// Diff lists the keys that a and b do not agree on, in the order of the
+// Diff lists the settings that a and b do not agree on, in the order of the
 // fields. Members of the lists of peers, ranges and VNIs are told apart by
 // what names them, not by where they stand. Of a secret it tells that it
 // is another one, not which.
@@ -36,55 +52,67 @@ func Diff(a, b *Config) []Change {
 	return d.out
 }
 
-type differ struct{ out []Change }
+type differ struct {
+	out     []Change
+	restart bool // what is compared takes effect when evpnd is started again
+}
 
 func (d *differ) section(path string, a, b reflect.Value) {
+	outer := d.restart
 	for _, f := range fieldsOf(a.Type()) {
 		x, y := a.FieldByIndex(f.index), b.FieldByIndex(f.index)
 		at := join(path, f.key)
+		d.restart = outer || f.restart
 		switch {
 		case reflect.DeepEqual(x.Interface(), y.Interface()):
 		case isSection(f.typ):
 			d.section(at, x, y)
+		case f.typ.Kind() == reflect.Pointer && !x.IsNil() && !y.IsNil():
+			d.section(at, x.Elem(), y.Elem())
 		case f.typ.Kind() == reflect.Slice && nameOf(f.typ.Elem()) != nil:
 			d.members(at, x, y)
 		default:
-			d.leaf(at, x, y)
+			d.value(at, x, y)
 		}
 	}
+	d.restart = outer
 }
 
-func (d *differ) leaf(at string, x, y reflect.Value) {
+func (d *differ) value(at string, x, y reflect.Value) {
 	before, after := valueText(x), valueText(y)
 	if before == Hidden && after == Hidden {
 		after = Hidden + ", another one"
 	}
-	d.out = append(d.out, Change{Key: at, Old: before, New: after})
+	d.add(at, before, after)
+}
+
+func (d *differ) add(key, before, after string) {
+	d.out = append(d.out, Change{Key: key, Old: before, New: after, Restart: d.restart})
 }
 
 // members compares lists whose elements have names.
 func (d *differ) members(at string, a, b reflect.Value) {
 	name := nameOf(a.Type().Elem())
-	index := func(l reflect.Value, key string) int {
+	index := func(l reflect.Value) map[string]reflect.Value {
+		m := make(map[string]reflect.Value, l.Len())
 		for i := range l.Len() {
-			if name(l.Index(i)) == key {
-				return i
-			}
+			m[name(l.Index(i))] = l.Index(i)
 		}
-		return -1
+		return m
 	}
+	before, after := index(a), index(b)
 	for i := range a.Len() {
 		key := name(a.Index(i))
-		switch j := index(b, key); {
-		case j < 0:
-			d.out = append(d.out, Change{Key: fmt.Sprintf("%s[%s]", at, key), Old: "there"})
-		case !reflect.DeepEqual(a.Index(i).Interface(), b.Index(j).Interface()):
-			d.section(fmt.Sprintf("%s[%s]", at, key), a.Index(i), b.Index(j))
+		at := fmt.Sprintf("%s[%s]", at, key)
+		if y, ok := after[key]; ok {
+			d.section(at, a.Index(i), y)
+		} else {
+			d.add(at, there, "")
 		}
 	}
 	for j := range b.Len() {
-		if key := name(b.Index(j)); index(a, key) < 0 {
-			d.out = append(d.out, Change{Key: fmt.Sprintf("%s[%s]", at, key), New: "there"})
+		if key := name(b.Index(j)); !before[key].IsValid() {
+			d.add(fmt.Sprintf("%s[%s]", at, key), "", there)
 		}
 	}
 }
@@ -103,31 +131,14 @@ func nameOf(t reflect.Type) func(reflect.Value) string {
 	return nil
 }
 
-// valueText renders a value much as a file would have it.
+// valueText renders a value much as a file would have it; empty: it is not
+// set. A list that is set and empty is none.
 func valueText(v reflect.Value) string {
 	switch x := v.Interface().(type) {
-	case netip.Addr:
-		if !x.IsValid() {
-			return ""
-		}
-		return x.String()
-	case evpn.RD:
-		if x == (evpn.RD{}) {
-			return ""
-		}
-		return x.String()
 	case fs.FileMode:
 		return fmt.Sprintf("%04o", uint32(x))
 	case slog.Level:
 		return strings.ToLower(x.String())
-	case Selector:
-		switch {
-		case x.Device != "":
-			return x.Device
-		case x.First == x.Last:
-			return x.First.String()
-		}
-		return fmt.Sprintf("%v-%v", x.First, x.Last)
 	case Targets:
 		switch x.Form {
 		case evpn.TargetRFC8365:
@@ -143,7 +154,15 @@ func valueText(v reflect.Value) string {
 		return fmt.Sprintf("bridge %s, device %s, local %s, port %d, mtu %d, ports %s",
 			x.Bridge, x.Device, valueText(reflect.ValueOf(x.Local)), x.Port, x.MTU, strings.Join(x.Ports, " "))
 	}
-	if v.Kind() == reflect.Slice {
+	switch v.Kind() {
+	case reflect.Struct, reflect.Array: // addresses and the like
+		if v.IsZero() {
+			return ""
+		}
+	case reflect.Slice:
+		if v.Len() == 0 && !v.IsNil() {
+			return "none"
+		}
 		parts := make([]string, v.Len())
 		for i := range parts {
 			parts[i] = valueText(v.Index(i))

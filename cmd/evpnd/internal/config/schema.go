@@ -20,6 +20,7 @@ type field struct {
 	whole    bool   // seconds only
 	noneOK   bool
 	required bool
+	restart  bool
 }
 
 // fieldsOf lists the keys of a struct type. Embedded structs add theirs to
@@ -39,6 +40,7 @@ func fieldsOf(t reflect.Type) []field {
 			whole:    sf.Tag.Get("whole") == "second",
 			noneOK:   sf.Tag.Get("none") == "ok",
 			required: sf.Tag.Get("required") == "yes",
+			restart:  sf.Tag.Get("restart") == "yes",
 		}
 		if f.bounds != "" {
 			f.min, f.max = parseBounds(f.bounds, sf.Type)

@@ -34,7 +34,7 @@ func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int
 	}
 	out := &evpndv1.ConfigDiff{}
 	for _, c := range config.Diff(cfg, next) {
-		out.Settings = append(out.Settings, &evpndv1.SettingChange{Key: c.Key, Old: c.Old, New: c.New, Restart: needsRestart(c.Key)})
+		out.Settings = append(out.Settings, &evpndv1.SettingChange{Key: c.Key, Old: c.Old, New: c.New, Restart: c.Restart})
 	}
 	if sp, _ := d.sessions.get(); sp != nil {
 		peers, err := sp.DryRun(bgpConfig(next, id))
@@ -65,14 +65,6 @@ func renamed(err error, path, name string) error {
 		}
 	}
 	return list
-}
-
-// restartKeys are the sections and keys of which a change takes effect when
-// evpnd is started again.
-var restartKeys = []string{"api", "state", "log.format"}
-
-func needsRestart(key string) bool {
-	return slices.ContainsFunc(restartKeys, func(k string) bool { return key == k || strings.HasPrefix(key, k+".") })
 }
 
 // foresight works out what would change in the VNIs.

@@ -206,17 +206,42 @@ vtep: {address: 10.0.0.1}
 vnis: {settings: [{vni: 300, rd: "10.0.0.1:7"}]}
 log: {format: json, level: debug}
 `)
-	got := difference(a, b)
+	got := reloaded(config.Diff(a, b))
 	if diff := cmp.Diff([]string{
-		"bgp timers changed", "peer 10.9.0.1 removed", "peer 10.9.0.2 changed", "peer 10.9.0.4 added",
-		"VNI 200 removed", "VNI 300 added", "log.level changed",
+		"bgp.retain changed", "bgp.peers[10.9.0.1] removed", "bgp.peers[10.9.0.2].password changed", "bgp.peers[10.9.0.4] added",
+		"vnis.settings[200] removed", "vnis.settings[300] added", "log.level changed",
 	}, got.Changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
-	if len(got.RestartNeeded) != 1 {
-		t.Errorf("restart needed: %q, want log.format alone", got.RestartNeeded)
+	if diff := cmp.Diff([]string{"log.format changed: it takes effect when evpnd is started again"}, got.RestartNeeded); diff != "" {
+		t.Errorf("restart needed (-want +got):\n%s", diff)
 	}
-	if same := difference(a, a); len(same.Changes)+len(same.RestartNeeded) != 0 {
+	if same := reloaded(config.Diff(a, a)); len(same.Changes)+len(same.RestartNeeded) != 0 {
 		t.Errorf("the same configuration differs: %+v", same)
+	}
+}
+
+// A reload tells of every setting that changed, whichever part it is for.
+func TestReloadTellsOfEverySetting(t *testing.T) {
+	d := newDaemon(t, small)
+	for text, want := range map[string]string{
+		"bgp: {asn: 65000, flood-hold: 9s}\n":                                                                 "bgp.flood-hold changed",
+		"bgp: {asn: 65000, flood-hold: 9s, long-lived-stale-time: 24h}\n":                                     "bgp.long-lived-stale-time changed",
+		"bgp: {asn: 65000, flood-hold: 9s, end-of-rib-wait: 9s}\n":                                            "bgp.end-of-rib-wait changed",
+		"bgp: {asn: 65000}\nvnis: {settings: [{vni: 200, create: {mtu: 1400}}]}\nvtep: {address: 10.0.0.1}\n": "vnis.settings[200] added",
+	} {
+		if err := os.WriteFile(d.opt.Path, []byte(small), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(d.opt.Path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.reload(t.Context())
+		if err != nil || !slices.Contains(r.Changes, want) {
+			t.Errorf("%s: the reload says %q, %v, want %q", text, r.Changes, err, want)
+		}
 	}
 }
