@@ -48,8 +48,8 @@ func (s *Stats) countRefused(k kind, err error) {
 	s.Refused[Refusal{kindOf[k], errName(err)}]++
 }
 
-// kind returns what an op is for.
-func (op *Op) kind() kind {
+// kindOf returns what an op is for.
+func opKind(op *Op) kind {
 	switch {
 	case op.Family != Bridge:
 		return kindNeigh

@@ -90,7 +90,7 @@ func (p *Plane) clean(now time.Time) {
 	p.hold = 0
 	p.clearTrouble(ProblemWrite, 0, "")
 	for i, err := range errs {
-		if k := ops[i].kind(); err == nil {
+		if k := opKind(&ops[i]); err == nil {
 			p.written.count(k, true)
 		} else if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
 			p.stats.countRefused(k, err)
