@@ -27,7 +27,7 @@ type Finding struct {
 	Kind   string     // KindFlood, KindMAC or KindNeighbor
 	MAC    evpn.MAC   // KindMAC
 	IP     netip.Addr // KindNeighbor: the host; KindFlood: the VTEP
-	Label  evpn.VNI   // KindFlood: evpn.Dest.VNI
+	Label  evpn.VNI   // KindFlood: evpn.Via.VNI
 
 	// What each of the three has: a destination, or the MAC of a neighbor.
 	// Empty: nothing.
@@ -282,13 +282,6 @@ func (c *comparison) foreign(f Finding, kernel, what string) {
 	c.out = append(c.out, f)
 }
 
-func destText(d evpn.Via) string {
-	if d.VNI != 0 {
-		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
-	}
-	return d.VTEP.String()
-}
-
 func (c *comparison) flood(want []evpn.Flood, r *reading) {
 	routes := make(map[evpn.Via]bool, len(want))
 	for _, f := range want {
@@ -298,7 +291,7 @@ func (c *comparison) flood(want []evpn.Flood, r *reading) {
 		if !there {
 			return ""
 		}
-		return destText(d)
+		return d.Text(c.vni)
 	}
 	keys := union(union(union(nil, routes), c.wished.flood), r.flood)
 	for d := range keys {
@@ -314,9 +307,9 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 		case !there:
 			return ""
 		case t.sticky:
-			return destText(t.dest) + " sticky"
+			return t.dest.Text(c.vni) + " sticky"
 		}
-		return destText(t.dest)
+		return t.dest.Text(c.vni)
 	}
 	routes := make(map[evpn.MAC]target, len(want))
 	for _, f := range want {
@@ -343,7 +336,7 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, wished), kernel[mac], w.err)
 	}
 	for mac, d := range r.other {
-		c.foreign(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, destText(d), "an entry of the VXLAN device that evpnd did not make")
+		c.foreign(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, d.Text(c.vni), "an entry of the VXLAN device that evpnd did not make")
 	}
 }
 

@@ -119,6 +119,21 @@ func sortMACs(k []evpn.MAC)    { slices.SortFunc(k, evpn.MAC.Compare) }
 func sortAddrs(k []netip.Addr) { slices.SortFunc(k, netip.Addr.Compare) }
 func sortDests(k []evpn.Via)   { slices.SortFunc(k, compareDest) }
 
+// viaOf returns where the VXLAN device of vni sends what e is about. The kernel
+// names the VNI in an entry only where it is not that of the device.
+func viaOf(e *Entry, vni evpn.VNI) evpn.Via {
+	return evpn.Via{VTEP: e.IP, VNI: cmp.Or(e.VNI, vni)}
+}
+
+// entryVNI is the reverse of viaOf: the VNI that an entry of the VXLAN device
+// of vni names, 0 where it needs none.
+func entryVNI(v evpn.Via, vni evpn.VNI) evpn.VNI {
+	if v.VNI == vni {
+		return 0
+	}
+	return v.VNI
+}
+
 func compareDest(a, b evpn.Via) int {
 	return cmp.Or(a.VTEP.Compare(b.VTEP), cmp.Compare(a.VNI, b.VNI))
 }

@@ -119,7 +119,7 @@ func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now remote, there bool, err 
 		return now, false, err
 	}
 	now.device, now.marked = true, dev.Flags&ExtLearned != 0
-	now.dest = evpn.Via{VTEP: dev.IP, VNI: dev.VNI}
+	now.dest = viaOf(&dev, d.vni)
 	br, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
 	if errors.Is(err, syscall.ENOENT) {
 		return now, false, nil

@@ -46,7 +46,7 @@ func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error)
 		return h, err
 	}
 	if there {
-		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, destText(evpn.Via{VTEP: own.IP, VNI: own.VNI}), nexthopText(own), flagText(&own)))
+		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, viaOf(&own, vni).Text(vni), nexthopText(own), flagText(&own)))
 	}
 	br, inBridge, err := p.lookup(Entry{Family: Bridge, Ifindex: bridge, MAC: mac})
 	if err != nil {
@@ -56,7 +56,7 @@ func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error)
 		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s master %s%s", mac, p.PortName(br.Ifindex), name, flagText(&br)))
 	}
 	if wanting {
-		h.Differs = differs(wish, dev, &own, there, &br, inBridge)
+		h.Differs = differs(wish, vni, dev, &own, there, &br, inBridge)
 	}
 	if h.Differs != "" && by != 0 {
 		h.Differs += ": " + by.String()
@@ -74,8 +74,8 @@ func (h *KernelView) stands(state EntryState, err error) {
 var errNoDevice = errors.New("no VXLAN device serves it")
 
 // differs says how the two parts of a remote MAC differ from the wish.
-func differs(wish target, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
-	switch dest := (evpn.Via{VTEP: own.IP, VNI: own.VNI}); {
+func differs(wish target, vni evpn.VNI, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
+	switch dest := viaOf(own, vni); {
 	case !there && !inBridge:
 		return "the kernel has no entry for it"
 	case !there:
@@ -83,7 +83,7 @@ func differs(wish target, dev int, own *Entry, there bool, br *Entry, inBridge b
 	case own.Nexthop != 0:
 		return "the VXLAN device sends it to a nexthop group, which evpnd does not make: somebody changed it"
 	case dest != wish.dest:
-		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", destText(dest), destText(wish.dest))
+		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(vni), wish.dest.Text(vni))
 	case own.Flags&ExtLearned == 0:
 		return "the entry of the VXLAN device is without evpnd's mark (extern_learn): somebody else wrote it"
 	case !inBridge:

@@ -156,7 +156,7 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 // deviceEntry takes over an entry of a VXLAN device's own table.
 func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 	if e.MAC.IsZero() {
-		dest := evpn.Via{VTEP: e.IP, VNI: e.VNI}
+		dest := viaOf(e, d.vni)
 		switch {
 		case gone && d.flood.slots[dest].mark.has(wanted|synced):
 			p.repair()

@@ -81,6 +81,7 @@ func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
 
 // scope is where the entries of a VNI are. It stays as it was made.
 type scope struct {
+	vni         evpn.VNI
 	dev, bridge int
 	remote      netip.Addr
 	vxlans      map[int]bool
@@ -88,7 +89,7 @@ type scope struct {
 }
 
 func (p *Plane) scopeOf(d *domain) scope {
-	return scope{dev: d.dev, bridge: d.bridge, remote: d.remote, vxlans: p.vxlans, addrs: p.own}
+	return scope{vni: d.vni, dev: d.dev, bridge: d.bridge, remote: d.remote, vxlans: p.vxlans, addrs: p.own}
 }
 
 // reading is what a read found of one VNI.
@@ -133,14 +134,14 @@ func (r *reading) device(e *Entry) {
 	switch {
 	case e.MAC.IsZero():
 		if e.IP.IsValid() && e.IP != r.remote {
-			r.flood[evpn.Via{VTEP: e.IP, VNI: e.VNI}] = true
+			r.flood[viaOf(e, r.vni)] = true
 		}
 	case !e.MAC.IsHost():
 	case e.Flags&ExtLearned == 0:
-		r.other[e.MAC] = evpn.Via{VTEP: e.IP, VNI: e.VNI}
+		r.other[e.MAC] = viaOf(e, r.vni)
 	default:
 		m := r.ours[e.MAC]
-		m.device, m.dest = true, evpn.Via{VTEP: e.IP, VNI: e.VNI}
+		m.device, m.dest = true, viaOf(e, r.vni)
 		r.ours[e.MAC] = m
 	}
 }
@@ -249,7 +250,7 @@ func (p *Plane) foundFlood(d *domain, e *Entry) {
 	if !e.IP.IsValid() || e.IP == d.remote {
 		return
 	}
-	dest := evpn.Via{VTEP: e.IP, VNI: e.VNI}
+	dest := viaOf(e, d.vni)
 	s := d.flood.slots[dest]
 	if s.mark.has(present) {
 		return

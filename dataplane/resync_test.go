@@ -257,7 +257,7 @@ func testLostTwoInOne(t *testing.T, w world) {
 	var lines []string
 	for i := 1; i <= 6; i++ {
 		dev := i % 2 // even ones are VNI 200's
-		r.wishMAC(evpn.VNI(200+dev), mac(i), vtep(2))
+		r.wishMAC(evpn.VNI(200+dev), mac(i), vtepIn(evpn.VNI(200+dev), 2))
 		lines = append(lines,
 			fmt.Sprintf("%s dev vx%d dst 172.30.0.2 self extern_learn static", mac(i), dev),
 			fmt.Sprintf("%s dev vx%d extern_learn master br0", mac(i), dev))
@@ -290,7 +290,7 @@ func testLostTwoInOne(t *testing.T, w world) {
 	}
 	for _, l := range links {
 		if l.Index == vx[1] {
-			r.wishMAC(201, l.MAC, vtep(2))
+			r.wishMAC(201, l.MAC, vtepIn(201, 2))
 		}
 	}
 	r.problem(dataplane.ProblemEntry, "it is the address of a device of the bridge")

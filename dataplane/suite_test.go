@@ -553,7 +553,7 @@ func testIPv6(t *testing.T, w world) {
 	w.addVXLAN("vx0", 200, "2001:db8:30::1", "br0")
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr("2001:db8:30::1"))
-	d := evpn.Via{VTEP: addr("2001:db8:30::2")}
+	d := evpn.Via{VTEP: addr("2001:db8:30::2"), VNI: 200}
 	r.wish(evpn.Delta{
 		Flood: []evpn.Flood{{VNI: 200, Via: d, Want: true}},
 		FDB:   []evpn.FDB{{VNI: 200, MAC: mac(1), Via: d, Want: true}},
@@ -576,7 +576,7 @@ func testTwoInOne(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	r.serves(201, addr(local))
 	r.wishMAC(200, mac(1), vtep(2))
-	r.wishMAC(201, mac(2), vtep(2))
+	r.wishMAC(201, mac(2), vtepIn(201, 2))
 	w.frame("p0", mac(3))
 	r.knows(200, mac(3))
 	r.knows(201, mac(3))

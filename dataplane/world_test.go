@@ -38,8 +38,11 @@ type world interface {
 
 func mac(i int) evpn.MAC { return evpn.MAC{0x02, 0x42, 0xac, byte(i >> 16), byte(i >> 8), byte(i)} }
 
-func vtep(i int) evpn.Via {
-	return evpn.Via{VTEP: netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)})}
+// vtep is a VTEP and the VNI that most tests are about.
+func vtep(i int) evpn.Via { return vtepIn(200, i) }
+
+func vtepIn(vni evpn.VNI, i int) evpn.Via {
+	return evpn.Via{VTEP: netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)}), VNI: vni}
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }

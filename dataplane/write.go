@@ -318,7 +318,7 @@ func (b *batch) addFDB(d *domain, mac evpn.MAC, s slot[target]) {
 	r := ref{kind: kindFDB, mac: mac, target: s.val}
 	both := Op{Verb: Replace, Entry: Entry{
 		Family: Bridge, Ifindex: d.dev, State: NoARP | Reachable,
-		Flags: Self | Master | ExtLearned, MAC: mac, IP: s.val.dest.VTEP, VNI: s.val.dest.VNI,
+		Flags: Self | Master | ExtLearned, MAC: mac, IP: s.val.dest.VTEP, VNI: entryVNI(s.val.dest, d.vni),
 	}}
 	if s.mark.has(usurped) {
 		// vxlan_fdb_update_existing lets no extern-learned entry take over one
@@ -341,7 +341,7 @@ func (b *batch) addFDB(d *domain, mac evpn.MAC, s slot[target]) {
 
 func floodOp(d *domain, dest evpn.Via, v Verb) Op {
 	return Op{Verb: v, Entry: Entry{
-		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: dest.VNI,
+		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: entryVNI(dest, d.vni),
 	}}
 }
 

@@ -169,7 +169,7 @@ func TestEngineAgainstPlainMap(t *testing.T) {
 			u := &ev.Updates[i]
 			for j := range u.Reach {
 				routes[u.Reach[j].NLRI] = u.Attrs
-				places[MACKey{200, u.Reach[j].MAC}] = Via{VTEP: u.Attrs.NextHop}
+				places[MACKey{200, u.Reach[j].MAC}] = Via{VTEP: u.Attrs.NextHop, VNI: 200}
 			}
 		}
 		if len(routes) != n || len(places) != n {

@@ -100,7 +100,7 @@ func checkVTEP(t *rapid.T, e *Engine, v VNI, addr netip.Addr) {
 	for _, r := range x.Routes {
 		checkVerdict(t, r.Verdict)
 	}
-	wanted := e.wantFlood(floodKey{v, Via{VTEP: addr}}).Want
+	wanted := e.wantFlood(floodKey{v, Via{VTEP: addr, VNI: v}}).Want
 	asked := slices.ContainsFunc(x.Routes, func(r RouteVerdict) bool { return r.Verdict.Chosen })
 	if wanted != asked || wanted != (len(x.Flood) > 0) || x.Reason == "" {
 		t.Fatalf("VTEP %v in VNI %v: flooded to %t, explained as %+v", addr, v, wanted, x)

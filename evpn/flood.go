@@ -55,11 +55,11 @@ func (v *vni) floodDest(x *path) (Via, string) {
 	case t.Type != IngressReplication:
 		return Via{}, "its PMSI tunnel is not ingress replication (RFC 8365 §9)"
 	}
-	d := Via{VTEP: x.attrs.NextHop}
+	d := Via{VTEP: x.attrs.NextHop, VNI: v.id}
 	if t.Endpoint.IsValid() && !t.Endpoint.IsUnspecified() {
 		d.VTEP = t.Endpoint
 	}
-	if t.Label != 0 && t.Label != v.id {
+	if t.Label != 0 {
 		d.VNI = t.Label
 	}
 	switch {

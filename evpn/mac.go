@@ -143,7 +143,7 @@ func (v *vni) selectPlace(m *macEntry) (place, *path) {
 // placeOf returns where path x leads to.
 func (v *vni) placeOf(x *path) place {
 	return place{
-		where: there, dest: v.destOf(x), seq: x.attrs.Mobility.Seq,
+		where: there, dest: x.via(), seq: x.attrs.Mobility.Seq,
 		sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
 	}
 }
@@ -189,14 +189,8 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	return true
 }
 
-// destOf returns where frames along x go.
-func (v *vni) destOf(x *path) Via {
-	d := Via{VTEP: x.attrs.NextHop}
-	if x.label != v.id {
-		d.VNI = x.label
-	}
-	return d
-}
+// via returns where frames along the type 2 route x go.
+func (x *path) via() Via { return Via{VTEP: x.attrs.NextHop, VNI: x.label} }
 
 func (e *Engine) countPlace(v *vni, p place, by int) {
 	switch p.where {

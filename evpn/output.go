@@ -1,16 +1,27 @@
 package evpn
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
 
-// Via is where frames to a remote MAC or flood list go.
+// Via is where frames to a remote MAC or flood list go. Both fields are set.
 type Via struct {
 	VTEP netip.Addr // the outer destination address
-	// VNI is the number the remote VTEP asked for in its label, when it is
-	// not the local one (RFC 8365 §5.1: locally assigned VNIs); else 0.
+	// VNI is the number in the VXLAN header: the one that the remote VTEP
+	// asked for in its label. Mostly it is that of the broadcast domain here,
+	// but a VTEP may number its own (RFC 8365 §5.1: locally assigned VNIs).
 	VNI VNI
+}
+
+// Text renders v for a person: the VTEP, and the VNI where it is another than
+// bd, the VNI of the broadcast domain that v belongs to.
+func (v Via) Text(bd VNI) string {
+	if v.VNI == bd {
+		return v.VTEP.String()
+	}
+	return fmt.Sprintf("%s vni %d", v.VTEP, v.VNI)
 }
 
 // Delta is a list of wishes about the kernel: for each object that may have

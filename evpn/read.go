@@ -35,7 +35,7 @@ func (v *vni) status() BDStatus {
 func (v *vni) countVTEPs() int {
 	var vteps map[netip.Addr]bool
 	for d := range v.flood {
-		if d.VNI != 0 && vteps == nil {
+		if d.VNI != v.id && vteps == nil {
 			vteps = make(map[netip.Addr]bool, len(v.flood))
 		}
 	}

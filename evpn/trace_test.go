@@ -132,10 +132,10 @@ func (w *world) step(t *testing.T, line string) {
 func (w *world) fetch() (out []string) {
 	for d := w.e.Kernel(100); !d.Empty(); d = w.e.Kernel(100) {
 		for _, f := range d.Flood {
-			out = append(out, w.apply(w.kernel, fmt.Sprintf("flood %d %s", f.VNI, dest(f.Via)), "", f.Want))
+			out = append(out, w.apply(w.kernel, fmt.Sprintf("flood %d %s", f.VNI, f.Via.Text(f.VNI)), "", f.Want))
 		}
 		for _, f := range d.FDB {
-			v := dest(f.Via)
+			v := f.Via.Text(f.VNI)
 			if f.Sticky {
 				v += " sticky"
 			}
@@ -223,13 +223,6 @@ func (w *world) state() map[string]string {
 		}
 	}
 	return s
-}
-
-func dest(d Via) string {
-	if d.VNI != 0 {
-		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
-	}
-	return d.VTEP.String()
 }
 
 func short(m MAC) string { return strings.TrimPrefix(m.String(), "02:42:ac:12:00") }

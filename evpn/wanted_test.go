@@ -40,7 +40,7 @@ func TestWanted(t *testing.T) {
 		}
 	}
 	same("Wanted", e.Wanted(200))
-	ev := &Reassert{VNI: 200, Dests: []Via{{VTEP: there3}}, IPs: []netip.Addr{ip}}
+	ev := &Reassert{VNI: 200, Dests: []Via{{VTEP: there3, VNI: 200}}, IPs: []netip.Addr{ip}}
 	for _, f := range sum.FDB {
 		ev.MACs = append(ev.MACs, f.MAC)
 	}

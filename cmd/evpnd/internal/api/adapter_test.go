@@ -89,7 +89,7 @@ func TestDataplaneSide(t *testing.T) {
 	if e := side.MAC(key); e.State != Pending {
 		t.Errorf("an entry that was not wished yet: %+v, want pending", e)
 	}
-	plane.Deltas() <- evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: hostMAC(2), Via: evpn.Via{VTEP: addr("172.30.0.2")}, Want: true}}}
+	plane.Deltas() <- evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: hostMAC(2), Via: evpn.Via{VTEP: addr("172.30.0.2"), VNI: 200}, Want: true}}}
 	for deadline := time.Now().Add(20 * time.Second); side.MAC(key).State != Installed; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("entry %+v, want installed", side.MAC(key))

@@ -25,7 +25,7 @@ func (s *Server) explainMAC(x *evpndv1.Explanation, m *evpn.MACExplanation) {
 	case m.Found && p.Local:
 		x.Verdict = fmt.Sprintf("it is on this host, behind port %s, with the mobility sequence %d: %s", s.portName(p.Port), p.Seq, chosenReason(x))
 	case m.Found:
-		x.Verdict = fmt.Sprintf("it is behind VTEP %s, with the mobility sequence %d: %s", destText(p.Dest), p.Seq, chosenReason(x))
+		x.Verdict = fmt.Sprintf("it is behind VTEP %s, with the mobility sequence %d: %s", p.Dest.Text(m.VNI), p.Seq, chosenReason(x))
 	case len(m.Routes) > 0:
 		x.Verdict = "it is nowhere: no route for it can be used, and no local port has it"
 	case m.Local != nil:
@@ -110,7 +110,7 @@ func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
 	}
 	device, _ := s.devicesOf(t.VNI)
 	for _, d := range t.Flood {
-		e := kernelEntry(fmt.Sprintf("00:00:00:00:00:00 dev %s dst %s", device, destText(d)), s.kernel.Flood(t.VNI, d))
+		e := kernelEntry(fmt.Sprintf("00:00:00:00:00:00 dev %s dst %s", device, d.Text(t.VNI)), s.kernel.Flood(t.VNI, d))
 		x.Kernel = append(x.Kernel, &evpndv1.HeldEntry{Wanted: e.Wanted, State: e.State, Error: e.Error})
 	}
 }
@@ -212,11 +212,4 @@ func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.KernelV
 	case h.Differs != "":
 		x.Advice = append(x.Advice, fmt.Sprintf("evpnd puts its entry back within a second or two; if it does not: evpnctl audit --vni %d --repair", x.GetVni()))
 	}
-}
-
-func destText(d evpn.Via) string {
-	if d.VNI != 0 {
-		return fmt.Sprintf("%s vni %d", d.VTEP, d.VNI)
-	}
-	return text(d.VTEP)
 }

@@ -339,7 +339,7 @@ func (c *crowd) look(ctx context.Context, f func(view)) error {
 	return nil
 }
 
-func (c *crowd) VNIs() []evpn.BDStatus {
+func (c *crowd) BDs() []evpn.BDStatus {
 	all := []evpn.BDStatus{{VNI: 200}}
 	for _, n := range c.vnis {
 		all = append(all, evpn.BDStatus{VNI: n})
@@ -362,7 +362,7 @@ func (c *crowd) MAC(vni evpn.VNI, mac evpn.MAC) (evpn.MACStatus, bool) {
 		return evpn.MACStatus{}, false // went away since its key was taken
 	}
 	return evpn.MACStatus{
-		MACKey: evpn.MACKey{VNI: vni, MAC: mac}, Dest: evpn.Via{VTEP: addr("172.30.0.2")},
+		MACKey: evpn.MACKey{VNI: vni, MAC: mac}, Dest: evpn.Via{VTEP: addr("172.30.0.2"), VNI: vni},
 		IPs: []netip.Addr{addr("172.18.0.11")},
 	}, true
 }

@@ -180,7 +180,7 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 			State:  evpndv1.EntryState_ENTRY_STATE_LOCAL,
 		}}
 	}
-	wanted := fdbText(&evpn.FDB{MAC: m.MAC, Via: m.Dest, Sticky: m.Sticky}, device)
+	wanted := fdbText(&evpn.FDB{VNI: m.VNI, MAC: m.MAC, Via: m.Dest, Sticky: m.Sticky}, device)
 	out := []*evpndv1.KernelEntry{kernelEntry(wanted, s.kernel.MAC(m.MACKey))}
 	for i := range k.neighs {
 		n := &k.neighs[i]
@@ -195,7 +195,7 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 
 // fdbText is a wish in the words of bridge fdb.
 func fdbText(f *evpn.FDB, device string) string {
-	s := fmt.Sprintf("%s dev %s dst %s extern_learn", f.MAC, device, destText(f.Via))
+	s := fmt.Sprintf("%s dev %s dst %s extern_learn", f.MAC, device, f.Via.Text(f.VNI))
 	if f.Sticky {
 		s += " sticky"
 	}
@@ -252,7 +252,10 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 		return out
 	}
 	out.Origin = evpndv1.Origin_ORIGIN_REMOTE
-	out.Vtep, out.RemoteVni = text(m.Dest.VTEP), uint32(m.Dest.VNI)
+	out.Vtep = text(m.Dest.VTEP)
+	if m.Dest.VNI != m.VNI {
+		out.RemoteVni = uint32(m.Dest.VNI)
+	}
 	out.State, out.Error = remoteState(m.Stale, s.kernel.MAC(m.MACKey))
 	return out
 }

@@ -26,22 +26,15 @@ func shotOf(e *evpn.Engine, n evpn.VNI) shot {
 	}
 	want := e.Wanted(n)
 	for _, f := range want.Flood {
-		s.flood[dest(f.Via)] = "flooded to"
+		s.flood[f.Via.Text(n)] = "flooded to"
 	}
 	for _, m := range want.FDB {
-		s.macs[m.MAC.String()] = dest(m.Via) + flag(m.Sticky, " sticky")
+		s.macs[m.MAC.String()] = m.Via.Text(n) + flag(m.Sticky, " sticky")
 	}
 	for _, h := range want.Neigh {
 		s.neighbor[h.IP.String()] = h.MAC.String() + flag(h.Router, " router")
 	}
 	return s
-}
-
-func dest(d evpn.Via) string {
-	if d.VNI != 0 {
-		return fmt.Sprintf("%v vni %v", d.VTEP, d.VNI)
-	}
-	return d.VTEP.String()
 }
 
 func flag(on bool, name string) string {
