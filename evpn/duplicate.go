@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -118,7 +117,7 @@ func (e *Engine) keepFrozen(v *vni, addr MAC, m *macEntry, next place) place {
 			return p
 		}
 	case there:
-		if slices.ContainsFunc(m.paths, func(x path) bool { return x.attrs.NextHop == p.dest.VTEP && x.unusableMAC(v.vtep) == "" }) {
+		if m.best(v.vtep, &pathFilter{via: p.dest.VTEP}) != nil {
 			return p
 		}
 	}

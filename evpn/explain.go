@@ -8,174 +8,99 @@ import (
 	"time"
 )
 
-// RouteVerdict is a received route that is kept in a VNI, and what the
-// decision made of it. Its Chosen and Reason are those of the Verdict.
+// Verdict is what the decision made of one of several candidates for where a
+// MAC is, which MAC an address belongs to, or where to flood to.
+type Verdict struct {
+	// Chosen says that what is wanted of the kernel follows from it. Of the
+	// candidates for one place exactly one is chosen, none when there is none.
+	Chosen bool
+	Reason string // why, or why not, for a person: one sentence, never empty
+	// Steps are the rules by which it was compared with the one that decided
+	// about it, in their order, down to the rule that did. They are empty when
+	// it was compared with none, and in a RouteStatus that is no explanation.
+	Steps []Step
+}
+
+// RouteVerdict is a received route that is kept in a VNI, what the decision
+// made of it, and why it is kept.
 type RouteVerdict struct {
 	RouteStatus
-	Verdict
-	// By is which of the route's targets the VNI imports, by which of its own.
-	Target RT
-	By     Target
+	Target RT     // which of the route's targets the VNI imports
+	By     Target // by which of the VNI's
 }
 
-// LocalVerdict is what is known of a MAC on this host.
-type LocalVerdict struct {
-	Verdict
-	Present bool // behind a local port now
-	Port    int  // ifindex, of the present or the last
-	Seq     uint32
-	Static  bool // sticky, by the bridge or by the configuration
-}
-
-// MACExplanation is why a MAC is where it is, or nowhere.
-type MACExplanation struct {
-	MACKey
-	Place MACStatus // Found says whether it is anywhere
-	Found bool
-	Local *LocalVerdict // nil: this host never had it, as far as is known
-	// Routes are those that are kept, by NLRI and peer. Exactly one of them and
-	// Local is chosen when the MAC is somewhere, and none when it is not.
-	Routes []RouteVerdict
-	Want   FDB
-	Holds  []string // what keeps the decision from following the routes, for a person
-}
-
-// ExplainMAC explains the place of a MAC. ok is false when the VNI is not
-// served. It changes nothing.
-func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
-	v := e.vnis[vni]
-	if v == nil {
-		return x, false
-	}
-	x.MACKey = MACKey{vni, addr}
-	x.Place, x.Found = e.MAC(vni, addr)
-	x.Want = e.wantFDB(x.MACKey)
-	x.Holds = e.holdsOfMAC(v, addr)
-	m := v.macs[addr]
-	if m == nil {
-		return x, true
-	}
-	best := m.best(v.vtep, netip.Addr{})
-	x.Local = v.explainLocal(m, best)
-	for i := range m.paths {
-		p := &m.paths[i]
-		x.Routes = append(x.Routes, v.routeVerdict(p, MACIP, addr, v.explainPath(m, p, best)))
-	}
-	return x, true
+func (v *vni) routeStatus(x *path, t RouteType, addr MAC, what Verdict) RouteStatus {
+	return RouteStatus{Route: x.reach(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.id, Stale: x.stale(), Verdict: what}
 }
 
 func (v *vni) routeVerdict(x *path, t RouteType, addr MAC, what Verdict) RouteVerdict {
-	r := RouteVerdict{
-		RouteStatus: RouteStatus{
-			Route: x.reach(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.id,
-			Stale: x.stale(), Chosen: what.Chosen, Reason: what.Reason,
-		},
-		Verdict: what,
-	}
+	r := RouteVerdict{RouteStatus: v.routeStatus(x, t, addr, what)}
 	r.Target, r.By, _ = v.importedBy(x.attrs.Targets)
 	return r
 }
 
-// explainLocal says what became of the local host. It is nil when there is
-// none.
-func (v *vni) explainLocal(m *macEntry, best *path) *LocalVerdict {
-	l := m.loc
-	if l == nil {
-		return nil
+// explanation has the verdicts of comparisons made, with Steps or without.
+type explanation struct{ steps bool }
+
+// won is the verdict on x, which won over second, the best route of another
+// place; nil: there is none.
+func (e explanation) won(rs rules[candidate], x candidate, second *candidate) Verdict {
+	if second == nil {
+		return Verdict{Chosen: true, Reason: "no other VTEP has a usable route for it"}
 	}
-	x := &LocalVerdict{Present: l.present, Port: l.port, Seq: l.seq, Static: l.static}
-	switch {
-	case m.place.where == here && m.frozen():
-		x.Verdict = Verdict{Chosen: true, Reason: ruleFrozen + ": it stays here until it is let go"}
-	case m.place.where == here:
-		wins, rule := l.beats(v.vtep, best)
-		x.Verdict = Verdict{Chosen: true, Reason: "a local port has it: " + rule, Steps: v.localSteps(l, best, wins, rule)}
-	case l.port == 0:
-		x.Reason = "no local port has it, only its addresses were heard of here"
+	v := Verdict{Chosen: true}
+	switch c, r := rs.decide(x, *second); {
+	case c > 0:
+		v.Reason = "it wins over the route of " + second.vtep.String() + ": " + r.String()
+	case c == 0:
+		v.Reason = "no route of another place is better, and this one comes first"
 	default:
-		x.Reason = fmt.Sprintf("no local port has it now; it was here with the mobility sequence %d", l.seq)
+		return Verdict{Chosen: true, Reason: "a better route has just come, and is about to be followed"}
 	}
-	return x
+	v.Steps = stepsIf(e, rs, x, *second)
+	return v
 }
 
-// localSteps shows the comparison of a local host with the best route.
-func (v *vni) localSteps(l *local, x *path, wins bool, rule string) (out []Step) {
-	if x == nil {
+// lost is the verdict on x, which lost to winner.
+func (e explanation) lost(rs rules[candidate], x, winner candidate) Verdict {
+	v := Verdict{Steps: stepsIf(e, rs, x, winner)}
+	name := "the route of " + winner.vtep.String()
+	switch c, r := rs.decide(x, winner); {
+	case c == 0:
+		v.Reason = sameAsChosen
+	case winner.local:
+		v.Reason = "this host has it: " + r.String()
+	case winner.vtep == x.vtep:
+		v.Reason = r.lost(r.trait(x), r.trait(winner), "another route of this VTEP") + cite(r.rfc)
+	default:
+		v.Reason = r.lost(r.trait(x), r.trait(winner), name) + cite(r.rfc)
+	}
+	return v
+}
+
+// lostCopy is the verdict on x, which lost to another peer's copy of the route.
+func (e explanation) lostCopy(x, winner *path) Verdict {
+	_, r := copyRules.decide(x, winner)
+	return Verdict{
+		Reason: fmt.Sprintf("peer %v sent a better copy of the same route: %v, %s against %s", winner.peer.addr, r, r.trait(winner), r.trait(x)),
+		Steps:  stepsIf(e, copyRules, x, winner),
+	}
+}
+
+func stepsIf[P any](e explanation, rs rules[P], a, b P) []Step {
+	if !e.steps {
 		return nil
 	}
-	gateway := map[bool]string{true: "default gateway", false: "no gateway"}
-	for _, t := range []struct{ rule, name, this, other string }{
-		{ruleStatic, nameStatic, stickiness(l.static), "a route"},
-		{ruleFresh, nameFresh, "here", freshness(x)},
-		{ruleGateway, nameGateway, "here", gateway[x.attrs.DefaultGateway]},
-		{ruleSticky, nameSticky, stickiness(l.static), stickiness(x.attrs.Mobility.Sticky)},
-		{ruleSeq, nameSeq, seqText(l.seq), seqText(x.attrs.Mobility.Seq)},
-		{ruleVTEP, nameVTEP, v.vtep.String(), x.attrs.NextHop.String()},
-	} {
-		s := Step{Rule: t.name, This: t.this, Other: t.other}
-		if t.rule == rule {
-			s.Outcome = outcome(wins)
-			return append(out, s)
-		}
-		out = append(out, s)
-	}
-	return out
+	return rs.steps(a, b)
 }
 
-// explainPath says what became of p, one of m's paths; best is m's best.
-func (v *vni) explainPath(m *macEntry, p, best *path) Verdict {
-	if why := p.unusableMAC(v.vtep); why != "" {
-		return Verdict{Reason: "it cannot be used: " + why}
-	}
-	i, _ := m.find(&path{rd: p.rd, ip: p.ip, peer: &peer{}, rest: p.rest})
-	if o, _ := m.bestCopy(v.vtep, i); o != p {
-		return beaten(p, o, copyTraits, compareCopies)
-	}
-	switch {
-	case m.frozen() && m.place.where == there:
-		return v.explainFrozen(m, p)
-	case m.place.where == nowhere:
-		return Verdict{Reason: "the MAC was frozen as a duplicate before evpnd started, and is judged when all peers have sent their routes"}
-	case p != best:
-		return beaten(p, best, routeTraits, compareRoutes)
-	case m.place.where == there:
-		return winner(p, m.runnerUp(v.vtep, netip.Addr{}, p), routeTraits, compareRoutes)
-	case m.frozen():
-		return Verdict{Reason: "the MAC is " + ruleFrozen + " on this host"}
-	}
-	wins, rule := m.loc.beats(v.vtep, best)
-	s := v.localSteps(m.loc, best, wins, rule)
-	for i := range s {
-		s[i].This, s[i].Other = s[i].Other, s[i].This
-		if s[i].Outcome != Equal {
-			s[i].Outcome = Loses
-		}
-	}
-	return Verdict{Reason: "a local port has the MAC: " + rule, Steps: s}
-}
-
-// explainFrozen is explainPath for a MAC that is frozen behind a VTEP.
-func (v *vni) explainFrozen(m *macEntry, p *path) Verdict {
-	if p.attrs.NextHop != m.place.dest.VTEP {
-		return Verdict{Reason: "the MAC is " + ruleFrozen + " at " + m.place.dest.VTEP.String() + ", so no other place counts until it is let go"}
-	}
-	// The first of the VTEP's stands for all: none but the VTEP matters.
-	for i := range m.paths {
-		o := &m.paths[i]
-		if o.attrs.NextHop != p.attrs.NextHop || o.unusableMAC(v.vtep) != "" {
-			continue
-		}
-		j, _ := m.find(&path{rd: o.rd, ip: o.ip, peer: &peer{}, rest: o.rest})
-		if b, _ := m.bestCopy(v.vtep, j); b != o {
-			continue
-		}
-		if o != p {
-			return Verdict{Reason: "it says the same as the chosen one: " + ruleSame}
-		}
-		break
-	}
-	return Verdict{Chosen: true, Reason: ruleFrozen + ": it stays at this VTEP until it is let go"}
-}
+// Texts that several verdicts have.
+const (
+	sameAsChosen = "it says the same as the chosen one"
+	frozenText   = "frozen as a duplicate (RFC 7432 §15.1)"
+	frozenIPText = "frozen as a duplicate (RFC 9161 §3.7)"
+	restoring    = "was frozen as a duplicate before evpnd started, and is compared when all peers have sent their routes"
+)
 
 // importedBy returns which of a route's targets v imports, and by which of its
 // import targets.
@@ -190,25 +115,6 @@ func (v *vni) importedBy(targets []RT) (RT, Target, bool) {
 		}
 	}
 	return RT{}, Target{}, false
-}
-
-// holdsOfMAC says what keeps the place of a MAC from following the routes.
-func (e *Engine) holdsOfMAC(v *vni, addr MAC) (out []string) {
-	m := v.macs[addr]
-	if m != nil && m.frozen() {
-		out = append(out, fmt.Sprintf("frozen as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 7432 §15.1)",
-			timeText(m.moves.since), recovery(m.moves.since, v.duplicate.Recover), v.id, addr))
-	}
-	if was, ok := e.memory.before.MACs[MACKey{v.id, addr}]; ok {
-		out = append(out, fmt.Sprintf("it was frozen as a duplicate at %s before evpnd was started again, and is to be frozen there again", whereText(was.VTEP)))
-	}
-	if _, ok := v.refused[addr]; ok {
-		out = append(out, fmt.Sprintf("a local port has it, but VNI %v has %d local MACs, its limit, so it is not announced: raise the limit (vnis.limits.local-macs)", v.id, v.limits.LocalMACs))
-	}
-	if m != nil {
-		out = append(out, e.holdsOfPaths(m.paths)...)
-	}
-	return append(out, e.holdsOfPeers()...)
 }
 
 // holdsOfPaths tells until when stale routes are used.

@@ -44,11 +44,21 @@ func checkMAC(t *rapid.T, e *Engine, v VNI, mac MAC) {
 	if kept := e.Routes(v, mac); len(kept) != len(x.Routes) {
 		t.Fatalf("%v: %d of %d routes are explained", mac, len(x.Routes), len(kept))
 	}
+	for i, r := range e.Routes(v, mac) {
+		if !sameVerdict(r, x.Routes[i].RouteStatus) {
+			t.Fatalf("%v: the status says %+v of a route, its explanation %+v", mac, r.Verdict, x.Routes[i].Verdict)
+		}
+	}
 	chosen := checkVerdicts(t, x.Routes)
 	if x.Local != nil {
 		checkVerdict(t, x.Local.Verdict)
 	}
 	isLocal := x.Local != nil && x.Local.Chosen
+	for _, c := range append(chosen, RouteVerdict{}) {
+		if c.Chosen && x.Place.Reason != c.Reason || isLocal && x.Place.Reason != x.Local.Reason {
+			t.Fatalf("%v is there because %q, and is explained by %q", mac, x.Place.Reason, c.Reason)
+		}
+	}
 	switch {
 	case x.Want.Want && (len(chosen) != 1 || isLocal):
 		t.Fatalf("%v is wanted behind %v, and %d routes are chosen: %+v", mac, x.Want.Via, len(chosen), x.Routes)
@@ -101,16 +111,28 @@ func checkVTEP(t *rapid.T, e *Engine, v VNI, addr netip.Addr) {
 		checkVerdict(t, r.Verdict)
 	}
 	wanted := e.wantFlood(floodKey{v, Via{VTEP: addr, VNI: v}}).Want
-	asked := slices.ContainsFunc(x.Routes, func(r RouteVerdict) bool { return r.Verdict.Chosen })
+	asked := slices.ContainsFunc(x.Routes, func(r RouteVerdict) bool { return r.Chosen })
+	destinations := map[netip.Addr]int{}
+	for _, r := range e.FloodRoutes(v) {
+		if destinations[r.Attrs.NextHop] += bit(r.Chosen); destinations[r.Attrs.NextHop] > 1 {
+			t.Fatalf("VTEP %v in VNI %v: %d routes are chosen for one destination", r.Attrs.NextHop, v, destinations[r.Attrs.NextHop])
+		}
+	}
 	if wanted != asked || wanted != (len(x.Flood) > 0) || x.Reason == "" {
 		t.Fatalf("VTEP %v in VNI %v: flooded to %t, explained as %+v", addr, v, wanted, x)
 	}
 }
 
+// sameVerdict tells whether two statuses of routes say the same, but for the
+// steps.
+func sameVerdict(a, b RouteStatus) bool {
+	return a.Route == b.Route && a.Peer == b.Peer && a.Chosen == b.Chosen && a.Reason == b.Reason
+}
+
 func checkVerdicts(t *rapid.T, all []RouteVerdict) (chosen []RouteVerdict) {
 	for _, r := range all {
 		checkVerdict(t, r.Verdict)
-		if r.Verdict.Chosen {
+		if r.Chosen {
 			chosen = append(chosen, r)
 		}
 		if r.Target == (RT{}) {
@@ -153,10 +175,10 @@ func TestMobilityStepByStep(t *testing.T) {
 		want          Step // of the route of 10.0.0.3
 		reason        string
 	}{
-		{"sticky", Mobility{Sticky: true}, Mobility{Seq: 9}, Step{nameSticky, "not sticky", "sticky", Loses}, "is sticky"},
-		{"sequence", Mobility{Seq: 5}, Mobility{Seq: 3}, Step{nameSeq, "3", "5", Loses}, "its mobility sequence 3 is lower than 5 of the route of 10.0.0.2"},
-		{"higher sequence", Mobility{Seq: 2}, Mobility{Seq: 3}, Step{nameSeq, "3", "2", Wins}, "wins over the route of 10.0.0.2: higher mobility sequence"},
-		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{nameVTEP, "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
+		{"sticky", Mobility{Sticky: true}, Mobility{Seq: 9}, Step{stickyRule.String(), "not sticky", "sticky", Loses}, "is sticky"},
+		{"sequence", Mobility{Seq: 5}, Mobility{Seq: 3}, Step{sequenceRule.String(), "3", "5", Loses}, "its mobility sequence 3 is lower than 5 of the route of 10.0.0.2"},
+		{"higher sequence", Mobility{Seq: 2}, Mobility{Seq: 3}, Step{sequenceRule.String(), "3", "2", Wins}, "wins over the route of 10.0.0.2: higher mobility sequence"},
+		{"lowest VTEP", Mobility{Seq: 3}, Mobility{Seq: 3}, Step{vtepRule.String(), "10.0.0.3", "10.0.0.2", Loses}, "10.0.0.2 is lower than 10.0.0.3"},
 	} {
 		w := newWorld()
 		w.e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
@@ -225,4 +247,84 @@ func TestExplainVTEPWithManyRouterMACs(t *testing.T) {
 	if !slices.Equal(x.RouterMACs, want) {
 		t.Errorf("the router's MACs are %v, want the lowest, %v", x.RouterMACs, want)
 	}
+}
+
+// TestOneRouteIsChosen: however often a VTEP announces a MAC, one route is the
+// one that its place follows, in the status as in the explanation.
+func TestOneRouteIsChosen(t *testing.T) {
+	mac, ip := MAC{2, 0x42, 0xac, 0x12, 0, 1}, netip.MustParseAddr("172.18.0.1")
+	reflectors := []netip.Addr{netip.MustParseAddr("10.9.9.8"), netip.MustParseAddr("10.9.9.9")}
+	announce := func(w *world, peer, vtep netip.Addr, rd uint16, ip netip.Addr) {
+		w.e.Step(&Routes{Peer: peer, Updates: []Update{{
+			Reach: []Route{{NLRI: NLRI{Type: MACIP, RD: NewRD(vtep, rd), MAC: mac, IP: ip}, Label: 200}},
+			Attrs: &Attrs{NextHop: vtep, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)}},
+		}}})
+	}
+	flood := func(w *world, peer, vtep netip.Addr) {
+		w.e.Step(&Routes{Peer: peer, Updates: []Update{{
+			Reach: []Route{{NLRI: NLRI{Type: InclusiveMulticast, RD: NewRD(vtep, 200), IP: vtep}}},
+			Attrs: &Attrs{
+				NextHop: vtep, Encap: EncapVXLAN, Targets: []RT{NewRT(65000, 200)},
+				PMSI: PMSI{Present: true, Type: IngressReplication, Label: 200, Endpoint: vtep},
+			},
+		}}})
+	}
+	for name, tell := range map[string]func(*world){
+		"two VTEPs": func(w *world) {
+			announce(w, reflectors[0], there2, 200, netip.Addr{})
+			announce(w, reflectors[0], there3, 200, netip.Addr{})
+		},
+		"the MAC alone and with its address": func(w *world) {
+			announce(w, reflectors[0], there2, 200, netip.Addr{})
+			announce(w, reflectors[0], there2, 200, ip)
+		},
+		"two RDs": func(w *world) {
+			announce(w, reflectors[0], there2, 200, netip.Addr{})
+			announce(w, reflectors[0], there2, 201, netip.Addr{})
+		},
+		"equal copies of two reflectors": func(w *world) {
+			for _, r := range reflectors {
+				announce(w, r, there2, 200, netip.Addr{})
+				announce(w, r, there2, 200, ip)
+				flood(w, r, there2)
+			}
+		},
+	} {
+		w := newWorld()
+		w.e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
+		for _, r := range reflectors {
+			w.e.Step(&PeerUp{Peer: r, RouterID: r, Internal: true})
+		}
+		tell(w)
+		x, _ := w.e.ExplainMAC(200, mac)
+		for what, routes := range map[string][]RouteStatus{
+			"status": w.e.Routes(200, mac), "explanation": statuses(x.Routes), "flood list": w.e.FloodRoutes(200),
+		} {
+			chosen := slices.DeleteFunc(slices.Clone(routes), func(r RouteStatus) bool { return !r.Chosen })
+			if len(routes) > 0 && len(chosen) != 1 {
+				t.Errorf("%s, %s: %d of %d routes are chosen, want 1", name, what, len(chosen), len(routes))
+			}
+			for _, r := range routes {
+				if r.Reason == "" {
+					t.Errorf("%s, %s: %v by %v has no reason", name, what, r.NLRI, r.Peer)
+				}
+			}
+		}
+		if i, ok := w.e.ExplainIP(200, ip); ok && len(i.Routes) > 0 {
+			n := 0
+			for _, r := range i.Routes {
+				n += bit(r.Chosen)
+			}
+			if n != 1 {
+				t.Errorf("%s: %d of %d routes are chosen for the address, want 1", name, n, len(i.Routes))
+			}
+		}
+	}
+}
+
+func statuses(routes []RouteVerdict) (out []RouteStatus) {
+	for _, r := range routes {
+		out = append(out, r.RouteStatus)
+	}
+	return out
 }

@@ -165,81 +165,49 @@ func (v *vni) localOwner(h *ipEntry) (w ipOwner, ok bool) {
 	return ipOwner{where: here, mac: h.bound.mac, router: h.bound.nd.Router, immutable: h.bound.nd.Immutable}, true
 }
 
-// remoteOwner returns h as the best of the routes has it that bind it. With only
-// none but those of that MAC count.
-func (v *vni) remoteOwner(ip netip.Addr, h *ipEntry, only *MAC) (w ipOwner, ok bool) {
-	mac, x := v.bestBinding(ip, h, only)
-	if x == nil {
-		return w, false
-	}
+// remoteOwner returns the owner of ip that the route x of mac tells of.
+func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 	nd := x.attrs.ND
-	return ipOwner{where: there, mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}, true
+	return ipOwner{where: there, mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}
 }
 
-// bestBinding returns the best route that binds ip, and its MAC: those of MACs
-// that are elsewhere compete like routes of one MAC would, but one that cannot
-// be changed beats one that can. A route whose MAC has come here binds
-// nothing, until its VTEP withdraws it.
+// bestBinding returns the route that wins of all that bind ip, and its MAC;
+// nil when none can be used. Only routes of MACs that are behind a VTEP take
+// part: a route whose MAC is local by now binds nothing until its VTEP
+// withdraws it. With only none but those of that MAC take part.
 func (v *vni) bestBinding(ip netip.Addr, h *ipEntry, only *MAC) (mac MAC, best *path) {
 	for _, addr := range h.macs {
 		m := v.macs[addr]
 		if m == nil || m.place.where != there || only != nil && *only != addr {
 			continue
 		}
-		x := m.best(v.vtep, ip)
-		if x == nil {
+		x := m.best(v.vtep, &pathFilter{ip: ip})
+		if x == nil || best != nil && ipRules.compare(candidateOf(x).of(addr), candidateOf(best).of(mac)) < 0 {
 			continue
-		}
-		if best != nil {
-			if c, _ := compareBindings(x, best); c <= 0 {
-				continue // on a tie the lower MAC stays
-			}
 		}
 		mac, best = addr, x
 	}
 	return mac, best
 }
 
-// compareBindings tells by which sign and rule a wins over b, the routes of two
-// MACs that bind one address.
-func compareBindings(a, b *path) (int, string) {
-	if i := bit(a.attrs.ND.Immutable) - bit(b.attrs.ND.Immutable); i != 0 {
-		return i, ruleImmutable
-	}
-	return compareRoutes(a, b)
+// candidate returns l, a local binding, as the rules compare it.
+func (l ipOwner) candidate(own netip.Addr) candidate {
+	return candidate{local: true, immutable: l.immutable, vtep: own, mac: l.mac}
 }
 
-// The rules for the addresses of hosts.
-const (
-	ruleImmutable = "a binding that cannot be changed (RFC 9047 §2, I)"
-	ruleHere      = "a host here has it, and the kernel knows it by itself"
-)
-
-// keeps tells whether the local binding l stands against the remote one r, and
-// by which rule.
-func (l ipOwner) keeps(r ipOwner) (bool, string) {
-	if r.immutable && !l.immutable && !r.stale {
-		return false, ruleImmutable
-	}
-	return true, ruleHere
-}
-
-// selectOwner works out whose ip is by all that is known. A local host that is
-// here comes first, for the kernel knows it by itself, unless others say that
-// their binding cannot be changed. A configured gateway is nobody's.
+// selectOwner returns which MAC ip belongs to by all that is known. A
+// configured gateway belongs to none.
 func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 	if slices.Contains(v.gateways, ip) {
 		return ipOwner{}
 	}
-	l, isHere := v.localOwner(h)
-	r, isThere := v.remoteOwner(ip, h, nil)
-	if isHere && isThere {
-		isHere, _ = l.keeps(r)
+	l, isLocal := v.localOwner(h)
+	if mac, x := v.bestBinding(ip, h, nil); x != nil {
+		if !isLocal || ipRules.compare(l.candidate(v.vtep), candidateOf(x).of(mac)) < 0 {
+			return remoteOwner(ip, mac, x)
+		}
 	}
-	if isHere {
-		return l
-	}
-	return r
+	return l
 }
 
 // keepFrozenIP is hold for an address: it stays with the MAC that it was frozen
@@ -258,7 +226,10 @@ func (v *vni) claimed(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 	if w, ok := v.localOwner(h); ok && w.mac == mac {
 		return w, true
 	}
-	return v.remoteOwner(ip, h, &mac)
+	if _, x := v.bestBinding(ip, h, &mac); x != nil {
+		return remoteOwner(ip, mac, x), true
+	}
+	return ipOwner{}, false
 }
 
 // reselectIP works out whose ip is and marks what follows from a change.

@@ -124,20 +124,17 @@ func (e *Engine) tidy(v *vni, addr MAC, m *macEntry) {
 
 func (m *macEntry) frozen() bool { return m.moves != nil && m.moves.frozen }
 
-// selectPlace returns where m should be by all that is known of it, and the path
-// that leads there.
+// selectPlace returns where m should be by all that is known of it, and the
+// path that leads there; nil when m is local, or nowhere.
 func (v *vni) selectPlace(m *macEntry) (place, *path) {
-	var p place
-	x := m.best(v.vtep, netip.Addr{})
-	if x != nil {
-		p = v.placeOf(x)
+	x := m.best(v.vtep, nil)
+	if l := m.loc; l != nil && l.present && (x == nil || macRules.compare(l.candidate(v.vtep), candidateOf(x)) > 0) {
+		return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, nil
 	}
-	if l := m.loc; l != nil && l.present {
-		if wins, _ := l.beats(v.vtep, x); wins {
-			return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, nil
-		}
+	if x == nil {
+		return place{}, nil
 	}
-	return p, x
+	return v.placeOf(x), x
 }
 
 // placeOf returns where path x leads to.

@@ -143,18 +143,7 @@ func (v *vni) vouched(m *macEntry, vtep netip.Addr) (place, bool) {
 		}
 		return place{}, false
 	}
-	var best *path
-	for i := range m.paths {
-		x := &m.paths[i]
-		if x.attrs.NextHop != vtep || x.unusableMAC(v.vtep) != "" {
-			continue
-		}
-		if best == nil {
-			best = x
-		} else if c, _ := compareRoutes(x, best); c > 0 {
-			best = x
-		}
-	}
+	best := m.best(v.vtep, &pathFilter{via: vtep})
 	if best == nil {
 		return place{}, false
 	}

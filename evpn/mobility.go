@@ -31,25 +31,9 @@ func (m *macEntry) local() *local {
 	return m.loc
 }
 
-// beats tells whether the local host wins over the best remote route x, and
-// by which rule. An operator's static entry is never given up: it stands in
-// the kernel by someone else's hand.
-func (l *local) beats(own netip.Addr, x *path) (bool, string) {
-	switch {
-	case x == nil:
-		return true, "no route for it from elsewhere"
-	case l.static:
-		return true, ruleStatic
-	case x.stale():
-		return true, ruleFresh
-	case x.attrs.DefaultGateway:
-		return true, ruleGateway
-	case x.attrs.Mobility.Sticky:
-		return false, ruleSticky
-	case l.seq != x.attrs.Mobility.Seq:
-		return l.seq > x.attrs.Mobility.Seq, ruleSeq
-	}
-	return own.Compare(x.attrs.NextHop) < 0, ruleVTEP
+// candidate returns l as the rules compare it.
+func (l *local) candidate(own netip.Addr) candidate {
+	return candidate{local: true, static: l.static, sticky: l.static, seq: l.seq, vtep: own}
 }
 
 // localMAC takes a MAC that the bridge has behind a local port. Where it was

@@ -123,6 +123,8 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 		MACKey: MACKey{vni, mac}, Local: p.where == here, Port: p.port, Dest: p.dest,
 		Seq: p.seq, Sticky: p.sticky, Stale: p.stale, Paths: len(m.paths),
 	}
+	verdicts := v.macVerdicts(m, explanation{})
+	s.Reason = verdicts.reason()
 	if m.moves != nil {
 		s.Frozen, s.FrozenSince = m.moves.frozen, m.moves.since
 		m.moves.expire(e.now, &v.duplicate)
@@ -134,10 +136,6 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 				s.IPs = append(s.IPs, ip)
 			}
 		}
-		_, s.Reason = m.loc.beats(v.vtep, m.best(v.vtep, netip.Addr{}))
-		if s.Frozen {
-			s.Reason = ruleFrozen
-		}
 		return s, true
 	}
 	for i := range m.paths {
@@ -147,34 +145,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	slices.SortFunc(s.IPs, netip.Addr.Compare)
 	s.IPs = slices.Compact(s.IPs)
-	s.Reason = m.reason(v.vtep)
-	if s.Frozen {
-		s.Reason = ruleFrozen
-	}
 	return s, true
-}
-
-// reason says by which rule the best remote route won over the next best of
-// another VTEP.
-func (m *macEntry) reason(own netip.Addr) string {
-	best := m.best(own, netip.Addr{})
-	why := "only VTEP that announces it"
-	var second *path
-	for i := range m.paths {
-		x := &m.paths[i]
-		if x.unusableMAC(own) != "" || x.attrs.NextHop == best.attrs.NextHop {
-			continue
-		}
-		if second == nil {
-			second = x
-		} else if c, _ := compareRoutes(x, second); c > 0 {
-			second = x
-		}
-	}
-	if second != nil {
-		_, why = compareRoutes(best, second)
-	}
-	return why
 }
 
 // Neigh returns whose an address is. One that nobody can be reached by is
@@ -202,28 +173,11 @@ func (e *Engine) Routes(vni VNI, mac MAC) []RouteStatus {
 		return nil
 	}
 	m := v.macs[mac]
-	best := m.best(v.vtep, netip.Addr{})
+	verdicts := v.macVerdicts(m, explanation{})
 	out := make([]RouteStatus, 0, len(m.paths))
 	for i := range m.paths {
 		x := &m.paths[i]
-		s := RouteStatus{Route: x.reach(MACIP, mac), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale()}
-		switch why := x.unusableMAC(v.vtep); {
-		case why != "":
-			s.Reason = "not used: " + why
-		case m.place.where == here && m.frozen():
-			s.Reason = "the MAC is local: " + ruleFrozen
-		case m.place.where == here:
-			_, rule := m.loc.beats(v.vtep, best)
-			s.Reason = "the MAC is local: " + rule
-		case x.attrs.NextHop == m.place.dest.VTEP:
-			s.Chosen = true
-		case m.frozen():
-			s.Reason = "the MAC is elsewhere: " + ruleFrozen
-		default:
-			_, rule := compareRoutes(best, x)
-			s.Reason = "another route won: " + rule
-		}
-		out = append(out, s)
+		out = append(out, v.routeStatus(x, MACIP, mac, verdicts.path(x)))
 	}
 	return out
 }
@@ -235,17 +189,10 @@ func (e *Engine) FloodRoutes(vni VNI) []RouteStatus {
 		return nil
 	}
 	out := make([]RouteStatus, 0, len(v.floodPaths))
+	verdicts := v.floodVerdicts(explanation{})
 	for _, id := range v.sortedFloodIDs() {
 		x := v.floodPaths[id]
-		_, why := v.floodDest(&x)
-		s := RouteStatus{
-			Route: x.reach(InclusiveMulticast, MAC{}), Attrs: x.attrs, Peer: x.peer.addr, VNI: vni, Stale: x.stale(),
-			Chosen: why == "",
-		}
-		if why != "" {
-			s.Reason = "not used: " + why
-		}
-		out = append(out, s)
+		out = append(out, v.routeStatus(&x, InclusiveMulticast, MAC{}, verdicts.path(&x)))
 	}
 	return out
 }

@@ -73,16 +73,15 @@ type NeighStatus struct {
 	Frozen bool // as a duplicate (RFC 9161 §3.7)
 }
 
-// RouteStatus is one received route as one peer sent it.
+// RouteStatus is one received route as one peer sent it, and what the decision
+// made of it.
 type RouteStatus struct {
 	Route
-	Attrs  *Attrs
-	Peer   netip.Addr
-	VNI    VNI // the one it is imported into
-	Stale  bool
-	Chosen bool
-	// Reason says why the route is not used, for a person; empty when it is.
-	Reason string
+	Attrs *Attrs
+	Peer  netip.Addr
+	VNI   VNI // the one it is imported into
+	Stale bool
+	Verdict
 }
 
 // PeerStatus is the engine's part of what is known of a peer.

@@ -172,7 +172,7 @@ func candidates(routes []evpn.RouteVerdict) (out []*evpndv1.Candidate) {
 	for i := range routes {
 		r := &routes[i]
 		c := &evpndv1.Candidate{
-			Route: receivedRoute(&r.RouteStatus), Chosen: r.Verdict.Chosen, Reason: r.Verdict.Reason, Steps: comparisons(r.Steps),
+			Route: receivedRoute(&r.RouteStatus), Chosen: r.Chosen, Reason: r.Reason, Steps: comparisons(r.Steps),
 		}
 		if r.Target != (evpn.RT{}) {
 			c.Target, c.ImportedBy = r.Target.String(), r.By.String()

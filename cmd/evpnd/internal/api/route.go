@@ -163,7 +163,9 @@ func receivedRoute(r *evpn.RouteStatus) *evpndv1.Route {
 	out.Direction = evpndv1.Direction_DIRECTION_RECEIVED
 	out.Vni = uint32(r.VNI)
 	out.Peer = text(r.Peer)
-	out.Stale, out.Chosen, out.Reason = r.Stale, r.Chosen, r.Reason
+	if out.Stale, out.Chosen = r.Stale, r.Chosen; !r.Chosen {
+		out.Reason = r.Reason
+	}
 	out.LongLivedStale = r.Attrs.LongLivedStale
 	return out
 }

@@ -12,7 +12,7 @@ type VTEPExplanation struct {
 	Addr  netip.Addr
 	Flood []Via // where copies of what goes to all are sent to at this address; empty: nowhere
 	// Routes are the type 3 routes that are from it or lead to it, by NLRI and
-	// peer. Those that lead to it are chosen.
+	// peer. Of those that lead to one destination exactly one is chosen.
 	Routes     []RouteVerdict
 	MACs       int   // those that are chosen behind it
 	MACRoutes  int   // type 2 routes that lead to it
@@ -36,13 +36,14 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 	}
 	slices.SortFunc(x.Flood, func(a, b Via) int { return int(a.VNI) - int(b.VNI) })
 	var paths []path
+	verdicts := v.floodVerdicts(explanation{steps: true})
 	for _, id := range v.sortedFloodIDs() {
 		p := v.floodPaths[id]
 		if p.attrs.NextHop != addr && p.attrs.PMSI.Endpoint != addr && p.ip != addr {
 			continue
 		}
 		paths = append(paths, p)
-		x.Routes = append(x.Routes, v.routeVerdict(&p, InclusiveMulticast, MAC{}, v.explainFlood(&p, addr)))
+		x.Routes = append(x.Routes, v.routeVerdict(&p, InclusiveMulticast, MAC{}, verdicts.of(addr, &p)))
 	}
 	v.countVTEP(&x)
 	for d := range v.flood {
@@ -56,16 +57,52 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 	return x, true
 }
 
-// explainFlood says whether a type 3 route leads to addr.
-func (v *vni) explainFlood(p *path, addr netip.Addr) Verdict {
-	d, why := v.floodDest(p)
-	switch {
-	case why != "":
-		return Verdict{Reason: "it cannot be used: " + why}
-	case d.VTEP != addr:
-		return Verdict{Reason: fmt.Sprintf("its tunnel endpoint is %v, so copies go there: a router on the way changed one of the two", d.VTEP)}
+// floodVerdicts tells what the decision made of the type 3 routes of a VNI.
+type floodVerdicts struct {
+	explanation
+	v      *vni
+	chosen map[Via]floodID // by which route each destination is on the flood list
+}
+
+// floodVerdicts finds the route of each destination: the first by RD among
+// those that lead there, and its best copy.
+func (v *vni) floodVerdicts(e explanation) floodVerdicts {
+	f := floodVerdicts{explanation: e, v: v, chosen: make(map[Via]floodID, len(v.flood))}
+	for _, id := range v.sortedFloodIDs() {
+		x := v.floodPaths[id]
+		d, why := v.floodDest(&x)
+		if why != "" {
+			continue
+		}
+		is, ok := f.chosen[d]
+		if old := v.floodPaths[is]; !ok || old.compareNLRI(&x) == 0 && copyRules.compare(&x, &old) > 0 {
+			f.chosen[d] = id
+		}
+	}
+	return f
+}
+
+// path is the verdict on x, a type 3 route of the VNI.
+func (f *floodVerdicts) path(x *path) Verdict {
+	d, why := f.v.floodDest(x)
+	if why != "" {
+		return Verdict{Reason: why}
+	}
+	if id := f.chosen[d]; id != floodIDOf(x) {
+		if o := f.v.floodPaths[id]; o.compareNLRI(x) == 0 {
+			return f.lostCopy(x, &o)
+		}
+		return Verdict{Reason: sameAsChosen}
 	}
 	return Verdict{Chosen: true, Reason: "it asks for a copy of what goes to all (RFC 8365 §9)"}
+}
+
+// of is the verdict on x as one that leads to addr.
+func (f *floodVerdicts) of(addr netip.Addr, x *path) Verdict {
+	if d, why := f.v.floodDest(x); why == "" && d.VTEP != addr {
+		return Verdict{Reason: fmt.Sprintf("its tunnel endpoint is %v, so copies go there: a router on the way changed one of the two", d.VTEP)}
+	}
+	return f.path(x)
 }
 
 func (v *vni) countVTEP(x *VTEPExplanation) {

@@ -1,0 +1,161 @@
+package evpn
+
+import (
+	"fmt"
+)
+
+// LocalVerdict is what is known of a MAC on this host.
+type LocalVerdict struct {
+	Verdict
+	Present bool // behind a local port now
+	Port    int  // ifindex, of the present or the last
+	Seq     uint32
+	Static  bool // sticky, by the bridge or by the configuration
+}
+
+// MACExplanation is why a MAC is where it is, or nowhere.
+type MACExplanation struct {
+	MACKey
+	Place MACStatus // Found says whether it is anywhere
+	Found bool
+	Local *LocalVerdict // nil: this host never had it, as far as is known
+	// Routes are those that are kept, by NLRI and peer. Exactly one of them and
+	// Local is chosen when the MAC is somewhere, and none when it is not.
+	Routes []RouteVerdict
+	Want   FDB
+	Holds  []string // what keeps the decision from following the routes, for a person
+}
+
+// ExplainMAC explains the place of a MAC. ok is false when the VNI is not
+// served. It changes nothing.
+func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
+	v := e.vnis[vni]
+	if v == nil {
+		return x, false
+	}
+	x.MACKey = MACKey{vni, addr}
+	x.Place, x.Found = e.MAC(vni, addr)
+	x.Want = e.wantFDB(x.MACKey)
+	x.Holds = e.holdsOfMAC(v, addr)
+	m := v.macs[addr]
+	if m == nil {
+		return x, true
+	}
+	verdicts := v.macVerdicts(m, explanation{steps: true})
+	if l := m.loc; l != nil {
+		x.Local = &LocalVerdict{Verdict: verdicts.local(), Present: l.present, Port: l.port, Seq: l.seq, Static: l.static}
+	}
+	for i := range m.paths {
+		p := &m.paths[i]
+		x.Routes = append(x.Routes, v.routeVerdict(p, MACIP, addr, verdicts.path(p)))
+	}
+	return x, true
+}
+
+// macVerdicts tells what the decision made of all that says where a MAC is.
+type macVerdicts struct {
+	explanation
+	v      *vni
+	m      *macEntry
+	best   *path // the route that wins over all others; nil: none can be used
+	chosen *path // the route that the place of m follows; nil: m is local, or nowhere
+}
+
+func (v *vni) macVerdicts(m *macEntry, e explanation) macVerdicts {
+	x := macVerdicts{explanation: e, v: v, m: m, best: m.best(v.vtep, nil)}
+	if m.place.where == there {
+		x.chosen = x.best
+		if vtep := m.place.dest.VTEP; x.best == nil || x.best.attrs.NextHop != vtep {
+			x.chosen = m.best(v.vtep, &pathFilter{via: vtep}) // frozen there
+		}
+	}
+	return x
+}
+
+// reason says why m is where it is.
+func (x *macVerdicts) reason() string {
+	if x.chosen == nil {
+		return x.local().Reason
+	}
+	return x.whyChosen().Reason
+}
+
+// local is the verdict on the local host.
+func (x *macVerdicts) local() Verdict {
+	l := x.m.loc
+	switch {
+	case x.m.place.where == here && x.m.frozen():
+		return Verdict{Chosen: true, Reason: frozenText + ": it stays here until it is let go"}
+	case x.m.place.where == here && x.best == nil:
+		return Verdict{Chosen: true, Reason: "a local port has it, and no route for it from elsewhere can be used"}
+	case x.m.place.where == here:
+		a, b := l.candidate(x.v.vtep), candidateOf(x.best)
+		_, r := macRules.decide(a, b)
+		return Verdict{Chosen: true, Reason: "a local port has it: " + r.String(), Steps: stepsIf(x.explanation, macRules, a, b)}
+	case l.present:
+		return Verdict{Reason: "the MAC " + restoring}
+	case l.port == 0:
+		return Verdict{Reason: "no local port has it, only its addresses were heard of here"}
+	}
+	return Verdict{Reason: fmt.Sprintf("no local port has it now; it was here with the mobility sequence %d", l.seq)}
+}
+
+// path is the verdict on p, one of m's paths.
+func (x *macVerdicts) path(p *path) Verdict {
+	m, own := x.m, x.v.vtep
+	if p == x.chosen {
+		return x.whyChosen()
+	}
+	if why := p.unusableMAC(own); why != "" {
+		return Verdict{Reason: why}
+	}
+	if o := m.bestCopyOf(own, p); o != p {
+		return x.lostCopy(p, o)
+	}
+	switch {
+	case m.place.where == nowhere:
+		return Verdict{Reason: "the MAC " + restoring}
+	case m.frozen() && m.place.where == there && p.attrs.NextHop == m.place.dest.VTEP:
+		return Verdict{Reason: sameAsChosen}
+	case m.frozen() && m.place.where == there:
+		return Verdict{Reason: "the MAC is " + frozenText + " at " + m.place.dest.VTEP.String() + ", so no other place counts until it is let go"}
+	case p != x.best:
+		return x.lost(macRules, candidateOf(p), candidateOf(x.best))
+	case m.frozen():
+		return Verdict{Reason: "the MAC is " + frozenText + " on this host"}
+	case m.place.where == here:
+		return x.lost(macRules, candidateOf(p), m.loc.candidate(own))
+	}
+	return Verdict{Reason: "it has just come, and is about to be followed"}
+}
+
+func (x *macVerdicts) whyChosen() Verdict {
+	if x.m.frozen() {
+		return Verdict{Chosen: true, Reason: frozenText + ": it stays at this VTEP until it is let go"}
+	}
+	var second *candidate
+	if p := x.m.best(x.v.vtep, &pathFilter{except: x.chosen.attrs.NextHop}); p != nil {
+		c := candidateOf(p)
+		second = &c
+	}
+	return x.won(macRules, candidateOf(x.chosen), second)
+}
+
+// holdsOfMAC says what keeps the place of a MAC from following the routes.
+func (e *Engine) holdsOfMAC(v *vni, addr MAC) (out []string) {
+	m := v.macs[addr]
+	if m != nil && m.frozen() {
+		out = append(out, fmt.Sprintf("frozen as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 7432 §15.1)",
+			timeText(m.moves.since), recovery(m.moves.since, v.duplicate.Recover), v.id, addr))
+	}
+	if was, ok := e.memory.before.MACs[MACKey{v.id, addr}]; ok {
+		out = append(out, fmt.Sprintf("it was frozen as a duplicate at %s before evpnd was started again, and is to be frozen there again", whereText(was.VTEP)))
+	}
+	if _, ok := v.refused[addr]; ok {
+		out = append(out, fmt.Sprintf("a local port has it, but VNI %v has %d local MACs, its limit, so it is not announced: raise the limit (vnis.limits.local-macs)", v.id, v.limits.LocalMACs))
+	}
+	if m != nil {
+		out = append(out, e.holdsOfPaths(m.paths)...)
+	}
+	return append(out, e.holdsOfPeers()...)
+}
