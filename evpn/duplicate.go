@@ -2,7 +2,6 @@ package evpn
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -92,8 +91,7 @@ func (e *Engine) freeze(v *vni, addr MAC, m *macEntry, p place, since time.Time)
 	e.unfreezeTimes.add(since, v.duplicate.Recover, unfreezeAt{mac: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr,
-		Text: fmt.Sprintf("MAC %v in VNI %v moved %d times within %v, as if two hosts used it, and is frozen at %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
-			addr, v.id, v.duplicate.Moves, v.duplicate.Window, whereabouts(p), v.id, addr),
+		VTEP: whereabouts(p).VTEP, Count: v.duplicate.Moves, Window: v.duplicate.Window,
 	})
 }
 
@@ -168,8 +166,7 @@ func (e *Engine) freezeIP(v *vni, ip netip.Addr, h *ipEntry, mac MAC, since time
 	e.unfreezeTimes.add(since, v.duplicate.Recover, unfreezeAt{ip: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateIP, VNI: v.id, Addr: ip,
-		Text: fmt.Sprintf("%v in VNI %v changed its MAC %d times within %v, as if two hosts used it, and is frozen with %v: find the second host, then evpnctl mac unfreeze --vni %v %v",
-			ip, v.id, v.duplicate.Moves, v.duplicate.Window, mac, v.id, ip),
+		Holder: mac, Count: v.duplicate.Moves, Window: v.duplicate.Window,
 	})
 }
 

@@ -112,11 +112,7 @@ func (e *Engine) countFlood(v *vni, x *path, by int) {
 	}
 	e.countDest(v, d, by)
 	if d.VTEP != x.attrs.NextHop {
-		e.alarms.count(Alarm{
-			Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP,
-			Text: "the type 3 route of VNI " + v.id.String() + " floods to " + d.VTEP.String() + " but its next hop is " + x.attrs.NextHop.String() +
-				": a router on the way changed the next hop; set next-hop-unchanged there",
-		}, by)
+		e.alarms.count(Alarm{Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP, VTEP: x.attrs.NextHop}, by)
 	}
 }
 

@@ -1,7 +1,5 @@
 package evpn
 
-import "fmt"
-
 // Limits bounds what the local hosts of a VNI can put on every VTEP of the
 // fabric. Zero means no limit.
 type Limits struct {
@@ -29,10 +27,7 @@ func (e *Engine) admitMAC(v *vni, ev *LocalMAC) bool {
 		}
 		v.refused[ev.MAC] = *ev
 	}
-	e.alarms.raise(Alarm{
-		Kind: AlarmMACLimit, VNI: v.id,
-		Text: fmt.Sprintf("VNI %v has %d local MACs, its limit; more are not announced: find the host that makes them up, or raise the limit (vnis.limits.local-macs)", v.id, limit),
-	})
+	e.alarms.raise(Alarm{Kind: AlarmMACLimit, VNI: v.id, Count: limit})
 	return false
 }
 
@@ -61,9 +56,6 @@ func (e *Engine) admitIP(v *vni, mac MAC, l *local) bool {
 	if limit == 0 || len(l.bound) < limit {
 		return true
 	}
-	e.alarms.raise(Alarm{
-		Kind: AlarmIPLimit, VNI: v.id, MAC: mac,
-		Text: fmt.Sprintf("MAC %v in VNI %v has %d local addresses, the limit; more are not announced: find out what it answers for, or raise the limit (vnis.limits.ips-per-mac)", mac, v.id, limit),
-	})
+	e.alarms.raise(Alarm{Kind: AlarmIPLimit, VNI: v.id, MAC: mac, Count: limit})
 	return false
 }

@@ -60,11 +60,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 		// bridge's entry to the port, so the remote entry is wished again.
 		e.fdb.push(MACKey{v.id, ev.MAC})
 		if m.place.sticky && !m.frozen() {
-			e.alarms.raise(Alarm{
-				Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC,
-				Text: "MAC " + ev.MAC.String() + " in VNI " + v.id.String() + " is sticky behind VTEP " + m.place.dest.VTEP.String() +
-					", but a local port sent from it: find the host that uses its address",
-			})
+			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC, VTEP: m.place.dest.VTEP})
 		}
 	}
 	e.tidy(v, ev.MAC, m)
@@ -89,11 +85,7 @@ func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 		return
 	}
 	if highest == math.MaxUint32 {
-		e.alarms.raise(Alarm{
-			Kind: AlarmSequence, VNI: v.id, MAC: ev.MAC,
-			Text: "MAC " + ev.MAC.String() + " in VNI " + v.id.String() + " has reached the highest mobility sequence, so its moves can not be told any more: " +
-				"stop what makes it move, then withdraw it everywhere",
-		})
+		e.alarms.raise(Alarm{Kind: AlarmSequence, VNI: v.id, MAC: ev.MAC})
 		l.seq = highest
 		return
 	}

@@ -143,11 +143,7 @@ func (e *Engine) retain(p *peer) {
 }
 
 func (p *peer) staleAlarm() Alarm {
-	return Alarm{
-		Kind: AlarmStale, Addr: p.addr,
-		Text: "the session with peer " + p.addr.String() + " is down; what it told is used until it is back or its time is over: " +
-			"evpnctl peer show says when that is",
-	}
+	return Alarm{Kind: AlarmStale, Addr: p.addr}
 }
 
 // endOfRIB takes the end of what a peer has to say. Routes that it did not

@@ -1,9 +1,6 @@
 package evpn
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // PeerLimit bounds how many routes of one peer are kept, so that one that
 // sends without end takes neither the memory nor the kernel's tables from the
@@ -58,17 +55,11 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 		p.full = true
 		e.full++
 	}
-	doing := "no more are taken"
 	if reset {
 		p.ended = true
-		doing = "its session is reset"
 		p.call, e.called = callReset, true
 	}
-	e.alarms.raise(Alarm{
-		Kind: AlarmPeerLimit, Addr: p.addr,
-		Text: fmt.Sprintf("peer %v sends more than %d routes that are imported here, its limit, and %s: "+
-			"find out who makes them up, or raise the limit (max-routes of the peer)", p.addr, limit, doing),
-	})
+	e.alarms.raise(Alarm{Kind: AlarmPeerLimit, Addr: p.addr, Count: limit, Reset: reset})
 	return false
 }
 

@@ -218,11 +218,7 @@ func (e *Engine) count(v *vni, x *path, by int) {
 // countRewritten keeps the alarm about a peer that rewrites next hops.
 func (e *Engine) countRewritten(x *path, by int) {
 	if x.rewritten() {
-		e.alarms.count(Alarm{
-			Kind: AlarmNextHop, Addr: x.peer.addr,
-			Text: "peer " + x.peer.addr.String() + " passes on routes of others with itself as next hop, so traffic for their VTEPs goes to it: " +
-				"set next-hop-unchanged (eBGP) or remove next-hop-self for EVPN there",
-		}, by)
+		e.alarms.count(Alarm{Kind: AlarmNextHop, Addr: x.peer.addr}, by)
 	}
 }
 

@@ -100,35 +100,6 @@ type PeerStatus struct {
 	AtLimit    bool   // it is, and more are refused
 }
 
-// Alarm is a condition that an operator should know of, and that lasts until
-// its cause is gone.
-type Alarm struct {
-	Kind AlarmKind
-	VNI  VNI        // 0: none in particular
-	MAC  MAC        // zero: none in particular
-	Addr netip.Addr // a VTEP, peer or host; invalid: none in particular
-	Text string     // what happened and what to do
-}
-
-// AlarmKind names a kind of alarm; it is stable and shown to users.
-type AlarmKind string
-
-// The alarms of the engine.
-const (
-	AlarmSequence      AlarmKind = "sequence-saturated" // RFC 7432 §7.7: the mobility sequence can grow no more
-	AlarmSticky        AlarmKind = "sticky-violated"    // RFC 7432 §15.2: a local frame came from a remote sticky MAC
-	AlarmPMSI          AlarmKind = "pmsi-differs"       // the PMSI tunnel endpoint is not the next hop
-	AlarmNextHop       AlarmKind = "next-hop-is-peer"   // a reflector put itself in the next hop of others' routes
-	AlarmRDExhausted   AlarmKind = "rd-exhausted"       // no route distinguisher is left for a VNI
-	AlarmDuplicateMAC  AlarmKind = "duplicate-mac"      // RFC 7432 §15.1: frozen where it was last
-	AlarmDuplicateIP   AlarmKind = "duplicate-ip"       // RFC 9161 §3.7: frozen with the MAC it had last
-	AlarmMACLimit      AlarmKind = "mac-limit"          // local MACs beyond the limit are not announced
-	AlarmIPLimit       AlarmKind = "ip-limit"           // addresses of a local MAC beyond the limit are not announced
-	AlarmPeerLimit     AlarmKind = "peer-limit"         // a peer sends more routes than it may, and no more are taken
-	AlarmStale         AlarmKind = "stale-routes"       // routes are used although the session that brought them is down
-	AlarmTargetTooWide AlarmKind = "target-as-too-wide" // RFC 8365 §5.1.2.1 targets need a 2-byte AS
-)
-
 // ChangeKind is a kind of object that a watcher can follow.
 type ChangeKind uint8
 

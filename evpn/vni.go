@@ -224,10 +224,7 @@ func (e *Engine) reimport(v *vni, imports []Target) {
 
 // checkTargets keeps the alarm about targets that the AS is too large for.
 func (e *Engine) checkTargets() {
-	a := Alarm{
-		Kind: AlarmTargetTooWide,
-		Text: "automatic targets of the RFC 8365 form hold 2 bytes of AS only; ours has 4: set targets to auto or fixed, or give each VNI its own",
-	}
+	a := Alarm{Kind: AlarmTargetTooWide}
 	if e.cfg.Targets == TargetRFC8365 && e.cfg.AS > 0xffff {
 		e.alarms.raise(a)
 	} else {
@@ -292,10 +289,7 @@ func (e *Engine) rdOf(v VNI) (rd RD, none bool) {
 	if rd = e.cfg.BDs[v].RD; rd == (RD{}) {
 		rd, ok = e.rds.of(v, e.cfg.RouterID)
 	}
-	a := Alarm{
-		Kind: AlarmRDExhausted, VNI: v,
-		Text: "no route distinguisher is left for VNI " + v.String() + " (65535 are in use), so it is not announced: serve fewer VNIs",
-	}
+	a := Alarm{Kind: AlarmRDExhausted, VNI: v}
 	if !ok {
 		e.alarms.raise(a)
 		return RD{}, true

@@ -7,6 +7,8 @@
 //	dataplane    |
 //	proto        imports nothing of ours
 //	cmd/evpnd    imports everything: it is the glue
+//	cmd/internal/text  imports evpn, bgp and dataplane: it turns what they say
+//	             into sentences, for the daemon and for evpnctl's doctor
 //	cmd/evpnctl  imports proto: it knows only what any client of the API knows;
 //	             its doctor imports dataplane, whose rules and reader of the
 //	             host it shares with the daemon
@@ -58,8 +60,9 @@ var layers = []layer{
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
-	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
-	{folder: doctor, ours: []string{"evpn", "dataplane"}, because: "it looks at the host with the daemon's rules and reader, also where no evpnd runs that could be asked", fromTest: []string{"test"}},
+	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
+	{folder: doctor, ours: []string{"evpn", "dataplane", "cmd/internal/text"}, because: "it looks at the host with the daemon's rules and reader, also where no evpnd runs that could be asked", fromTest: []string{"test"}},
+	{folder: "cmd/internal/text", ours: []string{"evpn", "bgp", "dataplane"}, because: "it turns what these three say into sentences"},
 	{folder: "cmd/evpnctl", ours: []string{"proto"}, because: "the CLI is a client of the API like any other", fromTest: []string{"test"}},
 	{folder: "test", ours: []string{anywhere}},
 }

@@ -174,7 +174,7 @@ func (s *Server) explain(ctx context.Context, q *question, n evpn.VNI) (*evpndv1
 		s.explainVTEP(x, &e.vtep)
 	}
 	for i := range e.alarms {
-		x.Alarms = append(x.Alarms, s.alarmsOf(e.alarms[i]))
+		x.Alarms = append(x.Alarms, alarmOf(&e.alarms[i]))
 	}
 	return x, err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -98,7 +99,7 @@ func (s *Server) nearEnds() map[netip.Addr]netip.Addr {
 func alarmFault(a *evpn.Alarm, self netip.Addr) *evpndv1.Fault {
 	switch a.Kind {
 	case evpn.AlarmNextHop:
-		f := checkNextHop.fault(evpndv1.Severity_SEVERITY_ERROR, "peer "+a.Addr.String(), a.Text,
+		f := checkNextHop.fault(evpndv1.Severity_SEVERITY_ERROR, "peer "+a.Addr.String(), sentence.Alarm(a),
 			"frames for the hosts of other VTEPs go to this peer, which drops them")
 		if !self.IsValid() {
 			return f
@@ -108,7 +109,7 @@ func alarmFault(a *evpn.Alarm, self netip.Addr) *evpndv1.Fault {
 		f.FixOn = "the peer, where it runs FRR and has this host as a neighbor by address"
 		return f
 	case evpn.AlarmPMSI:
-		return checkPMSI.fault(evpndv1.Severity_SEVERITY_ERROR, fmt.Sprintf("vni %d vtep %v", a.VNI, a.Addr), a.Text,
+		return checkPMSI.fault(evpndv1.Severity_SEVERITY_ERROR, fmt.Sprintf("vni %d vtep %v", a.VNI, a.Addr), sentence.Alarm(a),
 			"frames to all go to one address and those to known hosts to another: one of the two does not arrive")
 	}
 	return nil

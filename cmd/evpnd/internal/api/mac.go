@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -152,7 +153,7 @@ func (s *Server) GetMAC(ctx context.Context, req *evpndv1.GetMACRequest) (*evpnd
 		out.Neighbors = append(out.Neighbors, s.neighbor(&k.neighs[i]))
 	}
 	for i := range k.alarms {
-		out.Alarms = append(out.Alarms, s.alarmsOf(k.alarms[i]))
+		out.Alarms = append(out.Alarms, alarmOf(&k.alarms[i]))
 	}
 	out.History = s.moves(k.history)
 	if n := len(out.History); n > 0 {
@@ -226,8 +227,8 @@ func (s *Server) devicesOf(vni evpn.VNI) (device, bridge string) {
 	return "vxlan?", "bridge?"
 }
 
-func (s *Server) alarmsOf(a evpn.Alarm) *evpndv1.Alarm {
-	return problem(Problem{Kind: string(a.Kind), Text: a.Text, VNI: a.VNI, MAC: a.MAC, Addr: a.Addr})
+func alarmOf(a *evpn.Alarm) *evpndv1.Alarm {
+	return problem(Problem{Kind: string(a.Kind), Text: sentence.Alarm(a), VNI: a.VNI, MAC: a.MAC, Addr: a.Addr})
 }
 
 func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {

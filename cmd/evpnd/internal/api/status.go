@@ -106,8 +106,7 @@ func localVTEPs(vnis []evpn.BDStatus) []string {
 func (s *Server) alarms(engine []evpn.Alarm) []*evpndv1.Alarm {
 	var all []*evpndv1.Alarm
 	for i := range engine {
-		a := &engine[i]
-		all = append(all, problem(Problem{Kind: string(a.Kind), Text: a.Text, VNI: a.VNI, MAC: a.MAC, Addr: a.Addr}))
+		all = append(all, alarmOf(&engine[i]))
 	}
 	for _, p := range s.problems() {
 		all = append(all, problem(p))
