@@ -142,12 +142,6 @@ func (c *Config) rangeOf(addr netip.Addr) *Dynamic {
 // listen starts and stops listeners, and gives them the keys of cfg.
 func (s *Speaker) listen(cfg *Config) {
 	addrs := cfg.Listen
-	if addrs == nil {
-		addrs = []netip.AddrPort{
-			netip.AddrPortFrom(netip.IPv6Unspecified(), port),
-			netip.AddrPortFrom(netip.IPv4Unspecified(), port),
-		}
-	}
 	var ended []*listener
 	s.mu.Lock()
 	for addr, l := range s.listeners {

@@ -63,10 +63,10 @@ func speak(args []string) {
 	own, peer := netip.MustParseAddr(args[0]), netip.MustParseAddr(args[1])
 	var at uint16
 	_, _ = fmt.Sscan(args[2], &at)
-	s, err := New(Config{
+	s, err := New(complete(Config{
 		AS: 65000, RouterID: own, Listen: []netip.AddrPort{netip.AddrPortFrom(own, at)},
 		Peers: []Peer{{Address: peer, Port: at, Session: Session{AS: 65000, LocalAddress: own, ConnectRetry: 50 * time.Millisecond}}},
-	}, slog.New(slog.DiscardHandler))
+	}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)

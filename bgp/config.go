@@ -10,23 +10,23 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Config says with whom to speak, and as whom.
+// Config says with whom to speak, and as whom. It is complete: nothing that is
+// zero is replaced, save where a field says what it is made from. Begin with
+// DefaultConfig, DefaultPeer and DefaultDynamic, which have the defaults of
+// every setting; New and Configure refuse a zero that can be none.
 type Config struct {
 	AS       uint32
 	RouterID netip.Addr // IPv4; the BGP identifier
 
-	// Listen holds the addresses to accept connections on. Nil means port
-	// 179 of all addresses; empty but not nil, none.
-	Listen  []netip.AddrPort
+	Listen  []netip.AddrPort // to accept connections on; empty: none
 	Peers   []Peer
 	Dynamic []Dynamic
 
 	// Retain is how long the routes of a peer are kept, at the least, after
-	// its session fell without a goodbye. Zero means DefaultRetain.
+	// its session fell without a goodbye.
 	Retain time.Duration
 	// RestartTime is how long peers are asked to keep our routes when the
-	// session falls (RFC 4724 §3), in whole seconds up to 4095. Zero means
-	// DefaultRestartTime.
+	// session falls (RFC 4724 §3), in whole seconds from 1 to 4095.
 	RestartTime time.Duration
 	// LongLivedTime is how long peers are asked to keep our routes after
 	// that, as the last resort (RFC 9494 §3.1), in whole seconds up to
@@ -41,7 +41,7 @@ type Config struct {
 // Peer is one BGP neighbor, and how to reach it.
 type Peer struct {
 	Address     netip.Addr // link-local ones with a zone, or with Interface
-	Port        uint16     // to connect to; zero means 179
+	Port        uint16     // to connect to
 	Description string
 	Session
 }
@@ -49,14 +49,15 @@ type Peer struct {
 // Dynamic accepts connections from every address of a range.
 type Dynamic struct {
 	Range netip.Prefix
-	Limit int // of peers at a time; zero means DefaultDynamicLimit
+	Limit int // of peers at a time, at least 1
 	Session
 }
 
-// Session is what peers and ranges have in common. All is optional except AS.
+// Session is what peers and ranges have in common. All but AS and the times may
+// be zero.
 type Session struct {
 	AS           uint32     // of the peer; in a range, zero accepts any
-	LocalAS      uint32     // in place of Config.AS towards this peer
+	LocalAS      uint32     // shown to this peer; zero is Config.AS
 	LocalAddress netip.Addr // of our end
 	Interface    string     // the connection is bound to
 	Password     string     // TCP MD5 signature (RFC 2385), up to 80 bytes
@@ -68,10 +69,10 @@ type Session struct {
 	Multihop int
 	Passive  bool // wait for the peer to connect
 
-	HoldTime  time.Duration // whole seconds; zero means DefaultHoldTime
+	HoldTime  time.Duration // whole seconds from 3 to 65535 (RFC 4271 §4.2)
 	Keepalive time.Duration // whole seconds; zero means a third of the hold time
 	// ConnectRetry is the time between two tries to connect; the first come
-	// after a tenth of it. Zero means DefaultConnectRetry.
+	// after a tenth of it. A passive side needs none.
 	ConnectRetry time.Duration
 
 	// RouteLimit bounds the routes of the peer that are kept. The engine counts
@@ -79,21 +80,48 @@ type Session struct {
 	RouteLimit evpn.PeerLimit
 }
 
-// Defaults.
+// The defaults, each of which stands here alone.
 const (
+	DefaultPort = 179 // RFC 4271 §8
 	// DefaultRetain is time to repair a reflector. A stale route does little
 	// harm meanwhile: any fresh one of the same MAC wins over it.
 	DefaultRetain       = 2 * time.Hour
 	DefaultRestartTime  = 2 * time.Minute
 	DefaultHoldTime     = 90 * time.Second // RFC 4271 §10
 	DefaultConnectRetry = time.Second
-	DefaultDynamicLimit = 1000
-	port                = 179
+	DefaultDynamicLimit = 100
 )
 
-// withDefaults returns a copy of c in which nothing is left to be chosen, or
-// everything that is wrong with c.
-func (c Config) withDefaults() (Config, error) {
+// DefaultConfig returns a configuration without peers: it listens on
+// all addresses.
+func DefaultConfig(as uint32, routerID netip.Addr) Config {
+	return Config{
+		AS: as, RouterID: routerID,
+		Listen: []netip.AddrPort{
+			netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort),
+			netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort),
+		},
+		Retain: DefaultRetain, RestartTime: DefaultRestartTime,
+	}
+}
+
+// DefaultPeer returns a directly connected neighbor that is connected to.
+func DefaultPeer(address netip.Addr, as uint32) Peer {
+	return Peer{Address: address, Port: DefaultPort, Session: defaultSession(as)}
+}
+
+// DefaultDynamic returns a range of neighbors in an AS, in any when it is zero.
+func DefaultDynamic(addresses netip.Prefix, as uint32) Dynamic {
+	return Dynamic{Range: addresses, Limit: DefaultDynamicLimit, Session: defaultSession(as)}
+}
+
+func defaultSession(as uint32) Session {
+	return Session{AS: as, HoldTime: DefaultHoldTime, ConnectRetry: DefaultConnectRetry}
+}
+
+// checked returns a copy of c in which addresses are written in one way and
+// what follows from other fields is set, or everything that is wrong with c.
+func (c Config) checked() (Config, error) {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.AS == 0 {
@@ -101,12 +129,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if !c.RouterID.Is4() || c.RouterID.IsUnspecified() {
 		fail("bgp: router id %v: want an IPv4 address", c.RouterID)
-	}
-	if c.Retain == 0 {
-		c.Retain = DefaultRetain
-	}
-	if c.RestartTime == 0 {
-		c.RestartTime = DefaultRestartTime
 	}
 	if c.RestartTime < time.Second || c.RestartTime > 4095*time.Second {
 		fail("bgp: restart time %v: want 1s to 4095s", c.RestartTime)
@@ -158,12 +180,12 @@ func (p *Peer) complete(c *Config) error {
 			p.Address = p.Address.WithZone(p.Interface)
 		}
 	}
-	if p.Port == 0 {
-		p.Port = port
-	}
 	name := fmt.Sprintf("peer %v", p.Address)
-	if p.AS == 0 {
+	switch {
+	case p.AS == 0:
 		return fmt.Errorf("bgp: %s: its AS is missing", name)
+	case p.Port == 0:
+		return fmt.Errorf("bgp: %s: the port to connect to is missing", name)
 	}
 	if p.LocalAddress.IsValid() && p.LocalAddress.Unmap().Is4() != p.Address.Is4() {
 		return fmt.Errorf("bgp: %s: local address %v is of the other address family", name, p.LocalAddress)
@@ -176,8 +198,8 @@ func (d *Dynamic) complete(c *Config) error {
 		return errors.New("bgp: a dynamic range without a prefix")
 	}
 	d.Range = d.Range.Masked()
-	if d.Limit == 0 {
-		d.Limit = DefaultDynamicLimit
+	if d.Limit < 1 {
+		return fmt.Errorf("bgp: range %v: limit of %d peers: want 1 or more", d.Range, d.Limit)
 	}
 	d.Passive = true
 	return d.Session.complete(fmt.Sprintf("range %v", d.Range), c)
@@ -188,19 +210,13 @@ func (s *Session) complete(name string, c *Config) error {
 	if s.LocalAS == 0 {
 		s.LocalAS = c.AS
 	}
-	if s.HoldTime == 0 {
-		s.HoldTime = DefaultHoldTime
-	}
-	if s.ConnectRetry == 0 {
-		s.ConnectRetry = DefaultConnectRetry
-	}
 	switch {
 	case s.HoldTime < 3*time.Second || s.HoldTime > 65535*time.Second:
 		return fmt.Errorf("bgp: %s: hold time %v: want 3s to 65535s (RFC 4271 §4.2)", name, s.HoldTime)
 	case s.Keepalive < 0 || s.Keepalive >= s.HoldTime || s.Keepalive > 0 && s.Keepalive < time.Second:
 		return fmt.Errorf("bgp: %s: keepalive %v: want 1s or more, and less than the hold time %v", name, s.Keepalive, s.HoldTime)
-	case s.ConnectRetry < 0:
-		return fmt.Errorf("bgp: %s: connect retry %v is negative", name, s.ConnectRetry)
+	case s.ConnectRetry < 0 || s.ConnectRetry == 0 && !s.Passive:
+		return fmt.Errorf("bgp: %s: connect retry %v: want a time between two tries", name, s.ConnectRetry)
 	case s.RouteLimit.Routes < 0:
 		return fmt.Errorf("bgp: %s: limit of %d routes: want 0 for none, or more", name, s.RouteLimit.Routes)
 	case s.TTLSecurity < 0 || s.TTLSecurity > 254:

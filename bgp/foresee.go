@@ -25,14 +25,14 @@ const (
 
 // Validate returns what is wrong with c, as Configure would.
 func (c Config) Validate() error {
-	_, err := c.withDefaults()
+	_, err := c.checked()
 	return err
 }
 
 // DryRun tells what Configure would do to the peers, by address, and does
 // nothing. Any goroutine may call it.
 func (s *Speaker) DryRun(cfg Config) ([]PeerChange, error) {
-	cfg, err := cfg.withDefaults()
+	cfg, err := cfg.checked()
 	if err != nil {
 		return nil, err
 	}

@@ -136,10 +136,10 @@ func TestRefreshPeer(t *testing.T) {
 }
 
 func TestNegativeLimit(t *testing.T) {
-	_, err := New(Config{
+	_, err := New(complete(Config{
 		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"),
 		Peers: []Peer{{Address: lo, Session: Session{AS: 65000, RouteLimit: evpn.PeerLimit{Routes: -1}}}},
-	}, testLog(t))
+	}), testLog(t))
 	if err == nil || !strings.Contains(err.Error(), "peer 127.0.0.1: limit of -1 routes") {
 		t.Errorf("error %v", err)
 	}

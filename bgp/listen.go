@@ -216,7 +216,7 @@ func (s *Speaker) accepted(conn *net.TCPConn) {
 	case crowd >= d.Limit:
 		s.log.Warn("connection refused: the range has all the peers it may have", "peer", addr, "range", d.Range, "limit", d.Limit)
 	default:
-		p = s.start(&Peer{Address: addr, Port: port, Session: d.Session}, true)
+		p = s.start(&Peer{Address: addr, Port: DefaultPort, Session: d.Session}, true)
 	}
 	if p == nil {
 		conn.Close()

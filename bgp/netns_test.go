@@ -51,7 +51,7 @@ func TestLoopbackDown(t *testing.T) {
 		return
 	}
 	ip(t, "link set lo down")
-	s, err := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1")}, testLog(t))
+	s, err := New(complete(Config{}), testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}

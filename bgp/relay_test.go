@@ -367,7 +367,7 @@ func TestConfigure(t *testing.T) {
 	cfg := s.cfg
 	extra := addrPort(t)
 	cfg.Listen = append(cfg.Listen[:1:1], extra)
-	cfg.Peers = append([]Peer{{Address: netip.MustParseAddr("127.0.0.77"), Port: 1, Session: Session{AS: 65077}}}, cfg.Peers...)
+	cfg.Peers = append([]Peer{{Address: netip.MustParseAddr("127.0.0.77"), Port: 1, Session: defaultSession(65077)}}, cfg.Peers...)
 	cfg.Peers[1].Description = "the same"
 	if err := s.Configure(cfg); err != nil {
 		t.Fatal(err)
@@ -386,7 +386,7 @@ func TestConfigure(t *testing.T) {
 	s.Adverts() <- []evpn.Advert{local(10, "", 0)}
 	p.want(wire.TypeUpdate)
 	cfg.AS, cfg.Peers = 65010, []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}
-	if err := s.Configure(cfg); err != nil {
+	if err := s.Configure(complete(cfg)); err != nil {
 		t.Fatal(err)
 	}
 	if n := p.closed(); n == nil || n.Subcode != wire.CeaseConfigChange {

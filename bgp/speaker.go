@@ -49,7 +49,7 @@ type Speaker struct {
 // New returns a Speaker that does nothing until Run. An error lists all that
 // is wrong with cfg.
 func New(cfg Config, log *slog.Logger) (*Speaker, error) {
-	cfg, err := cfg.withDefaults()
+	cfg, err := cfg.checked()
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Speaker) Begin() {
 // "other configuration change". It returns when cfg is checked; the change
 // itself is made by Run. Any goroutine may call it.
 func (s *Speaker) Configure(cfg Config) error {
-	cfg, err := cfg.withDefaults()
+	cfg, err := cfg.checked()
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package bgp
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -54,6 +55,30 @@ func addrPort(t testing.TB) netip.AddrPort {
 	return netip.AddrPortFrom(lo, uint16(p))
 }
 
+// complete gives what a test leaves out of cfg its default: AS 65000 and
+// 10.0.0.1 for who we are.
+func complete(cfg Config) Config {
+	d := DefaultConfig(65000, netip.MustParseAddr("10.0.0.1"))
+	cfg.AS, cfg.RouterID = cmp.Or(cfg.AS, d.AS), cmp.Or(cfg.RouterID, d.RouterID)
+	cfg.Retain, cfg.RestartTime = cmp.Or(cfg.Retain, d.Retain), cmp.Or(cfg.RestartTime, d.RestartTime)
+	session := func(s, d *Session) {
+		s.HoldTime, s.ConnectRetry = cmp.Or(s.HoldTime, d.HoldTime), cmp.Or(s.ConnectRetry, d.ConnectRetry)
+	}
+	for i := range cfg.Peers {
+		p := &cfg.Peers[i]
+		d := DefaultPeer(p.Address, p.AS)
+		p.Port = cmp.Or(p.Port, d.Port)
+		session(&p.Session, &d.Session)
+	}
+	for i := range cfg.Dynamic {
+		r := &cfg.Dynamic[i]
+		d := DefaultDynamic(r.Range, r.AS)
+		r.Limit = cmp.Or(r.Limit, d.Limit)
+		session(&r.Session, &d.Session)
+	}
+	return cfg
+}
+
 // speaker is a Speaker under test, as AS 65000 and 10.0.0.1.
 type speaker struct {
 	*Speaker
@@ -68,16 +93,10 @@ func run(t testing.TB, cfg Config) *speaker {
 
 func runWith(t testing.TB, cfg Config, log *slog.Logger) *speaker {
 	t.Helper()
-	if cfg.AS == 0 {
-		cfg.AS = 65000
-	}
-	if !cfg.RouterID.IsValid() {
-		cfg.RouterID = netip.MustParseAddr("10.0.0.1")
-	}
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []netip.AddrPort{addrPort(t)}
 	}
-	s, err := New(cfg, log)
+	s, err := New(complete(cfg), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,10 +28,13 @@ func startVTEP(ctx context.Context, vnis int, reflectors []netip.AddrPort) (*vte
 		return nil, err
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	cfg := bgp.Config{AS: asn, RouterID: vtepAddr(0), Listen: []netip.AddrPort{}}
+	cfg := bgp.DefaultConfig(asn, vtepAddr(0))
+	cfg.Listen = nil
 	ecfg := evpn.Config{AS: asn, RouterID: vtepAddr(0)}
 	for _, r := range reflectors {
-		cfg.Peers = append(cfg.Peers, bgp.Peer{Address: r.Addr(), Port: r.Port(), Session: bgp.Session{AS: asn}})
+		p := bgp.DefaultPeer(r.Addr(), asn)
+		p.Port = r.Port()
+		cfg.Peers = append(cfg.Peers, p)
 		ecfg.ConfiguredPeers = append(ecfg.ConfiguredPeers, r.Addr())
 	}
 	v := &vtep{
