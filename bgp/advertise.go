@@ -1,10 +1,8 @@
 package bgp
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/evpnd/evpnd/evpn"
@@ -53,7 +51,7 @@ func (s *Speaker) put(batch []evpn.Advert) {
 				continue
 			}
 			delete(s.routes, a.NLRI)
-			if err := s.server.withdraw(&a.Route); err != nil {
+			if err := s.server.Withdraw(&a.Route); err != nil {
 				s.log.Error("route is not withdrawn", "route", a.NLRI, "err", err)
 			}
 			continue
@@ -77,33 +75,7 @@ func (s *Speaker) announce(a *evpn.Advert) error {
 	case !a.Attrs.NextHop.IsValid():
 		return errors.New("it has no next hop")
 	}
-	err := s.server.announce(&a.Route, a.Attrs)
-	if err == nil || a.Type != evpn.MACIP {
-		return err
-	}
-	// GoBGP takes no lower mobility sequence than another route of the MAC
-	// has. That the sequence may go down is the engine's to know: the others
-	// are taken out, and come back behind this one.
-	var others []evpn.Advert
-	for nlri, o := range s.routes {
-		if nlri.MAC != a.MAC {
-			continue
-		}
-		if err := s.server.withdraw(&o.Route); err != nil {
-			return err
-		}
-		if nlri != a.NLRI {
-			others = append(others, o)
-		}
-	}
-	slices.SortFunc(others, func(x, y evpn.Advert) int { return cmp.Compare(x.Attrs.Mobility.Seq, y.Attrs.Mobility.Seq) })
-	err = s.server.announce(&a.Route, a.Attrs)
-	for i := range others {
-		if oerr := s.server.announce(&others[i].Route, others[i].Attrs); oerr != nil && err == nil {
-			err = oerr
-		}
-	}
-	return err
+	return s.server.Announce(&a.Route, a.Attrs)
 }
 
 // announceAll gives GoBGP all routes again after it was restarted. s.rib is

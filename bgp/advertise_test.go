@@ -122,30 +122,29 @@ func TestAdverts(t *testing.T) {
 	}
 }
 
-// TestLowerSequence: the engine may lower the sequence of a MAC.
+// TestLowerSequence: the engine may lower the sequence of a MAC. Its routes are
+// replaced where they stand (make before break).
 func TestLowerSequence(t *testing.T) {
 	s, p := passive(t, peerOpen())
-	p.want(wire.TypeUpdate) // End-of-RIB
-	s.Adverts() <- []evpn.Advert{local(10, "", 9), local(10, "172.18.0.10", 9)}
-	p.want(wire.TypeUpdate)
-	p.want(wire.TypeUpdate)
-	s.Adverts() <- []evpn.Advert{local(10, "", 2), local(10, "172.18.0.10", 2)}
-	r := wire.NewReader(true, true, 1, netip.Addr{})
-	seq := make(map[evpn.NLRI]uint32)
-	for i := 0; i < 8 && (seq[local(10, "", 0).NLRI] != 2 || seq[local(10, "172.18.0.10", 0).NLRI] != 2); i++ {
-		u, _, bad := r.Update(p.want(wire.TypeUpdate))
-		if bad != nil {
-			t.Fatal(bad)
-		}
-		for _, n := range u.Withdrawn {
-			delete(seq, n)
-		}
-		for _, x := range u.Reach {
-			seq[x.NLRI] = u.Attrs.Mobility.Seq
-		}
+	peer := p.table()
+	adverts := func(seq uint32) []evpn.Advert {
+		return []evpn.Advert{local(10, "", seq), local(10, "172.18.0.10", seq)}
 	}
-	if len(seq) != 2 || seq[local(10, "", 0).NLRI] != 2 || seq[local(10, "172.18.0.10", 0).NLRI] != 2 {
-		t.Errorf("the peer ends up with %v", seq)
+	for _, seq := range []uint32{9, 2, 5, 0} {
+		want := adverts(seq)
+		s.Adverts() <- want
+		peer.until("the sequence", func() bool {
+			for i := range want {
+				if a := peer.routes[want[i].NLRI]; a == nil || a.Mobility.Seq != seq {
+					return false
+				}
+			}
+			return true
+		})
+		peer.same(want)
+	}
+	if peer.withdrawn != 0 {
+		t.Errorf("%d routes were withdrawn before they were replaced", peer.withdrawn)
 	}
 }
 
@@ -161,13 +160,10 @@ func TestBegin(t *testing.T) {
 	eventually(t, "listening", func() bool { return s.listening(at) })
 	p := dialRaw(t, at)
 	p.establish(peerOpen())
-	for i := range 50 {
-		if body := p.want(wire.TypeUpdate); wire.IsEndOfRIB(body) {
-			t.Fatalf("End-of-RIB after %d of 50 routes", i)
-		}
-	}
-	if body := p.want(wire.TypeUpdate); !wire.IsEndOfRIB(body) {
-		t.Errorf("after the routes comes % x, want End-of-RIB", body)
+	peer := p.table()
+	peer.until("End-of-RIB", func() bool { return peer.ends == 1 })
+	if len(peer.routes) != 50 {
+		t.Errorf("End-of-RIB after %d of 50 routes", len(peer.routes))
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package bgp talks to the BGP peers: it holds the sessions, reads the EVPN
 // routes they send, and sends ours.
 //
-// The sessions are GoBGP's, the bytes are ours. A relay stands on the wire
-// between each peer and the GoBGP server inside this process:
+// The sessions are GoBGP's, which package gobgp holds; the bytes are ours. A
+// relay stands on the wire between each peer and GoBGP:
 //
 //	peer  <===TCP===>  relay  <---signed loopback TCP--->  GoBGP
 //	                     |                     hold timer, KEEPALIVE, our UPDATEs, End-of-RIB
@@ -12,24 +12,25 @@
 // Received UPDATEs are decoded by the relay and never reach GoBGP, which
 // would be slower by two orders of magnitude and cannot bear a malformed one.
 // The OPEN is answered by the relay too, so that GoBGP is handed only what was
-// understood.
+// understood. Our own UPDATEs, which GoBGP makes one a route, are gathered into
+// few with many routes each ([wire.Packer]).
 //
 // A [Speaker] owns everything:
 //
-//	Run -- listener        accepts; one for each listen address
-//	    -- peer            dials, decides collisions (RFC 4271 §6.8)
-//	        -- session     one TCP connection: handshake, then peer to GoBGP and engine
-//	            -- down    GoBGP to peer
-//	    -- advertise       takes Adverts, in order
+//	Run -- listener            accepts; one for each listen address
+//	    -- peer                dials, decides collisions (RFC 4271 §6.8)
+//	        -- session         one TCP connection: handshake, then fromPeer
+//	            -- toPeer      GoBGP to peer
+//	            -- refreshLoop ROUTE-REFRESH in both directions
+//	    -- advertise           takes Adverts, in order
 //
 // Invariants:
 //
-//   - Each TCP connection has a GoBGP neighbor of its own, with an address out
-//     of 127.1.0.0/16, that lives no longer than the connection does. So
-//     nothing of an old session, such as GoBGP's idle time, is in the way of
-//     a new one.
-//   - No other process can take either end of the loopback leg: it is signed
-//     (TCP MD5, RFC 2385) with a key that is random in each process.
+//   - Each TCP connection has a GoBGP neighbor of its own, that lives no longer
+//     than the connection does. So nothing of an old session, such as GoBGP's
+//     idle time, is in the way of a new one.
+//   - A route of our own that is announced anew is replaced at the peers, never
+//     withdrawn first; what is said of one route reaches them in its order.
 //   - For each peer the events come in order: PeerUp, Routes and EndOfRIB,
 //     PeerDown. Whoever does not take them holds up the TCP connections, and
 //     nothing is queued meanwhile.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/bgp/internal/sockopt"
 )
 
 // listener accepts connections on one address.
@@ -98,11 +100,11 @@ func (l *listener) open(ctx context.Context) (*net.TCPListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		// Peers with TTL security drop an answer to their SYN that does
 		// not come with the highest TTL (RFC 5082 §3).
-		return control(c, func(fd int) error {
-			if err := setTTL(fd, l.addr.Addr().Is6(), 255, 0); err != nil {
+		return sockopt.Control(c, func(fd int) error {
+			if err := sockopt.SetTTL(fd, l.addr.Addr().Is6(), 255, 0); err != nil {
 				return err
 			}
-			return setInt(fd, unix.IPPROTO_TCP, unix.TCP_SAVE_SYN, 1, "TCP_SAVE_SYN") // for synTTL
+			return sockopt.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_SAVE_SYN, 1, "TCP_SAVE_SYN") // for SYNTTL
 		})
 	}}
 	lc.SetMultipathTCP(false) // it has no MD5 signatures
@@ -130,7 +132,7 @@ func (l *listener) sign(p netip.Prefix, key string) error {
 	}
 	rc, err := l.l.SyscallConn()
 	if err == nil {
-		err = control(rc, func(fd int) error { return setMD5(fd, p, key) })
+		err = sockopt.Control(rc, func(fd int) error { return sockopt.SetMD5(fd, p, key) })
 	}
 	if err != nil {
 		return fmt.Errorf("set the TCP MD5 password of %v: %w", p, err)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/bgp/internal/sockopt"
 	"github.com/evpnd/evpnd/bgp/wire"
 )
 
@@ -65,30 +66,6 @@ type peer struct {
 type dialResult struct {
 	conn *net.TCPConn
 	err  error
-}
-
-// ending is why a session ends. It is an error so that it can be the cause
-// of a context.
-type ending struct {
-	text   string
-	cause  DownReason         // empty: what notify says
-	notify *wire.Notification // to send; nil: close without a word
-	final  bool               // we end it for good: no routes are to be kept, on either side
-	leave  bool               // with final: but we keep theirs
-	// goodbye says that the peer ends it for good.
-	goodbye bool
-}
-
-func (e *ending) Error() string { return e.text }
-
-// endingOf returns why ctx is done: the ending it was cancelled with, or a
-// silent one when Run is over.
-func endingOf(ctx context.Context) *ending {
-	var e *ending
-	if errors.As(context.Cause(ctx), &e) {
-		return e
-	}
-	return &ending{text: "stopped"}
 }
 
 func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
@@ -221,7 +198,7 @@ func (p *peer) dial(ctx context.Context) {
 	ctx, p.undial = context.WithTimeout(ctx, dialTimeout)
 	p.setState(nil, Connect)
 	d := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		return control(c, func(fd int) error { return p.cfg.prepare(fd, p.addr) })
+		return sockopt.Control(c, func(fd int) error { return p.cfg.prepare(fd, p.addr) })
 	}}
 	if p.cfg.LocalAddress.IsValid() {
 		local := p.cfg.LocalAddress
@@ -450,4 +427,65 @@ func (p *peer) status() PeerStatus {
 		p.current.show(&st)
 	}
 	return st
+}
+
+// first tells whether there has been no session with the peer yet.
+func (p *peer) first() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.established == 0
+}
+
+// lost tells whether a peer did not keep forwarding since its last session:
+// its new OPEN has graceful restart without the family, or without its F bit
+// (RFC 4724 §4.2), or when the restart time is over, long-lived graceful
+// restart so (RFC 9494 §4.2). Who never promised to forward is none the worse
+// for not saying so now.
+func (p *peer) lost(o *wire.Open) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !p.graceful:
+		return false
+	case p.longLived && time.Now().After(p.retained):
+		return !(o.Restart.Present && o.LongLived.EVPN && o.LongLived.Forwarding)
+	}
+	return !(o.Restart.EVPN && o.Restart.Forwarding)
+}
+
+// retire takes what a session that has ended leaves behind.
+func (p *peer) retire(x *session, why *ending, retain time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live = remove(p.live, x)
+	x.mu.Lock()
+	if !x.upAt.IsZero() {
+		p.graceful, p.longLived = x.open.Restart.EVPN, x.open.Restart.Present && x.open.LongLived.EVPN
+		p.retained = time.Now().Add(retain)
+		p.countLoss(why)
+	}
+	p.rcvd.add(&x.rcvd)
+	p.sent.add(&x.sent)
+	p.counts.Add(&x.counts)
+	x.mu.Unlock()
+	if p.current == x {
+		p.current = nil
+		for _, o := range p.live {
+			if !o.stopped() {
+				p.current = o
+			}
+		}
+		st := Idle
+		if p.current != nil {
+			st = p.current.at()
+		}
+		if p.state != st {
+			p.state, p.since = st, time.Now()
+		}
+		if x.upAt.IsZero() {
+			p.note(why.text)
+		} else {
+			p.lastError, p.lastErrorAt = why.text, time.Now() // finish logs it
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evpnd/evpnd/bgp/gobgp"
 	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -25,7 +26,7 @@ type Speaker struct {
 	reconf  chan struct{} // next is to be applied
 	started time.Time
 
-	server *server
+	server *gobgp.Server
 	ran    atomic.Bool
 	ctx    context.Context // of Run
 
@@ -81,11 +82,11 @@ func (s *Speaker) Run(ctx context.Context) error {
 		return errors.New("bgp: a Speaker runs once")
 	}
 	s.ctx, s.started = ctx, time.Now()
-	s.server = newServer(s.log)
-	if err := s.server.start(ctx, s.cfg.AS, s.cfg.RouterID); err != nil {
+	s.server = gobgp.New(s.log)
+	if err := s.server.Start(ctx, s.cfg.AS, s.cfg.RouterID); err != nil {
 		return err
 	}
-	defer s.server.stop()
+	defer s.server.Stop()
 	defer s.wg.Wait()
 	hold := s.cfg.Hold
 	s.wg.Go(func() { s.advertise(ctx, hold) })

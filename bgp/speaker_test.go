@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/evpnd/evpnd/bgp/internal/sockopt"
 	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -48,11 +49,12 @@ func testLog(t testing.TB) *slog.Logger {
 
 func addrPort(t testing.TB) netip.AddrPort {
 	t.Helper()
-	p, err := freePort()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return netip.AddrPortFrom(lo, uint16(p))
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // complete gives what a test leaves out of cfg its default: AS 65000 and
@@ -367,6 +369,6 @@ func TestSession(t *testing.T) {
 // dialControl prepares a socket as evpnd does.
 func dialControl(c *Session, to netip.Addr) func(string, string, syscall.RawConn) error {
 	return func(_, _ string, rc syscall.RawConn) error {
-		return control(rc, func(fd int) error { return c.prepare(fd, to) })
+		return sockopt.Control(rc, func(fd int) error { return c.prepare(fd, to) })
 	}
 }

@@ -6,15 +6,18 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// appendAttr appends an attribute, with the extended length when it needs it.
+// appendAttr appends an attribute.
 func appendAttr(dst []byte, flags, typ byte, v []byte) []byte {
-	if len(v) > 255 {
-		dst = append(dst, flags|flagExtended, typ)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(len(v)))
-	} else {
-		dst = append(dst, flags, typ, byte(len(v)))
+	return append(appendAttrHeader(dst, flags, typ, len(v)), v...)
+}
+
+// appendAttrHeader appends the header of an attribute with n bytes, with the
+// extended length when it needs it.
+func appendAttrHeader(dst []byte, flags, typ byte, n int) []byte {
+	if n > 255 {
+		return binary.BigEndian.AppendUint16(append(dst, flags|flagExtended, typ), uint16(n))
 	}
-	return append(dst, v...)
+	return append(dst, flags, typ, byte(n))
 }
 
 // PathAttrs returns the path attributes of a route of our own, each whole

@@ -14,7 +14,7 @@
 //	             host it shares with the daemon
 //	test         imports everything
 //
-// Turned the other way, some libraries have one place: gobgp in bgp (and in
+// Turned the other way, some libraries have one place: gobgp in bgp/gobgp (and in
 // test/reflector, a reflector to test with), netlink in dataplane/linux (and in
 // cmd/evpnctl/internal/doctor, to read), proto in cmd.
 //
@@ -85,7 +85,7 @@ var readers = []string{"dataplane/linux", doctor, "test"}
 const doctor = "cmd/evpnctl/internal/doctor"
 
 var places = []place{
-	{path: "github.com/osrg/gobgp", folders: []string{"bgp", "test/reflector"}, because: "sessions and wire format are bgp's alone, and a reflector to test with"},
+	{path: "github.com/osrg/gobgp", folders: []string{"bgp/gobgp", "test/reflector"}, because: "all that is odd about GoBGP is in one package, and a reflector to test with"},
 	{path: "github.com/vishvananda/netlink", folders: readers, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/mdlayher/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/vishvananda/netns", folders: kernel, because: "evpnd works in the namespace it is started in", tests: true},

@@ -1,11 +1,10 @@
-package bgp
+package gobgp
 
 import (
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -27,12 +26,14 @@ import (
 // legs is where the loopback stand-ins of the peers have their addresses.
 var legs = netip.MustParsePrefix("127.1.0.0/16")
 
-// server is the GoBGP inside. Its methods may be called from any goroutine.
-type server struct {
+// Server is a GoBGP. Start and Stop are for one goroutine, and Join and Leave
+// between them; all may be called from any goroutine.
+type Server struct {
 	bgp  *gobgp.BgpServer
 	log  *logger
 	key  string         // signs every leg
 	addr netip.AddrPort // where GoBGP listens
+	id   netip.Addr     // our BGP identifier
 	// grouped is set when the group that holds key is there.
 	grouped bool
 
@@ -40,16 +41,20 @@ type server struct {
 	used map[netip.Addr]chan struct{} // legs in use; closed when GoBGP has freed the neighbor
 }
 
-func newServer(log *slog.Logger) *server {
+// New returns a GoBGP that does not serve yet. What it logs goes to log at level
+// Debug.
+func New(log *slog.Logger) *Server {
 	l := &logger{log: log}
-	s := &server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(l)), log: l, key: rand.Text(), used: make(map[netip.Addr]chan struct{})}
+	s := &Server{bgp: gobgp.NewBgpServer(gobgp.LoggerOption(l)), log: l, key: rand.Text(), used: make(map[netip.Addr]chan struct{})}
 	l.freed = s.release
 	go s.bgp.Serve() // never returns; GoBGP has no way to end it
 	return s
 }
 
-// start begins to serve as the given AS and router, without any peer.
-func (s *server) start(ctx context.Context, as uint32, id netip.Addr) error {
+// Start begins to serve as the given AS and router, with no peer and no route;
+// after Stop it may begin again. An error says what of the host is in the way.
+func (s *Server) Start(ctx context.Context, as uint32, id netip.Addr) error {
+	s.id = id
 	var err error
 	for range 10 {
 		var port int
@@ -92,9 +97,7 @@ func (s *server) start(ctx context.Context, as uint32, id netip.Addr) error {
 	return nil
 }
 
-// withoutMPTCP runs f so that what it listens on is plain TCP. Go listens with
-// Multipath TCP by default (since 1.24), to which Linux gives no MD5
-// signatures, and GoBGP leaves no other way to say so.
+// withoutMPTCP runs f so that what it listens on is plain TCP.
 func withoutMPTCP(f func() error) error {
 	const name = "GODEBUG"
 	old, set := os.LookupEnv(name)
@@ -111,15 +114,15 @@ func withoutMPTCP(f func() error) error {
 	return f()
 }
 
-// stop ends what start began, when all legs have been hung up.
-func (s *server) stop() {
+// Stop ends what Start began, routes included, when all legs have been left.
+func (s *Server) Stop() {
 	s.awaitFreed()
 	_ = s.bgp.StopBgp(context.Background(), &api.StopBgpRequest{}) // fails for a nil request only
 }
 
 // awaitFreed waits for the goroutines of the deleted neighbors. StopBgp does
 // not, and clears what they read.
-func (s *server) awaitFreed() {
+func (s *Server) awaitFreed() {
 	s.mu.Lock()
 	legs := slices.Collect(maps.Values(s.used))
 	s.mu.Unlock()
@@ -158,99 +161,9 @@ func loopbackHint() string {
 	return ""
 }
 
-// leg is a connection to GoBGP that stands in for a peer's.
-type leg struct {
-	*net.TCPConn
-	addr netip.Addr
-}
-
-// evpnFamily is the address family in GoBGP's words.
-var evpnFamily = &api.Family{Afi: api.Family_AFI_L2VPN, Safi: api.Family_SAFI_EVPN}
-
-// dial makes a GoBGP neighbor for one connection of a peer and connects to it
-// in its name. hold and keepalive are in seconds. GoBGP's OPEN has been read,
-// and dropped; the next is for the caller to send one. The caller must end
-// the leg with hangup.
-func (s *server) dial(ctx context.Context, peerAS, localAS uint32, hold, keepalive uint64) (*leg, error) {
-	addr, err := s.take()
-	if err != nil {
-		return nil, err
-	}
-	err = s.bgp.AddPeer(ctx, &api.AddPeerRequest{Peer: &api.Peer{
-		Conf:            &api.PeerConf{NeighborAddress: addr.String(), PeerAsn: peerAS, LocalAsn: localAS},
-		Transport:       &api.Transport{PassiveMode: true},
-		Timers:          &api.Timers{Config: &api.TimersConfig{HoldTime: hold, KeepaliveInterval: keepalive}},
-		EbgpMultihop:    &api.EbgpMultihop{Enabled: true, MultihopTtl: 64},
-		GracefulRestart: &api.GracefulRestart{Enabled: true, RestartTime: 1},
-		AfiSafis: []*api.AfiSafi{{
-			Config:            &api.AfiSafiConfig{Family: evpnFamily, Enabled: true},
-			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: true}},
-		}},
-	}})
-	if err != nil {
-		s.release(addr.String())
-		return nil, fmt.Errorf("add the session to GoBGP: %w", err)
-	}
-	// A new neighbor is idle for a moment, and closes what comes in then.
-	deadline := time.Now().Add(5 * time.Second)
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		conn, err := s.connect(ctx, addr, deadline)
-		if err == nil {
-			return &leg{TCPConn: conn, addr: addr}, nil
-		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			s.forget(addr)
-			return nil, fmt.Errorf("connect to GoBGP on %v: %w", s.addr, err)
-		}
-		time.Sleep(wait)
-	}
-}
-
-// connect dials GoBGP from addr and reads its OPEN.
-func (s *server) connect(ctx context.Context, addr netip.Addr, deadline time.Time) (*net.TCPConn, error) {
-	d := net.Dialer{
-		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)),
-		Deadline:  deadline,
-		Control: func(_, _ string, c syscall.RawConn) error {
-			return control(c, func(fd int) error { return setMD5(fd, netip.PrefixFrom(s.addr.Addr(), 32), s.key) })
-		},
-	}
-	c, err := d.DialContext(ctx, "tcp4", s.addr.String())
-	if err != nil {
-		return nil, err
-	}
-	conn := c.(*net.TCPConn)
-	_ = conn.SetReadDeadline(deadline)
-	if err := skipOpen(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return conn, conn.SetReadDeadline(time.Time{})
-}
-
-// skipOpen reads one message, which must be an OPEN, and no byte more.
-func skipOpen(r io.Reader) error {
-	b := make([]byte, wire.MaxLen)
-	if _, err := io.ReadFull(r, b[:wire.HeaderLen]); err != nil {
-		return err
-	}
-	n := int(b[16])<<8 | int(b[17])
-	if n < wire.HeaderLen || n > wire.MaxLen || wire.TypeOf(b) != wire.TypeOpen {
-		return fmt.Errorf("GoBGP began with a message of type %v and length %d", wire.TypeOf(b), n)
-	}
-	_, err := io.ReadFull(r, b[:n-wire.HeaderLen])
-	return err
-}
-
-// hangup ends a leg and its neighbor.
-func (s *server) hangup(l *leg) {
-	l.Close()
-	s.forget(l.addr)
-}
-
 // forget has GoBGP end a neighbor. It does so in its own time; the address
 // is out of use until then.
-func (s *server) forget(addr netip.Addr) {
+func (s *Server) forget(addr netip.Addr) {
 	if err := s.bgp.DeletePeer(context.Background(), &api.DeletePeerRequest{Address: addr.String()}); err != nil {
 		s.log.log.Error("GoBGP does not give up a session", "err", err)
 	}
@@ -260,7 +173,7 @@ func (s *server) forget(addr netip.Addr) {
 const freeTimeout = 5 * time.Second
 
 // take returns the lowest free address for a leg.
-func (s *server) take() (netip.Addr, error) {
+func (s *Server) take() (netip.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := 1; n < 65535; n++ {
@@ -274,7 +187,7 @@ func (s *server) take() (netip.Addr, error) {
 }
 
 // release makes the address of a leg free again.
-func (s *server) release(leg string) {
+func (s *Server) release(leg string) {
 	addr, err := netip.ParseAddr(leg)
 	if err != nil {
 		return
@@ -287,25 +200,19 @@ func (s *server) release(leg string) {
 	}
 }
 
-// announce gives GoBGP a route to send. The next hop must be valid. GoBGP
-// refuses a MAC mobility sequence lower than that of another route of the MAC.
-func (s *server) announce(r *evpn.Route, a *evpn.Attrs) error {
-	p := &api.Path{Family: evpnFamily, NlriBinary: wire.AppendNLRI(nil, r)}
-	if a.ND.Present || len(a.Other) > 0 {
-		var err error
-		if p.Pattrs, err = nativeAttrs(r, a); err != nil {
-			return err
-		}
-	} else {
-		p.PattrsBinary = wire.PathAttrs(r, a)
-	}
-	_, err := s.bgp.AddPath(context.Background(), &api.AddPathRequest{TableType: api.TableType_GLOBAL, Path: p})
+// Announce has GoBGP send a route to all peers, in place of what it had of the
+// same NLRI. The next hop must be valid.
+func (s *Server) Announce(r *evpn.Route, a *evpn.Attrs) error {
+	_, err := s.bgp.AddPath(context.Background(), &api.AddPathRequest{
+		TableType: api.TableType_GLOBAL,
+		Path:      &api.Path{Family: evpnFamily, NlriBinary: wire.AppendNLRI(nil, r), PattrsBinary: hide(wire.PathAttrs(r, a))},
+	})
 	return err
 }
 
-// withdraw has GoBGP withdraw a route. Its NLRI is enough; to withdraw what
+// Withdraw has GoBGP withdraw a route. Its NLRI is enough; to withdraw what
 // is not there does nothing.
-func (s *server) withdraw(r *evpn.Route) error {
+func (s *Server) Withdraw(r *evpn.Route) error {
 	return s.bgp.DeletePath(context.Background(), &api.DeletePathRequest{
 		TableType: api.TableType_GLOBAL,
 		Path:      &api.Path{Family: evpnFamily, NlriBinary: wire.AppendNLRI(nil, r), IsWithdraw: true},

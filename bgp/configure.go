@@ -17,8 +17,8 @@ func (s *Speaker) reapply(old, cfg Config) error {
 	s.log.Info("own AS or router id changed, every session begins anew", "as", cfg.AS, "router_id", cfg.RouterID)
 	s.stopPeers(s.list(), configChange())
 	s.rib.Lock()
-	s.server.stop()
-	err := s.server.start(s.ctx, cfg.AS, cfg.RouterID)
+	s.server.Stop()
+	err := s.server.Start(s.ctx, cfg.AS, cfg.RouterID)
 	if err == nil {
 		s.announceAll()
 	}
@@ -43,10 +43,10 @@ func (s *Speaker) apply(old *Config, cfg Config) {
 	s.mu.Lock()
 	s.cfg = cfg
 	for _, p := range s.peers {
-		switch w, fate := cfg.fate(p); {
-		case fate == peerGoes:
+		switch w, change := cfg.changeOf(p); {
+		case change == peerGoes:
 			gone = append(gone, p)
-		case fate == peerBegins:
+		case change == peerBegins:
 			changed = append(changed, p)
 		case w != nil:
 			p.describe(w.Description)
@@ -66,18 +66,19 @@ func (s *Speaker) apply(old *Config, cfg Config) {
 	}
 }
 
-// fate is what becomes of a peer that is there when a configuration is applied.
-type fate uint8
+// peerChange is what becomes of a peer that is there when a configuration is
+// applied.
+type peerChange uint8
 
 const (
-	peerStays  fate = iota
-	peerBegins      // its session begins anew
+	peerStays  peerChange = iota
+	peerBegins            // its session begins anew
 	peerGoes
 )
 
-// fate returns what becomes of p under c, and what c has of it when it is
+// changeOf returns what becomes of p under c, and what c has of it when it is
 // configured by its address.
-func (c *Config) fate(p *peer) (*Peer, fate) {
+func (c *Config) changeOf(p *peer) (*Peer, peerChange) {
 	if i := slices.IndexFunc(c.Peers, func(w Peer) bool { return w.Address == p.addr }); i >= 0 {
 		if w := &c.Peers[i]; !p.dynamic && w.Session == p.cfg && w.Port == p.port {
 			return w, peerStays

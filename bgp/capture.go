@@ -167,7 +167,7 @@ func (s *Speaker) askAll() []PeerRefresh {
 		case !x.open.RouteRefresh:
 			a.Why = "the peer cannot send its routes again (it has no route refresh capability): evpnctl peer reset would have it do so"
 		default:
-			wish(x.pull)
+			signal(x.refreshTheirs)
 		}
 		out = append(out, a)
 	}
@@ -230,7 +230,7 @@ func (l *looks) see(peer netip.Addr, u *evpn.Update) {
 }
 
 // listen has u's reader tell what it discards, while somebody looks.
-func (u *uplink) listen(l *looks) {
+func (u *fromPeer) listen(l *looks) {
 	if l == nil {
 		u.r.Dropped = nil
 		return

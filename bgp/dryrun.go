@@ -45,10 +45,10 @@ func (s *Speaker) DryRun(cfg Config) ([]PeerChange, error) {
 	s.mu.Unlock()
 	var out []PeerChange
 	for addr, p := range peers {
-		switch _, fate := cfg.fate(p); {
-		case fate == peerGoes:
+		switch _, change := cfg.changeOf(p); {
+		case change == peerGoes:
 			out = append(out, PeerChange{addr, PeerRemoved, "it is configured no more; it is told goodbye, and its routes go at once"})
-		case fate == peerBegins:
+		case change == peerBegins:
 			out = append(out, PeerChange{addr, PeerReset, "its settings change; its routes are used as stale until it has sent them again"})
 		case old.AS != cfg.AS || old.RouterID != cfg.RouterID:
 			out = append(out, PeerChange{addr, PeerReset, fmt.Sprintf(
