@@ -9,37 +9,23 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-type findingView struct {
-	VNI       uint32 `json:"vni" yaml:"vni"`
-	Kind      string `json:"kind" yaml:"kind"`
-	MAC       string `json:"mac" yaml:"mac"`
-	IP        string `json:"ip" yaml:"ip"`
-	Interface string `json:"interface" yaml:"interface"`
-	Routes    string `json:"routes" yaml:"routes"`
-	Wished    string `json:"wished" yaml:"wished"`
-	Kernel    string `json:"kernel" yaml:"kernel"`
-	Foreign   bool   `json:"foreign" yaml:"foreign"`
-	Repaired  bool   `json:"repaired" yaml:"repaired"`
-	Reason    string `json:"reason" yaml:"reason"`
-}
-
-var findingColumns = []column[findingView]{
-	{name: "VNI", text: func(f *findingView) string { return number(f.VNI) }},
-	{name: "KIND", text: func(f *findingView) string { return f.Kind }},
-	{name: "ENTRY", text: func(f *findingView) string { return f.MAC + f.IP }},
-	{name: "INTERFACE", wide: true, text: func(f *findingView) string { return f.Interface }},
-	{name: "ROUTES", text: func(f *findingView) string { return f.Routes }},
-	{name: "WISHED", text: func(f *findingView) string { return f.Wished }},
-	{name: "KERNEL", text: func(f *findingView) string { return f.Kernel }},
+var findingColumns = []column[*evpndv1.Finding]{
+	{name: "VNI", text: num((*evpndv1.Finding).GetVni)},
+	{name: "KIND", text: func(f *evpndv1.Finding) string { return word(f.GetKind()) }},
+	{name: "ENTRY", text: func(f *evpndv1.Finding) string { return f.GetMac() + f.GetIp() }},
+	{name: "INTERFACE", wide: true, text: (*evpndv1.Finding).GetInterface},
+	{name: "ROUTES", text: (*evpndv1.Finding).GetRoutes},
+	{name: "WISHED", text: (*evpndv1.Finding).GetWished},
+	{name: "KERNEL", text: (*evpndv1.Finding).GetKernel},
 	{name: "WHAT", text: findingVerdict},
-	{name: "REASON", text: func(f *findingView) string { return f.Reason }},
+	{name: "REASON", text: (*evpndv1.Finding).GetReason},
 }
 
-func findingVerdict(f *findingView) string {
+func findingVerdict(f *evpndv1.Finding) string {
 	switch {
-	case f.Foreign:
+	case f.GetForeign():
 		return "foreign"
-	case f.Repaired:
+	case f.GetRepaired():
 		return "repaired"
 	}
 	return "differs"
@@ -78,14 +64,14 @@ Exit status: 1 when there is a difference, with --repair when one is left.`,
 					if s != nil {
 						sum = s
 					}
-					return addAll(p, list, viewFinding)
+					return p.add(list...)
 				}
 				if repair {
-					err = each(cmd.Context(), c, c.Repair, &evpndv1.RepairRequest{Vni: vni}, func(r *evpndv1.RepairResponse) error {
+					err = each(cmd.Context(), c, admin.Repair, &evpndv1.RepairRequest{Vni: vni}, func(r *evpndv1.RepairResponse) error {
 						return page(r.GetFindings(), r.GetSummary())
 					})
 				} else {
-					err = each(cmd.Context(), c, c.Audit, &evpndv1.AuditRequest{Vni: vni}, func(r *evpndv1.AuditResponse) error {
+					err = each(cmd.Context(), c, admin.Audit, &evpndv1.AuditRequest{Vni: vni}, func(r *evpndv1.AuditResponse) error {
 						return page(r.GetFindings(), r.GetSummary())
 					})
 				}
@@ -107,7 +93,7 @@ Exit status: 1 when there is a difference, with --repair when one is left.`,
 // auditVerdict says in a table's last line what was found, and fails when
 // something differs.
 func (a *app) auditVerdict(s *evpndv1.AuditSummary, repair bool) error {
-	if a.output == "table" || a.output == "wide" {
+	if !a.forPrograms() {
 		text := fmt.Sprintf("%d entries compared in %s, %d differ, %d are not evpnd's",
 			s.GetEntries(), s.GetTook().AsDuration().Round(time.Millisecond), s.GetDifferences(), s.GetForeign())
 		if repair && s.GetDifferences() > 0 {
@@ -124,17 +110,4 @@ func (a *app) auditVerdict(s *evpndv1.AuditSummary, repair bool) error {
 		return fmt.Errorf("%d entries differ: evpnctl audit --repair puts them right", n)
 	}
 	return nil
-}
-
-func viewFinding(f *evpndv1.Finding) findingView {
-	kinds := map[evpndv1.EntryKind]string{
-		evpndv1.EntryKind_ENTRY_KIND_FLOOD:    "flood",
-		evpndv1.EntryKind_ENTRY_KIND_MAC:      "mac",
-		evpndv1.EntryKind_ENTRY_KIND_NEIGHBOR: "neighbor",
-	}
-	return findingView{
-		VNI: f.GetVni(), Kind: kinds[f.GetKind()], MAC: f.GetMac(), IP: f.GetIp(), Interface: f.GetInterface(),
-		Routes: f.GetRoutes(), Wished: f.GetWished(), Kernel: f.GetKernel(),
-		Foreign: f.GetForeign(), Repaired: f.GetRepaired(), Reason: f.GetReason(),
-	}
 }

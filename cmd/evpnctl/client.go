@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -78,7 +79,7 @@ func (a *app) tlsConfig(host string) (*tls.Config, error) {
 // client is a connection to evpnd. It remembers why the connection could not
 // be made, which is what a user wants to read.
 type client struct {
-	evpndv1.AdminServiceClient
+	admin
 	target  *target
 	timeout time.Duration
 	conn    *grpc.ClientConn
@@ -102,7 +103,7 @@ func (a *app) with(f func(*client) error) error {
 	if err != nil {
 		return err
 	}
-	c.AdminServiceClient = evpndv1.NewAdminServiceClient(c.conn)
+	c.admin = evpndv1.NewAdminServiceClient(c.conn)
 	a.tell = newProgress(a.err, "waiting for evpnd")
 	defer a.tell.end()
 	err = c.explain(f(c))
@@ -170,11 +171,21 @@ func (c *client) failure() error {
 // errSlow says that an answer, or its next part, did not come in time.
 var errSlow = errors.New("no answer in time")
 
+// admin is what the calls of the API are methods of.
+type admin = evpndv1.AdminServiceClient
+
+type (
+	// unary is a method that has one answer.
+	unary[Req, Res any] func(admin, context.Context, *Req, ...grpc.CallOption) (*Res, error)
+	// streaming is a method that has a stream of answers.
+	streaming[Req, Res any] func(admin, context.Context, *Req, ...grpc.CallOption) (grpc.ServerStreamingClient[Res], error)
+)
+
 // call makes one call that has one answer.
-func call[Req, Res any](ctx context.Context, c *client, f func(context.Context, *Req, ...grpc.CallOption) (*Res, error), req *Req) (*Res, error) {
+func call[Req, Res any](ctx context.Context, c *client, f unary[Req, Res], req *Req) (*Res, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errSlow)
 	defer cancel()
-	res, err := f(ctx, req)
+	res, err := f(c, ctx, req)
 	if err != nil && context.Cause(ctx) == errSlow {
 		return nil, errSlow
 	}
@@ -183,12 +194,12 @@ func call[Req, Res any](ctx context.Context, c *client, f func(context.Context, 
 
 // each makes one call that has a stream of answers and gives each to use. The
 // timeout counts anew for each.
-func each[Req, Res any](ctx context.Context, c *client, f func(context.Context, *Req, ...grpc.CallOption) (grpc.ServerStreamingClient[Res], error), req *Req, use func(*Res) error) error {
+func each[Req, Res any](ctx context.Context, c *client, f streaming[Req, Res], req *Req, use func(*Res) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	slow := time.AfterFunc(c.timeout, func() { cancel(errSlow) })
 	defer slow.Stop()
-	stream, err := f(ctx, req)
+	stream, err := f(c, ctx, req)
 	for err == nil {
 		var res *Res
 		if res, err = stream.Recv(); err == nil {
@@ -204,4 +215,35 @@ func each[Req, Res any](ctx context.Context, c *client, f func(context.Context, 
 		return errSlow
 	}
 	return err
+}
+
+// list makes one call that has a stream of pages and prints the objects that
+// they have.
+func list[Req, Res, T any](cmd *cobra.Command, a *app, columns []column[T], f streaming[Req, Res], req *Req, objects func(*Res) []T) error {
+	return a.with(func(c *client) error {
+		p := newPrinter(a, columns)
+		if err := each(cmd.Context(), c, f, req, func(page *Res) error { return p.add(objects(page)...) }); err != nil {
+			return err
+		}
+		return p.close()
+	})
+}
+
+// show makes one call that has one answer and prints the object that it has.
+func show[Req, Res, T any](cmd *cobra.Command, a *app, f unary[Req, Res], req *Req, object func(*Res) T, text func(*block, T)) error {
+	return a.with(func(c *client) error {
+		res, err := call(cmd.Context(), c, f, req)
+		if err != nil {
+			return err
+		}
+		return one(a, object(res), text)
+	})
+}
+
+// do makes one call whose answer says nothing.
+func do[Req, Res any](cmd *cobra.Command, a *app, f unary[Req, Res], req *Req) error {
+	return a.with(func(c *client) error {
+		_, err := call(cmd.Context(), c, f, req)
+		return err
+	})
 }

@@ -6,11 +6,6 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-type reloadView struct {
-	Changes       []string `json:"changes" yaml:"changes"`
-	RestartNeeded []string `json:"restart_needed" yaml:"restart_needed"`
-}
-
 func (a *app) configCommand() *cobra.Command {
 	return group("config", "The configuration of evpnd",
 		&cobra.Command{
@@ -20,26 +15,22 @@ func (a *app) configCommand() *cobra.Command {
 file is wrong nothing changes, and the answer says what is wrong.`,
 			Args: args(),
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return a.with(func(c *client) error {
-					res, err := call(cmd.Context(), c, c.ReloadConfig, &evpndv1.ReloadConfigRequest{})
-					if err != nil {
-						return err
-					}
-					v := reloadView{Changes: orEmpty(res.GetChanges()), RestartNeeded: orEmpty(res.GetRestartNeeded())}
-					return one(a, v, showReload)
-				})
+				return show(cmd, a, admin.ReloadConfig, &evpndv1.ReloadConfigRequest{}, same, showReload)
 			},
 		}, a.diffCommand())
 }
 
-func showReload(b *block, r *reloadView) {
-	if len(r.Changes)+len(r.RestartNeeded) == 0 {
+// same is the object of an answer that is one.
+func same[T any](answer T) T { return answer }
+
+func showReload(b *block, r *evpndv1.ReloadConfigResponse) {
+	if len(r.GetChanges())+len(r.GetRestartNeeded()) == 0 {
 		b.text("nothing changed")
 	}
-	for _, c := range r.Changes {
+	for _, c := range r.GetChanges() {
 		b.text(c)
 	}
-	for _, c := range r.RestartNeeded {
+	for _, c := range r.GetRestartNeeded() {
 		b.text(c + " (needs a restart)")
 	}
 }

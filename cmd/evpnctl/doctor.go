@@ -24,16 +24,6 @@ const (
 	exitErrors   = 4
 )
 
-type faultView struct {
-	Check    string   `json:"check" yaml:"check"`
-	Severity string   `json:"severity" yaml:"severity"`
-	Object   string   `json:"object" yaml:"object"`
-	Text     string   `json:"text" yaml:"text"`
-	Effect   string   `json:"effect" yaml:"effect"`
-	Fix      []string `json:"fix" yaml:"fix"`
-	FixOn    string   `json:"fix_on" yaml:"fix_on"` // empty: this host
-}
-
 // diagnosis is what doctor found, as an error that has its exit status.
 type diagnosis struct{ errors, warnings, notes int }
 
@@ -82,7 +72,7 @@ could not look, 2 the command is wrong.`,
 			if err != nil && cmd.Flags().Changed("config") {
 				return fmt.Errorf("--config: %w", err)
 			}
-			var faults []faultView
+			var faults []*evpndv1.Fault
 			if !hostOnly {
 				if !cmd.Flags().Changed("timeout") {
 					a.timeout = fabricTimeout
@@ -94,8 +84,8 @@ could not look, 2 the command is wrong.`,
 				return err
 			}
 			for _, f := range doctor.Examine(host) {
-				faults = append(faults, faultView{
-					Check: f.Check, Severity: string(f.Severity), Object: f.Object, Text: f.Text, Effect: f.Effect, Fix: orEmpty(f.Fix),
+				faults = append(faults, &evpndv1.Fault{
+					Check: f.Check, Severity: severity(f.Severity), Object: f.Object, Text: f.Text, Effect: f.Effect, Fix: f.Fix,
 				})
 			}
 			return a.showFaults(faults)
@@ -109,11 +99,11 @@ could not look, 2 the command is wrong.`,
 // fabric asks evpnd what is wrong in the fabric, and what wish does not say
 // yet. That it cannot be asked is a finding, and no reason not to look at the
 // host.
-func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []faultView) {
+func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []*evpndv1.Fault) {
 	err := a.with(func(c *client) error {
 		quick, cancel := context.WithTimeout(ctx, min(reachTimeout, a.timeout))
 		defer cancel()
-		st, err := call(quick, c, c.GetStatus, &evpndv1.GetStatusRequest{})
+		st, err := call(quick, c, admin.GetStatus, &evpndv1.GetStatusRequest{})
 		if err != nil {
 			if quick.Err() != nil && ctx.Err() == nil {
 				return errSlow
@@ -123,7 +113,7 @@ func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []faultView) {
 		if vteps := st.GetStatus().GetVteps(); !wish.VTEP.IsValid() && len(vteps) == 1 {
 			wish.VTEP, _ = netip.ParseAddr(vteps[0])
 		}
-		err = each(ctx, c, c.ListVTEPs, &evpndv1.ListVTEPsRequest{}, func(r *evpndv1.ListVTEPsResponse) error {
+		err = each(ctx, c, admin.ListVTEPs, &evpndv1.ListVTEPsRequest{}, func(r *evpndv1.ListVTEPsResponse) error {
 			for _, v := range r.GetVteps() {
 				if ip, err := netip.ParseAddr(v.GetAddress()); err == nil {
 					wish.Others = append(wish.Others, ip)
@@ -134,38 +124,36 @@ func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []faultView) {
 		if err != nil {
 			return err
 		}
-		res, err := call(ctx, c, c.CheckFabric, &evpndv1.CheckFabricRequest{})
+		res, err := call(ctx, c, admin.CheckFabric, &evpndv1.CheckFabricRequest{})
 		if status.Code(err) == codes.Unimplemented {
 			return err
 		}
-		for _, f := range res.GetFaults() {
-			out = append(out, faultView{
-				Check: f.GetCheck(), Severity: enum(f.GetSeverity(), "SEVERITY_"), Object: f.GetObject(), Text: f.GetText(),
-				Effect: f.GetEffect(), Fix: orEmpty(f.GetFix()), FixOn: f.GetFixOn(),
-			})
-		}
+		out = res.GetFaults()
 		return err
 	})
 	if err != nil {
-		out = append(out, faultView{
-			Check: "no-evpnd", Severity: string(doctor.Note), Text: err.Error(),
-			Effect: "the fabric was not looked at, and what is to be on the host is taken from --config alone", Fix: []string{},
+		out = append(out, &evpndv1.Fault{
+			Check: "no-evpnd", Severity: evpndv1.Severity_SEVERITY_NOTE, Text: err.Error(),
+			Effect: "the fabric was not looked at, and what is to be on the host is taken from --config alone",
 		})
 	}
 	return out
 }
 
+func severity(s doctor.Severity) evpndv1.Severity {
+	return evpndv1.Severity(evpndv1.Severity_value["SEVERITY_"+strings.ToUpper(string(s))])
+}
+
 // showFaults prints the findings, the worst first, and fails when something is
 // to be mended.
-func (a *app) showFaults(faults []faultView) error {
-	order := []string{string(doctor.Error), string(doctor.Warning), string(doctor.Note)}
-	slices.SortStableFunc(faults, func(x, y faultView) int { return slices.Index(order, x.Severity) - slices.Index(order, y.Severity) })
+func (a *app) showFaults(faults []*evpndv1.Fault) error {
+	slices.SortStableFunc(faults, func(x, y *evpndv1.Fault) int { return int(y.GetSeverity() - x.GetSeverity()) })
 	var d diagnosis
-	for i := range faults {
-		switch faults[i].Severity {
-		case string(doctor.Error):
+	for _, f := range faults {
+		switch f.GetSeverity() {
+		case evpndv1.Severity_SEVERITY_ERROR:
 			d.errors++
-		case string(doctor.Warning):
+		case evpndv1.Severity_SEVERITY_WARNING:
 			d.warnings++
 		default:
 			d.notes++
@@ -180,19 +168,13 @@ func (a *app) showFaults(faults []faultView) error {
 	return nil
 }
 
-func (a *app) printFaults(faults []faultView, d diagnosis) error {
-	if a.output == "json" || a.output == "yaml" {
-		p := newPrinter[faultView](a, nil)
-		for _, f := range faults {
-			if err := p.add(f); err != nil {
-				return err
-			}
-		}
-		return p.close()
+func (a *app) printFaults(faults []*evpndv1.Fault, d diagnosis) error {
+	if a.forPrograms() {
+		return all(a, faults, nil)
 	}
 	var s strings.Builder
-	for i := range faults {
-		writeFault(&s, &faults[i])
+	for _, f := range faults {
+		writeFault(&s, f)
 	}
 	plural := func(n int, word string) string {
 		if n == 1 {
@@ -205,18 +187,18 @@ func (a *app) printFaults(faults []faultView, d diagnosis) error {
 	return err
 }
 
-func writeFault(s *strings.Builder, f *faultView) {
-	object := f.Object
+func writeFault(s *strings.Builder, f *evpndv1.Fault) {
+	object := f.GetObject()
 	if object != "" {
 		object += ": "
 	}
-	fmt.Fprintf(s, "%-8s %s%s [%s]\n", f.Severity, plain(object), plain(f.Text), f.Check)
-	fmt.Fprintf(s, "  causes %s\n", plain(f.Effect))
-	for _, c := range f.Fix {
+	fmt.Fprintf(s, "%-8s %s%s [%s]\n", word(f.GetSeverity()), plain(object), plain(f.GetText()), f.GetCheck())
+	fmt.Fprintf(s, "  causes %s\n", plain(f.GetEffect()))
+	for _, c := range f.GetFix() {
 		fmt.Fprintf(s, "  fix    %s\n", plain(c))
 	}
-	if f.FixOn != "" && len(f.Fix) > 0 {
-		fmt.Fprintf(s, "  on     %s\n", f.FixOn)
+	if f.GetFixOn() != "" && len(f.GetFix()) > 0 {
+		fmt.Fprintf(s, "  on     %s\n", f.GetFixOn())
 	}
 }
 

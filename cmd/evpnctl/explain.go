@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -11,85 +12,6 @@ import (
 
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
-
-type answerView struct {
-	Explanations []explanationView `json:"explanations" yaml:"explanations"`
-	Refreshed    bool              `json:"refreshed" yaml:"refreshed"`
-	Unkept       []unkeptView      `json:"not_kept" yaml:"not_kept"`
-	UnkeptMore   uint64            `json:"not_kept_more" yaml:"not_kept_more"`
-	Peers        []peerAnswerView  `json:"peers" yaml:"peers"`
-}
-
-type explanationView struct {
-	VNI        uint32          `json:"vni" yaml:"vni"`
-	MAC        string          `json:"mac" yaml:"mac"`
-	IP         string          `json:"ip" yaml:"ip"`
-	VTEP       string          `json:"vtep" yaml:"vtep"`
-	Known      bool            `json:"known" yaml:"known"`
-	Verdict    string          `json:"verdict" yaml:"verdict"`
-	Advice     []string        `json:"advice" yaml:"advice"`
-	Facts      []factView      `json:"facts" yaml:"facts"`
-	Candidates []candidateView `json:"candidates" yaml:"candidates"`
-	Kernel     []heldView      `json:"kernel" yaml:"kernel"`
-	Holds      []string        `json:"holds" yaml:"holds"`
-	Alarms     []alarmView     `json:"alarms" yaml:"alarms"`
-}
-
-type factView struct {
-	Name  string `json:"name" yaml:"name"`
-	Value string `json:"value" yaml:"value"`
-}
-
-type candidateView struct {
-	Route      *routeView `json:"route" yaml:"route"`
-	Local      *localView `json:"local" yaml:"local"`
-	Target     string     `json:"target" yaml:"target"`
-	ImportedBy string     `json:"imported_by" yaml:"imported_by"`
-	Chosen     bool       `json:"chosen" yaml:"chosen"`
-	Reason     string     `json:"reason" yaml:"reason"`
-	Steps      []stepView `json:"steps" yaml:"steps"`
-}
-
-type localView struct {
-	Present   bool   `json:"present" yaml:"present"`
-	Interface string `json:"interface" yaml:"interface"`
-	Sequence  uint32 `json:"sequence" yaml:"sequence"`
-	Sticky    bool   `json:"sticky" yaml:"sticky"`
-	MAC       string `json:"mac" yaml:"mac"`
-}
-
-type stepView struct {
-	Rule    string `json:"rule" yaml:"rule"`
-	This    string `json:"this" yaml:"this"`
-	Other   string `json:"other" yaml:"other"`
-	Outcome string `json:"outcome" yaml:"outcome"`
-}
-
-type heldView struct {
-	Wanted  string   `json:"wanted" yaml:"wanted"`
-	State   string   `json:"state" yaml:"state"`
-	Error   string   `json:"error" yaml:"error"`
-	Held    []string `json:"held" yaml:"held"`
-	Differs string   `json:"differs" yaml:"differs"`
-}
-
-type unkeptView struct {
-	Route   routeView `json:"route" yaml:"route"`
-	Reasons []string  `json:"reasons" yaml:"reasons"`
-}
-
-type peerAnswerView struct {
-	Address   string            `json:"address" yaml:"address"`
-	State     string            `json:"state" yaml:"state"`
-	Error     string            `json:"error" yaml:"error"`
-	Kept      uint64            `json:"kept" yaml:"kept"`
-	Ignored   uint64            `json:"ignored" yaml:"ignored"`
-	Refused   uint64            `json:"refused" yaml:"refused"`
-	Discarded map[string]uint64 `json:"discarded" yaml:"discarded"`
-	Asked     bool              `json:"asked" yaml:"asked"`
-	Answered  uint64            `json:"answered" yaml:"answered"`
-	Note      string            `json:"note" yaml:"note"`
-}
 
 const explainLong = `Say why it is as it is: every route that has a say in it with what became of it,
 rule by rule, what is wanted of the kernel and what the kernel holds at this
@@ -167,7 +89,7 @@ func (a *app) explains(name, arg, missing, short string, set func(*evpndv1.Expla
 
 func (a *app) explain(cmd *cobra.Command, c *client, req *evpndv1.ExplainRequest) error {
 	answer := &evpndv1.ExplainResponse{}
-	err := each(cmd.Context(), c, c.Explain, req, func(r *evpndv1.ExplainResponse) error {
+	err := each(cmd.Context(), c, admin.Explain, req, func(r *evpndv1.ExplainResponse) error {
 		if r.GetProgress() != "" {
 			a.tell.say(r.GetProgress())
 		}
@@ -178,110 +100,60 @@ func (a *app) explain(cmd *cobra.Command, c *client, req *evpndv1.ExplainRequest
 		return err
 	}
 	a.tell.end()
-	return one(a, viewAnswer(answer), showAnswer)
+	return one(a, answer, showAnswer)
 }
 
-func viewAnswer(r *evpndv1.ExplainResponse) answerView {
-	return answerView{
-		Explanations: views(r.GetExplanations(), viewExplanation), Refreshed: r.GetRefreshed(),
-		Unkept: views(r.GetUnkept(), func(u *evpndv1.UnkeptRoute) unkeptView {
-			return unkeptView{Route: viewRoute(u.GetRoute()), Reasons: orEmpty(u.GetReasons())}
-		}),
-		UnkeptMore: r.GetUnkeptMore(), Peers: views(r.GetPeers(), viewPeerAnswer),
-	}
-}
-
-func viewExplanation(x *evpndv1.Explanation) explanationView {
-	return explanationView{
-		VNI: x.GetVni(), MAC: x.GetMac(), IP: x.GetIp(), VTEP: x.GetVtep(), Known: x.GetKnown(), Verdict: x.GetVerdict(),
-		Advice: orEmpty(x.GetAdvice()), Holds: orEmpty(x.GetHolds()), Alarms: viewAlarms(x.GetAlarms()),
-		Facts: views(x.GetFacts(), func(f *evpndv1.Fact) factView { return factView{f.GetName(), f.GetValue()} }),
-		Kernel: views(x.GetKernel(), func(k *evpndv1.HeldEntry) heldView {
-			return heldView{k.GetWanted(), stateWord(k.GetState()), k.GetError(), orEmpty(k.GetHeld()), k.GetDiffers()}
-		}),
-		Candidates: views(x.GetCandidates(), viewCandidate),
-	}
-}
-
-func viewCandidate(c *evpndv1.Candidate) candidateView {
-	v := candidateView{
-		Target: c.GetTarget(), ImportedBy: c.GetImportedBy(), Chosen: c.GetChosen(), Reason: c.GetReason(),
-		Steps: views(c.GetSteps(), func(s *evpndv1.Comparison) stepView {
-			return stepView{s.GetRule(), s.GetThis(), s.GetOther(), s.GetOutcome()}
-		}),
-	}
-	if r := c.GetRoute(); r != nil {
-		route := viewRoute(r)
-		v.Route = &route
-	}
-	if l := c.GetLocal(); l != nil {
-		v.Local = &localView{l.GetPresent(), l.GetInterface(), l.GetSequence(), l.GetSticky(), l.GetMac()}
-	}
-	return v
-}
-
-func viewPeerAnswer(p *evpndv1.PeerAnswer) peerAnswerView {
-	v := peerAnswerView{
-		Address: p.GetAddress(), State: peerWord(p.GetState()), Error: p.GetError(), Kept: p.GetKept(), Ignored: p.GetIgnored(),
-		Refused: p.GetRefused(), Discarded: p.GetDiscarded(), Asked: p.GetAsked(), Answered: p.GetAnswered(), Note: p.GetNote(),
-	}
-	if v.Discarded == nil {
-		v.Discarded = map[string]uint64{}
-	}
-	return v
-}
-
-func showAnswer(b *block, v *answerView) {
+func showAnswer(b *block, r *evpndv1.ExplainResponse) {
 	unknown := false
-	for i := range v.Explanations {
+	for i, x := range r.GetExplanations() {
 		if i > 0 {
 			b.text("")
 		}
-		showExplanation(b, &v.Explanations[i])
-		unknown = unknown || !v.Explanations[i].Known
+		showExplanation(b, x)
+		unknown = unknown || !x.GetKnown()
 	}
-	if v.Refreshed {
-		showUnkept(b, v)
+	if r.GetRefreshed() {
+		showUnkept(b, r)
 	}
-	if unknown || v.Refreshed {
-		showPeerAnswers(b, v.Peers)
+	if unknown || r.GetRefreshed() {
+		showPeerAnswers(b, r.GetPeers())
 	}
 }
 
-func showExplanation(b *block, x *explanationView) {
-	title := strings.Join(slices.DeleteFunc([]string{x.MAC, x.IP, x.VTEP}, func(s string) bool { return s == "" }), "")
+func showExplanation(b *block, x *evpndv1.Explanation) {
+	title := x.GetMac() + x.GetIp() + x.GetVtep() // one of them
 	switch {
 	case title == "":
-		title = "VNI " + number(x.VNI)
-	case x.VNI != 0:
-		title += " in VNI " + number(x.VNI)
+		title = "VNI " + number(x.GetVni())
+	case x.GetVni() != 0:
+		title += " in VNI " + number(x.GetVni())
 	}
 	b.text(title)
-	b.text("  " + x.Verdict)
-	for _, f := range x.Facts {
-		b.text("  " + f.Name + ": " + f.Value)
+	b.text("  " + x.GetVerdict())
+	for _, f := range x.GetFacts() {
+		b.text("  " + f.GetName() + ": " + f.GetValue())
 	}
-	if len(x.Candidates) > 0 {
+	if len(x.GetCandidates()) > 0 {
 		b.para("  " + candidateTitle(x))
 	}
-	for i := range x.Candidates {
-		showCandidate(b, &x.Candidates[i])
+	for _, c := range x.GetCandidates() {
+		showCandidate(b, c)
 	}
-	for _, k := range x.Kernel {
-		showHeld(b, &k)
+	for _, k := range x.GetKernel() {
+		showHeld(b, k)
 	}
-	section(b, "what holds it:", x.Holds)
-	for i := range x.Alarms {
-		section(b, "alarm:", []string{x.Alarms[i].Text})
+	section(b, "what holds it:", x.GetHolds())
+	for _, a := range x.GetAlarms() {
+		section(b, "alarm:", []string{a.GetText()})
 	}
-	section(b, "what to do:", x.Advice)
+	section(b, "what to do:", x.GetAdvice())
 }
 
-func candidateTitle(x *explanationView) string {
+func candidateTitle(x *evpndv1.Explanation) string {
 	switch {
-	case x.IP != "":
+	case x.GetIp() != "":
 		return "what says whose it is:"
-	case x.VTEP != "":
+	case x.GetVtep() != "":
 		return "its type 3 routes:"
 	}
 	return "what says where it is:"
@@ -296,118 +168,100 @@ func section(b *block, title string, lines []string) {
 	}
 }
 
-func showCandidate(b *block, c *candidateView) {
-	mark := "  "
-	if c.Chosen {
-		mark = "* "
+func showCandidate(b *block, c *evpndv1.Candidate) {
+	mark, verdict := "    ", "not chosen: "
+	if c.GetChosen() {
+		mark, verdict = "  * ", "chosen: "
 	}
-	switch {
-	case c.Route != nil:
-		r := c.Route
-		b.text("    " + mark + r.NLRI)
-		text := fmt.Sprintf("from %s, next hop %s, sequence %d", r.Peer, r.NextHop, r.Sequence)
-		if r.Sticky {
+	switch r, l := c.GetRoute(), c.GetLocal(); {
+	case r != nil:
+		b.text("  " + mark + r.GetNlri())
+		text := fmt.Sprintf("from %s, next hop %s, sequence %d", r.GetPeer(), r.GetNextHop(), r.GetSequence())
+		if r.GetSticky() {
 			text += ", sticky"
 		}
-		if r.Stale {
+		if r.GetStale() {
 			text += ", stale"
 		}
 		b.text("        " + text)
-		if c.ImportedBy != "" {
-			b.text(fmt.Sprintf("        its target %s is imported by %s", c.Target, c.ImportedBy))
+		if c.GetImportedBy() != "" {
+			b.text(fmt.Sprintf("        its target %s is imported by %s", c.GetTarget(), c.GetImportedBy()))
 		}
-	case c.Local.MAC != "":
-		b.text("    " + mark + "this host, with MAC " + c.Local.MAC)
+	case l.GetMac() != "":
+		b.text("  " + mark + "this host, with MAC " + l.GetMac())
+	case l.GetInterface() != "":
+		b.text(fmt.Sprintf("  %sthis host, port %s, sequence %d", mark, l.GetInterface(), l.GetSequence()))
 	default:
-		text := "this host"
-		if c.Local.Interface != "" {
-			text += ", port " + c.Local.Interface
-		}
-		b.text("    " + mark + fmt.Sprintf("%s, sequence %d", text, c.Local.Sequence))
+		b.text(fmt.Sprintf("  %sthis host, sequence %d", mark, l.GetSequence()))
 	}
-	word := "not chosen"
-	if c.Chosen {
-		word = "chosen"
-	}
-	b.text("        " + word + ": " + c.Reason)
-	for _, s := range c.Steps {
+	b.text("        " + verdict + c.GetReason())
+	for _, s := range c.GetSteps() {
 		between := "="
-		if s.Outcome != "equal" {
+		if s.GetOutcome() != "equal" {
 			between = "against"
 		}
-		b.text(fmt.Sprintf("          %-5s  %s %s %s  %s", s.Outcome, s.This, between, s.Other, s.Rule))
+		b.text(fmt.Sprintf("          %-5s  %s %s %s  %s", s.GetOutcome(), s.GetThis(), between, s.GetOther(), s.GetRule()))
 	}
 }
 
-func showHeld(b *block, k *heldView) {
+func showHeld(b *block, k *evpndv1.HeldEntry) {
 	b.para("  the kernel:")
-	wanted := k.Wanted
-	if wanted == "" {
-		wanted = "nothing"
-	}
-	b.text("    wanted  " + wanted)
-	for _, h := range k.Held {
+	b.text("    wanted  " + cmp.Or(k.GetWanted(), "nothing"))
+	for _, h := range k.GetHeld() {
 		b.text("    holds   " + h)
 	}
-	if k.Differs != "" {
-		b.text("    differs: " + k.Differs)
+	if k.GetDiffers() != "" {
+		b.text("    differs: " + k.GetDiffers())
 	}
 	switch {
-	case k.Error != "":
-		b.text("    not written: " + k.Error)
-	case k.Differs == "" && k.Wanted != "" && k.State == "pending":
+	case k.GetError() != "":
+		b.text("    not written: " + k.GetError())
+	case k.GetDiffers() == "" && k.GetWanted() != "" && k.GetState() == evpndv1.EntryState_ENTRY_STATE_PENDING:
 		b.text("    it is about to be written")
-	case len(k.Held) == 0 && k.Differs == "" && k.State == "installed":
+	case len(k.GetHeld()) == 0 && k.GetDiffers() == "" && k.GetState() == evpndv1.EntryState_ENTRY_STATE_INSTALLED:
 		b.text("    it was written; evpnctl audit reads it from the kernel")
 	}
 }
 
-func showUnkept(b *block, v *answerView) {
-	if len(v.Unkept) == 0 {
+func showUnkept(b *block, r *evpndv1.ExplainResponse) {
+	if len(r.GetUnkept()) == 0 {
 		b.para("the peers were asked: none sends a route for it that is not kept")
 		return
 	}
 	b.para("routes for it that peers send and that are not kept:")
-	for i := range v.Unkept {
-		u := &v.Unkept[i]
-		b.text("  " + u.Route.NLRI)
-		text := "from " + u.Route.Peer
-		if u.Route.NextHop != "" {
-			text += fmt.Sprintf(", next hop %s, targets %s", u.Route.NextHop, strings.Join(u.Route.Targets, ", "))
+	for _, u := range r.GetUnkept() {
+		b.text("  " + u.GetRoute().GetNlri())
+		text := "from " + u.GetRoute().GetPeer()
+		if hop := u.GetRoute().GetNextHop(); hop != "" {
+			text += fmt.Sprintf(", next hop %s, targets %s", hop, strings.Join(u.GetRoute().GetTargets(), ", "))
 		}
 		b.text("    " + text)
-		for _, r := range u.Reasons {
-			b.text("    not kept: " + r)
+		for _, why := range u.GetReasons() {
+			b.text("    not kept: " + why)
 		}
 	}
-	if v.UnkeptMore > 0 {
-		b.text(fmt.Sprintf("  and %d more", v.UnkeptMore))
+	if r.GetUnkeptMore() > 0 {
+		b.text(fmt.Sprintf("  and %d more", r.GetUnkeptMore()))
 	}
 }
 
-func showPeerAnswers(b *block, peers []peerAnswerView) {
+func showPeerAnswers(b *block, peers []*evpndv1.PeerAnswer) {
 	if len(peers) > 0 {
 		b.para("peers:")
 	}
-	for i := range peers {
-		p := &peers[i]
-		text := fmt.Sprintf("  %s %s: %d routes kept, %d that no VNI imports", p.Address, p.State, p.Kept, p.Ignored)
-		if p.Refused > 0 {
-			text += fmt.Sprintf(", %d beyond its limit", p.Refused)
+	for _, p := range peers {
+		text := fmt.Sprintf("  %s %s: %d routes kept, %d that no VNI imports", p.GetAddress(), word(p.GetState()), p.GetKept(), p.GetIgnored())
+		if p.GetRefused() > 0 {
+			text += fmt.Sprintf(", %d beyond its limit", p.GetRefused())
 		}
-		reasons := make([]string, 0, len(p.Discarded))
-		for reason := range p.Discarded {
-			reasons = append(reasons, reason)
+		for _, reason := range slices.Sorted(maps.Keys(p.GetDiscarded())) {
+			text += fmt.Sprintf(", %d discarded (%s)", p.GetDiscarded()[reason], reason)
 		}
-		sort.Strings(reasons)
-		for _, r := range reasons {
-			text += fmt.Sprintf(", %d discarded (%s)", p.Discarded[r], r)
-		}
-		if p.Asked {
-			text += fmt.Sprintf("; asked now, it sent %d", p.Answered)
+		if p.GetAsked() {
+			text += fmt.Sprintf("; asked now, it sent %d", p.GetAnswered())
 		}
 		b.text(text)
-		for _, more := range []string{p.Error, p.Note} {
+		for _, more := range []string{p.GetError(), p.GetNote()} {
 			if more != "" {
 				b.text("    " + more)
 			}

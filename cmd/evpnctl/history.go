@@ -3,51 +3,40 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-type moveView struct {
-	Time     string    `json:"time" yaml:"time"`
-	From     placeView `json:"from" yaml:"from"`
-	To       placeView `json:"to" yaml:"to"`
-	Sequence uint32    `json:"sequence" yaml:"sequence"`
-	Cause    string    `json:"cause" yaml:"cause"`
-}
-
-// placeView is where a MAC was; all is empty when it was nowhere.
-type placeView struct {
-	Origin    string `json:"origin" yaml:"origin"`
-	Interface string `json:"interface" yaml:"interface"`
-	VTEP      string `json:"vtep" yaml:"vtep"`
-}
-
-func (p *placeView) text() string {
-	if p.Origin == "" {
+// placeText is where a MAC is or was.
+func placeText(p *evpndv1.Place) string {
+	if p.GetOrigin() == evpndv1.Origin_ORIGIN_UNSPECIFIED {
 		return "nowhere"
 	}
-	return p.Interface + p.VTEP
+	return p.GetInterface() + p.GetVtep()
 }
 
 // vniMove is a move as it is listed, where MACs of several VNIs can be.
 type vniMove struct {
-	VNI      uint32 `json:"vni" yaml:"vni"`
-	MAC      string `json:"mac" yaml:"mac"`
-	moveView `yaml:",inline"`
+	vni  uint32
+	mac  string
+	move *evpndv1.Move
+}
+
+// MarshalJSON puts the fields of the move after those of its MAC.
+func (m vniMove) MarshalJSON() ([]byte, error) {
+	b := appendText(fmt.Appendf(nil, `{"vni":%d,"mac":`, m.vni), m.mac)
+	return append(appendFields(b, m.move.ProtoReflect()), '}'), nil
 }
 
 var moveColumns = []column[vniMove]{
-	{name: "VNI", text: func(m *vniMove) string { return number(m.VNI) }},
-	{name: "TIME", text: func(m *vniMove) string { return m.Time }},
-	{name: "FROM", text: func(m *vniMove) string { return m.From.text() }},
-	{name: "TO", text: func(m *vniMove) string { return m.To.text() }},
-	{name: "SEQ", text: func(m *vniMove) string { return number(m.Sequence) }},
-	{name: "CAUSE", text: func(m *vniMove) string { return m.Cause }},
+	{name: "VNI", text: func(m vniMove) string { return number(m.vni) }},
+	{name: "TIME", text: func(m vniMove) string { return instant(m.move.GetTime()) }},
+	{name: "FROM", text: func(m vniMove) string { return placeText(m.move.GetFrom()) }},
+	{name: "TO", text: func(m vniMove) string { return placeText(m.move.GetTo()) }},
+	{name: "SEQ", text: func(m vniMove) string { return number(m.move.GetSequence()) }},
+	{name: "CAUSE", text: func(m vniMove) string { return m.move.GetCause() }},
 }
 
 func (a *app) historyCommand() *cobra.Command {
@@ -68,15 +57,14 @@ func (a *app) historyCommand() *cobra.Command {
 				}
 				p := newPrinter(a, moveColumns)
 				for _, vni := range vnis {
-					res, err := call(cmd.Context(), c, c.GetMACHistory, &evpndv1.GetMACHistoryRequest{Vni: vni, Mac: args[0]})
+					res, err := call(cmd.Context(), c, admin.GetMACHistory, &evpndv1.GetMACHistoryRequest{Vni: vni, Mac: args[0]})
 					if err != nil {
 						return err
 					}
-					err = addAll(p, res.GetMoves(), func(m *evpndv1.Move) vniMove {
-						return vniMove{VNI: vni, MAC: args[0], moveView: viewMove(m)}
-					})
-					if err != nil {
-						return err
+					for _, m := range res.GetMoves() {
+						if err := p.add(vniMove{vni, args[0], m}); err != nil {
+							return err
+						}
 					}
 				}
 				return p.close()
@@ -92,7 +80,7 @@ func findMAC(cmd *cobra.Command, c *client, vni uint32, mac string) ([]uint32, e
 	if vni != 0 {
 		return []uint32{vni}, nil
 	}
-	res, err := call(cmd.Context(), c, c.FindMAC, &evpndv1.FindMACRequest{Mac: mac})
+	res, err := call(cmd.Context(), c, admin.FindMAC, &evpndv1.FindMACRequest{Mac: mac})
 	switch {
 	case err != nil:
 		return nil, err
@@ -124,55 +112,31 @@ func (a *app) unfreezeCommand() *cobra.Command {
 			} else {
 				req.Mac = args[0]
 			}
-			return a.with(func(c *client) error {
-				_, err := call(cmd.Context(), c, c.Unfreeze, req)
-				return err
-			})
+			return do(cmd, a, admin.Unfreeze, req)
 		},
 	}
 	c.Flags().StringVar(&vni, "vni", "", "the VNI that it is in")
 	return c
 }
 
-func viewMove(m *evpndv1.Move) moveView {
-	return moveView{
-		Time: instant(m.GetTime()), From: viewPlace(m.GetFrom()), To: viewPlace(m.GetTo()),
-		Sequence: m.GetSequence(), Cause: m.GetCause(),
-	}
-}
-
-func viewPlace(p *evpndv1.Place) placeView {
-	return placeView{Origin: originWord(p.GetOrigin()), Interface: p.GetInterface(), VTEP: p.GetVtep()}
-}
-
-// instant is when, to the millisecond: moves follow each other fast.
-func instant(t *timestamppb.Timestamp) string {
-	if t == nil {
-		return ""
-	}
-	return t.AsTime().UTC().Format("2006-01-02T15:04:05.000Z07:00")
-}
-
 // moveText is a move in one line.
-func moveText(m *moveView) string {
-	text := fmt.Sprintf("%s  %s -> %s, sequence %d", m.Time, m.From.text(), m.To.text(), m.Sequence)
-	if m.Cause != "" {
-		text += ": " + m.Cause
+func moveText(m *evpndv1.Move) string {
+	text := fmt.Sprintf("%s  %s -> %s, sequence %d", instant(m.GetTime()), placeText(m.GetFrom()), placeText(m.GetTo()), m.GetSequence())
+	if m.GetCause() != "" {
+		text += ": " + m.GetCause()
 	}
 	return text
 }
 
 // frozenText says since when something is frozen and how it is let go; empty
 // when it is not.
-func frozenText(m *macView) string {
-	if !m.Frozen {
+func frozenText(m *evpndv1.MAC) string {
+	if !m.GetFrozen() {
 		return ""
 	}
-	var b strings.Builder
-	b.WriteString("as a duplicate")
-	if at, err := time.Parse(time.RFC3339, m.FrozenSince); err == nil {
-		b.WriteString(" since " + at.Format(time.RFC3339))
+	text := "as a duplicate"
+	if at := when(m.GetFrozenSince()); at != "" {
+		text += " since " + at
 	}
-	fmt.Fprintf(&b, "; to let it go: evpnctl mac unfreeze --vni %d %s", m.VNI, m.MAC)
-	return b.String()
+	return text + fmt.Sprintf("; to let it go: evpnctl mac unfreeze --vni %d %s", m.GetVni(), m.GetMac())
 }

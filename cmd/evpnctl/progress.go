@@ -72,7 +72,7 @@ func (p *progress) show(took time.Duration) {
 		text += fmt.Sprintf(", %d so far", p.count)
 	}
 	p.shown = true
-	fmt.Fprintf(p.out, "%s%s (%s)", clearLine, text, span(int64(took/time.Second)))
+	fmt.Fprintf(p.out, "%s%s (%s)", clearLine, text, span(took))
 }
 
 // say replaces what is told.

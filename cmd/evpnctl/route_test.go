@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -23,11 +22,10 @@ func TestStaleRoutes(t *testing.T) {
 			"not used: another route won (stale: the peer keeps it, though whom it has it from is gone)", true, true,
 		},
 	} {
-		v := viewRoute(c.route)
-		if got := routeState(&v); got != c.state {
+		if got := routeState(c.route); got != c.state {
 			t.Errorf("%s: %q, want %q", name, got, c.state)
 		}
-		b, err := json.Marshal(v)
+		b, err := toJSON(c.route)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,8 +7,8 @@ import (
 )
 
 type shutdownView struct {
-	Withdrawn bool   `json:"withdrawn" yaml:"withdrawn"`
-	Warning   string `json:"warning" yaml:"warning"`
+	Withdrawn bool   `json:"withdrawn"`
+	Warning   string `json:"warning"`
 }
 
 func (a *app) shutdownCommand() *cobra.Command {
@@ -30,7 +30,7 @@ VTEP can still send. systemd does not start evpnd again after this.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(c *client) error {
 				a.tell.say("waiting for evpnd to say goodbye to its peers")
-				res, err := call(cmd.Context(), c, c.Shutdown, &evpndv1.ShutdownRequest{Withdraw: withdraw})
+				res, err := call(cmd.Context(), c, admin.Shutdown, &evpndv1.ShutdownRequest{Withdraw: withdraw})
 				if err != nil {
 					return err
 				}
@@ -42,7 +42,7 @@ VTEP can still send. systemd does not start evpnd again after this.`,
 	return c
 }
 
-func showShutdown(b *block, v *shutdownView) {
+func showShutdown(b *block, v shutdownView) {
 	if v.Withdrawn {
 		b.text("evpnd has said goodbye to its peers and ends")
 	} else {

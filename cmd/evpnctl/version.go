@@ -7,9 +7,9 @@ import (
 )
 
 type versionView struct {
-	Evpnctl string `json:"evpnctl" yaml:"evpnctl"`
-	Evpnd   string `json:"evpnd" yaml:"evpnd"` // empty: it cannot be reached
-	Error   string `json:"error" yaml:"error"` // why
+	Evpnctl string `json:"evpnctl"`
+	Evpnd   string `json:"evpnd"` // empty: it cannot be reached
+	Error   string `json:"error"` // why
 }
 
 func (a *app) versionCommand() *cobra.Command {
@@ -20,14 +20,14 @@ func (a *app) versionCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := versionView{Evpnctl: version}
 			err := a.with(func(c *client) error {
-				res, err := call(cmd.Context(), c, c.GetStatus, &evpndv1.GetStatusRequest{})
+				res, err := call(cmd.Context(), c, admin.GetStatus, &evpndv1.GetStatusRequest{})
 				v.Evpnd = res.GetStatus().GetVersion()
 				return err
 			})
 			if err != nil {
 				v.Error = err.Error()
 			}
-			return one(a, v, func(b *block, v *versionView) {
+			return one(a, v, func(b *block, v versionView) {
 				b.add("evpnctl", v.Evpnctl)
 				b.add("evpnd", v.Evpnd+v.Error)
 			})

@@ -8,19 +8,13 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-type vtepView struct {
-	Address string   `json:"address" yaml:"address"`
-	VNIs    []uint32 `json:"vnis" yaml:"vnis"`
-	MACs    uint64   `json:"macs" yaml:"macs"`
-}
-
 // vnisShown is how many VNIs a table names before it stops.
 const vnisShown = 8
 
-var vtepColumns = []column[vtepView]{
-	{name: "ADDRESS", text: func(v *vtepView) string { return v.Address }},
-	{name: "MACS", text: func(v *vtepView) string { return number(v.MACs) }},
-	{name: "VNIS", text: func(v *vtepView) string { return vniNumbers(v.VNIs) }},
+var vtepColumns = []column[*evpndv1.VTEP]{
+	{name: "ADDRESS", text: (*evpndv1.VTEP).GetAddress},
+	{name: "MACS", text: num((*evpndv1.VTEP).GetMacs)},
+	{name: "VNIS", text: func(v *evpndv1.VTEP) string { return vniNumbers(v.GetVnis()) }},
 }
 
 func vniNumbers(vnis []uint32) string {
@@ -37,7 +31,7 @@ func vniNumbers(vnis []uint32) string {
 
 func (a *app) vtepCommand() *cobra.Command {
 	var vni string
-	list := &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the remote VTEPs",
 		Args:  args(),
@@ -46,22 +40,9 @@ func (a *app) vtepCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.with(func(c *client) error {
-				p := newPrinter(a, vtepColumns)
-				err := each(cmd.Context(), c, c.ListVTEPs, &evpndv1.ListVTEPsRequest{Vni: n}, func(page *evpndv1.ListVTEPsResponse) error {
-					return addAll(p, page.GetVteps(), viewVTEP)
-				})
-				if err != nil {
-					return err
-				}
-				return p.close()
-			})
+			return list(cmd, a, vtepColumns, admin.ListVTEPs, &evpndv1.ListVTEPsRequest{Vni: n}, (*evpndv1.ListVTEPsResponse).GetVteps)
 		},
 	}
-	list.Flags().StringVar(&vni, "vni", "", "only those on the flood list of this VNI")
-	return group("vtep", "Remote tunnel endpoints", list)
-}
-
-func viewVTEP(v *evpndv1.VTEP) vtepView {
-	return vtepView{Address: v.GetAddress(), VNIs: orEmpty(v.GetVnis()), MACs: v.GetMacs()}
+	cmd.Flags().StringVar(&vni, "vni", "", "only those on the flood list of this VNI")
+	return group("vtep", "Remote tunnel endpoints", cmd)
 }

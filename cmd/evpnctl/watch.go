@@ -3,26 +3,26 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// eventView is one line of watch. In json each is one line, in yaml one
-// document.
-type eventView struct {
-	Event  string `json:"event" yaml:"event"`                       // "set", "deleted", "snapshot-begin", "snapshot-end", "token"
-	Kind   string `json:"kind,omitempty" yaml:"kind,omitempty"`     // of object
-	Object any    `json:"object,omitempty" yaml:"object,omitempty"` // as the list command of its kind prints it
-	Token  string `json:"resume_token,omitempty" yaml:"resume_token,omitempty"`
+// event is one line of watch. In json each is one line, in yaml one document.
+type event struct {
+	Event  string `json:"event"`            // "set", "deleted", "snapshot-begin", "snapshot-end", "token"
+	Kind   string `json:"kind,omitempty"`   // of object
+	Object any    `json:"object,omitempty"` // as the list command of its kind prints it
+	Token  string `json:"resume_token,omitempty"`
+
+	text string // the object for a person
 }
 
 var kindNames = []string{"peer", "vni", "vtep", "mac", "neighbor", "alarm"}
@@ -85,18 +85,18 @@ func (a *app) watch(ctx context.Context, c *client, req *evpndv1.WatchRequest) e
 }
 
 func (a *app) printStep(r *evpndv1.WatchResponse) error {
-	var events []eventView
+	var events []event
 	if r.GetSnapshotBegin() {
-		events = append(events, eventView{Event: "snapshot-begin"})
+		events = append(events, event{Event: "snapshot-begin"})
 	}
 	for _, e := range r.GetEvents() {
-		events = append(events, viewEvent(e))
+		events = append(events, eventOf(e))
 	}
 	if r.GetSnapshotEnd() {
-		events = append(events, eventView{Event: "snapshot-end"})
+		events = append(events, event{Event: "snapshot-end"})
 	}
 	if t := r.GetResumeToken(); t != "" {
-		events = append(events, eventView{Event: "token", Token: t})
+		events = append(events, event{Event: "token", Token: t})
 	}
 	for i := range events {
 		if err := a.printEvent(&events[i]); err != nil {
@@ -109,47 +109,48 @@ func (a *app) printStep(r *evpndv1.WatchResponse) error {
 	return nil
 }
 
-func viewEvent(e *evpndv1.Event) eventView {
-	v := eventView{Event: enum(e.GetType(), "EVENT_TYPE_")}
+func eventOf(e *evpndv1.Event) event {
+	gone := e.GetType() == evpndv1.EventType_EVENT_TYPE_DELETED
+	out := event{Event: word(e.GetType())}
 	switch o := e.GetObject().(type) {
 	case *evpndv1.Event_Peer:
-		v.Kind, v.Object = "peer", viewPeer(o.Peer)
+		out.Kind, out.Object, out.text = "peer", message{o.Peer}, peerLine(o.Peer, gone)
 	case *evpndv1.Event_Vni:
-		v.Kind, v.Object = "vni", viewVNI(o.Vni)
+		out.Kind, out.Object, out.text = "vni", message{o.Vni}, vniLine(o.Vni, gone)
 	case *evpndv1.Event_Vtep:
-		v.Kind, v.Object = "vtep", viewVTEP(o.Vtep)
+		out.Kind, out.Object, out.text = "vtep", message{o.Vtep}, vtepLine(o.Vtep, gone)
 	case *evpndv1.Event_Mac:
-		v.Kind, v.Object = "mac", viewMAC(o.Mac)
+		out.Kind, out.Object, out.text = "mac", message{o.Mac}, macLine(o.Mac, gone)
 	case *evpndv1.Event_Neighbor:
-		v.Kind, v.Object = "neighbor", viewNeighbor(o.Neighbor)
+		out.Kind, out.Object, out.text = "neighbor", message{o.Neighbor}, neighborLine(o.Neighbor, gone)
 	case *evpndv1.Event_Alarms:
-		v.Kind, v.Object = "alarms", viewAlarms(o.Alarms.GetAlarms())
+		out.Kind, out.Object, out.text = "alarms", messages(o.Alarms.GetAlarms()), alarmsLine(o.Alarms.GetAlarms())
 	}
-	return v
+	return out
 }
 
-func (a *app) printEvent(e *eventView) error {
-	switch a.output {
-	case "json":
-		return json.NewEncoder(a.out).Encode(e)
-	case "yaml":
-		text, err := yaml.Marshal(e)
-		if err != nil {
-			return err
+func (a *app) printEvent(e *event) error {
+	if !a.forPrograms() {
+		text := e.line(time.Now())
+		if text == "" {
+			return nil
 		}
-		_, err = fmt.Fprintf(a.out, "---\n%s", text)
+		_, err := fmt.Fprintln(a.out, text)
 		return err
 	}
-	text := e.text(time.Now())
-	if text == "" {
-		return nil
+	text, err := toJSON(e)
+	switch {
+	case err != nil:
+		return err
+	case a.output == "yaml":
+		return writeYAML(a.out, "---\n", text)
 	}
-	_, err := fmt.Fprintln(a.out, text)
+	_, err = fmt.Fprintf(a.out, "%s\n", text)
 	return err
 }
 
-// text is an event for a person; empty when it is for programs only.
-func (e *eventView) text(now time.Time) string {
+// line is an event for a person; empty when it is for programs only.
+func (e *event) line(now time.Time) string {
 	at := now.Format("15:04:05.000")
 	switch e.Event {
 	case "token":
@@ -163,65 +164,75 @@ func (e *eventView) text(now time.Time) string {
 	if e.Event == "deleted" {
 		sign = "-"
 	}
-	return fmt.Sprintf("%s %s %-8s %s", at, sign, e.Kind, e.object())
+	return fmt.Sprintf("%s %s %-8s %s", at, sign, e.Kind, e.text)
 }
 
-func (e *eventView) object() string {
-	gone := e.Event == "deleted"
-	var parts []string
-	switch o := e.Object.(type) {
-	case peerView:
-		parts = []string{o.Address}
-		if !gone {
-			parts = append(parts, o.State, number(o.Received)+" received", number(o.Advertised)+" advertised")
-			if o.State != "established" {
-				parts = append(parts, o.LastError)
-			}
-		}
-	case vniView:
-		parts = []string{number(o.VNI)}
-		if !gone {
-			parts = append(parts, o.Device, fmt.Sprintf("%d local, %d remote MACs, %d VTEPs", o.LocalMACs, o.RemoteMACs, o.VTEPs), vniState(&o))
-		}
-	case vtepView:
-		parts = []string{o.Address}
-		if !gone {
-			parts = append(parts, number(o.MACs)+" MACs, VNIs "+vniNumbers(o.VNIs))
-		}
-	case macView:
-		parts = []string{"vni " + number(o.VNI), o.MAC}
-		if !gone {
-			parts = append(parts, o.Origin, o.Interface+o.VTEP, "seq "+number(o.Sequence), macFlags(&o), remoteState(o.State, o.Error), strings.Join(o.IPs, ","))
-		}
-		if o.LastMove != nil {
-			parts = append(parts, "last move "+moveText(o.LastMove))
-		}
-	case neighborView:
-		parts = []string{"vni " + number(o.VNI), o.IP}
-		if !gone {
-			parts = append(parts, o.MAC, o.Origin, o.VTEP, neighborFlags(&o), remoteState(o.State, o.Error))
-		}
-	case []alarmView:
-		if len(o) == 0 {
-			return "none"
-		}
-		for _, a := range o {
-			parts = append(parts, strings.TrimSpace(a.Kind+" "+a.Object+": "+a.Text+";"))
-		}
+// spaced joins the parts that are not empty.
+func spaced(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "  ")
+}
+
+func peerLine(p *evpndv1.Peer, gone bool) string {
+	if gone {
+		return p.GetAddress()
 	}
-	var b []string
-	for _, p := range parts {
-		if p != "" {
-			b = append(b, p)
-		}
+	line := spaced(p.GetAddress(), word(p.GetState()), number(p.GetRoutesReceived())+" received", number(p.GetRoutesAdvertised())+" advertised")
+	if !established(p) {
+		line = spaced(line, p.GetLastError())
 	}
-	return strings.Join(b, "  ")
+	return line
+}
+
+func vniLine(v *evpndv1.VNI, gone bool) string {
+	if gone {
+		return number(v.GetVni())
+	}
+	counts := fmt.Sprintf("%d local, %d remote MACs, %d VTEPs", v.GetLocalMacs(), v.GetRemoteMacs(), v.GetVteps())
+	return spaced(number(v.GetVni()), v.GetDevice(), counts, vniState(v))
+}
+
+func vtepLine(v *evpndv1.VTEP, gone bool) string {
+	if gone {
+		return v.GetAddress()
+	}
+	return spaced(v.GetAddress(), number(v.GetMacs())+" MACs, VNIs "+vniNumbers(v.GetVnis()))
+}
+
+func macLine(m *evpndv1.MAC, gone bool) string {
+	line := "vni " + number(m.GetVni()) + "  " + m.GetMac()
+	if !gone {
+		line = spaced(line, word(m.GetOrigin()), m.GetInterface()+m.GetVtep(), "seq "+number(m.GetSequence()), macFlags(m),
+			remoteState(m.GetState(), m.GetError()), strings.Join(m.GetIps(), ","))
+	}
+	if m.GetLastMove() != nil {
+		line = spaced(line, "last move "+moveText(m.GetLastMove()))
+	}
+	return line
+}
+
+func neighborLine(n *evpndv1.Neighbor, gone bool) string {
+	line := "vni " + number(n.GetVni()) + "  " + n.GetIp()
+	if gone {
+		return line
+	}
+	return spaced(line, n.GetMac(), word(n.GetOrigin()), n.GetVtep(), neighborFlags(n), remoteState(n.GetState(), n.GetError()))
+}
+
+func alarmsLine(alarms []*evpndv1.Alarm) string {
+	if len(alarms) == 0 {
+		return "none"
+	}
+	lines := make([]string, len(alarms))
+	for i, a := range alarms {
+		lines[i] = strings.TrimSpace(a.GetKind() + " " + a.GetObject() + ": " + a.GetText() + ";")
+	}
+	return spaced(lines...)
 }
 
 // remoteState is the state of a remote entry; that a local one is local has
 // been said.
-func remoteState(state, err string) string {
-	if state == "local" {
+func remoteState(state evpndv1.EntryState, err string) string {
+	if state == evpndv1.EntryState_ENTRY_STATE_LOCAL {
 		return ""
 	}
 	return withError(state, err)

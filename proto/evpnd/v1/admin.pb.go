@@ -1991,14 +1991,14 @@ type ExplainResponse struct {
 	Progress string `protobuf:"bytes,1,opt,name=progress,proto3" json:"progress,omitempty"`
 	// One for each VNI that knows it, or one that says that none does.
 	Explanations []*Explanation `protobuf:"bytes,2,rep,name=explanations,proto3" json:"explanations,omitempty"`
+	// The peers were asked for their routes.
+	Refreshed bool `protobuf:"varint,6,opt,name=refreshed,proto3" json:"refreshed,omitempty"`
 	// Routes for it that the peers send and that are not kept, when they were
 	// asked.
 	Unkept []*UnkeptRoute `protobuf:"bytes,3,rep,name=unkept,proto3" json:"unkept,omitempty"`
 	// How many more there were.
-	UnkeptMore uint64        `protobuf:"varint,4,opt,name=unkept_more,json=unkeptMore,proto3" json:"unkept_more,omitempty"`
-	Peers      []*PeerAnswer `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
-	// The peers were asked for their routes.
-	Refreshed     bool `protobuf:"varint,6,opt,name=refreshed,proto3" json:"refreshed,omitempty"`
+	UnkeptMore    uint64        `protobuf:"varint,4,opt,name=unkept_more,json=unkeptMore,proto3" json:"unkept_more,omitempty"`
+	Peers         []*PeerAnswer `protobuf:"bytes,5,rep,name=peers,proto3" json:"peers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2047,6 +2047,13 @@ func (x *ExplainResponse) GetExplanations() []*Explanation {
 	return nil
 }
 
+func (x *ExplainResponse) GetRefreshed() bool {
+	if x != nil {
+		return x.Refreshed
+	}
+	return false
+}
+
 func (x *ExplainResponse) GetUnkept() []*UnkeptRoute {
 	if x != nil {
 		return x.Unkept
@@ -2066,13 +2073,6 @@ func (x *ExplainResponse) GetPeers() []*PeerAnswer {
 		return x.Peers
 	}
 	return nil
-}
-
-func (x *ExplainResponse) GetRefreshed() bool {
-	if x != nil {
-		return x.Refreshed
-	}
-	return false
 }
 
 // DiffConfigRequest carries a configuration.
@@ -2300,12 +2300,12 @@ const file_evpnd_v1_admin_proto_rawDesc = "" +
 	"\arefresh\x18\x05 \x01(\x0e2\x11.evpnd.v1.RefreshR\arefresh\"\x82\x02\n" +
 	"\x0fExplainResponse\x12\x1a\n" +
 	"\bprogress\x18\x01 \x01(\tR\bprogress\x129\n" +
-	"\fexplanations\x18\x02 \x03(\v2\x15.evpnd.v1.ExplanationR\fexplanations\x12-\n" +
+	"\fexplanations\x18\x02 \x03(\v2\x15.evpnd.v1.ExplanationR\fexplanations\x12\x1c\n" +
+	"\trefreshed\x18\x06 \x01(\bR\trefreshed\x12-\n" +
 	"\x06unkept\x18\x03 \x03(\v2\x15.evpnd.v1.UnkeptRouteR\x06unkept\x12\x1f\n" +
 	"\vunkept_more\x18\x04 \x01(\x04R\n" +
 	"unkeptMore\x12*\n" +
-	"\x05peers\x18\x05 \x03(\v2\x14.evpnd.v1.PeerAnswerR\x05peers\x12\x1c\n" +
-	"\trefreshed\x18\x06 \x01(\bR\trefreshed\"U\n" +
+	"\x05peers\x18\x05 \x03(\v2\x14.evpnd.v1.PeerAnswerR\x05peers\"U\n" +
 	"\x11DiffConfigRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\fR\x04text\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +

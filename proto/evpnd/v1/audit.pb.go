@@ -84,23 +84,23 @@ func (EntryKind) EnumDescriptor() ([]byte, []int) {
 type Finding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Vni   uint32                 `protobuf:"varint,1,opt,name=vni,proto3" json:"vni,omitempty"`
-	// The device with the entry: the VXLAN device, of a neighbor the bridge.
-	Interface string    `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`
-	Kind      EntryKind `protobuf:"varint,3,opt,name=kind,proto3,enum=evpnd.v1.EntryKind" json:"kind,omitempty"`
+	Kind  EntryKind              `protobuf:"varint,3,opt,name=kind,proto3,enum=evpnd.v1.EntryKind" json:"kind,omitempty"`
 	// ENTRY_KIND_MAC: the MAC.
 	Mac string `protobuf:"bytes,4,opt,name=mac,proto3" json:"mac,omitempty"`
 	// ENTRY_KIND_NEIGHBOR: the host. ENTRY_KIND_FLOOD: the VTEP.
 	Ip string `protobuf:"bytes,5,opt,name=ip,proto3" json:"ip,omitempty"`
+	// The device with the entry: the VXLAN device, of a neighbor the bridge.
+	Interface string `protobuf:"bytes,2,opt,name=interface,proto3" json:"interface,omitempty"`
 	// What each has: a VTEP, or the MAC of a neighbor; empty: nothing.
 	Routes string `protobuf:"bytes,6,opt,name=routes,proto3" json:"routes,omitempty"`
 	Wished string `protobuf:"bytes,7,opt,name=wished,proto3" json:"wished,omitempty"`
 	Kernel string `protobuf:"bytes,8,opt,name=kernel,proto3" json:"kernel,omitempty"`
-	// Why they differ and what to do, or what it is.
-	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	// It is not evpnd's and is left alone. That is no difference.
 	Foreign bool `protobuf:"varint,10,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	// Repair: it was put right.
-	Repaired      bool `protobuf:"varint,11,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	Repaired bool `protobuf:"varint,11,opt,name=repaired,proto3" json:"repaired,omitempty"`
+	// Why they differ and what to do, or what it is.
+	Reason        string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,13 +142,6 @@ func (x *Finding) GetVni() uint32 {
 	return 0
 }
 
-func (x *Finding) GetInterface() string {
-	if x != nil {
-		return x.Interface
-	}
-	return ""
-}
-
 func (x *Finding) GetKind() EntryKind {
 	if x != nil {
 		return x.Kind
@@ -166,6 +159,13 @@ func (x *Finding) GetMac() string {
 func (x *Finding) GetIp() string {
 	if x != nil {
 		return x.Ip
+	}
+	return ""
+}
+
+func (x *Finding) GetInterface() string {
+	if x != nil {
+		return x.Interface
 	}
 	return ""
 }
@@ -191,13 +191,6 @@ func (x *Finding) GetKernel() string {
 	return ""
 }
 
-func (x *Finding) GetReason() string {
-	if x != nil {
-		return x.Reason
-	}
-	return ""
-}
-
 func (x *Finding) GetForeign() bool {
 	if x != nil {
 		return x.Foreign
@@ -210,6 +203,13 @@ func (x *Finding) GetRepaired() bool {
 		return x.Repaired
 	}
 	return false
+}
+
+func (x *Finding) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // AuditSummary counts what an audit found.
@@ -307,18 +307,18 @@ const file_evpnd_v1_audit_proto_rawDesc = "" +
 	"\n" +
 	"\x14evpnd/v1/audit.proto\x12\bevpnd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x02\n" +
 	"\aFinding\x12\x10\n" +
-	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x1c\n" +
-	"\tinterface\x18\x02 \x01(\tR\tinterface\x12'\n" +
+	"\x03vni\x18\x01 \x01(\rR\x03vni\x12'\n" +
 	"\x04kind\x18\x03 \x01(\x0e2\x13.evpnd.v1.EntryKindR\x04kind\x12\x10\n" +
 	"\x03mac\x18\x04 \x01(\tR\x03mac\x12\x0e\n" +
-	"\x02ip\x18\x05 \x01(\tR\x02ip\x12\x16\n" +
+	"\x02ip\x18\x05 \x01(\tR\x02ip\x12\x1c\n" +
+	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x16\n" +
 	"\x06routes\x18\x06 \x01(\tR\x06routes\x12\x16\n" +
 	"\x06wished\x18\a \x01(\tR\x06wished\x12\x16\n" +
-	"\x06kernel\x18\b \x01(\tR\x06kernel\x12\x16\n" +
-	"\x06reason\x18\t \x01(\tR\x06reason\x12\x18\n" +
+	"\x06kernel\x18\b \x01(\tR\x06kernel\x12\x18\n" +
 	"\aforeign\x18\n" +
 	" \x01(\bR\aforeign\x12\x1a\n" +
-	"\brepaired\x18\v \x01(\bR\brepaired\"\xd3\x01\n" +
+	"\brepaired\x18\v \x01(\bR\brepaired\x12\x16\n" +
+	"\x06reason\x18\t \x01(\tR\x06reason\"\xd3\x01\n" +
 	"\fAuditSummary\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12-\n" +
 	"\x04took\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x18\n" +

@@ -82,6 +82,8 @@ type Explanation struct {
 	Mac  string `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`
 	Ip   string `protobuf:"bytes,3,opt,name=ip,proto3" json:"ip,omitempty"`
 	Vtep string `protobuf:"bytes,4,opt,name=vtep,proto3" json:"vtep,omitempty"`
+	// It is in the routes or on a port here: something is known of it.
+	Known bool `protobuf:"varint,12,opt,name=known,proto3" json:"known,omitempty"`
 	// What is so and why, in one sentence.
 	Verdict string `protobuf:"bytes,5,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// What to do; empty: nothing is wrong, as far as is known.
@@ -93,10 +95,8 @@ type Explanation struct {
 	// What is wanted of the kernel, and what it holds at this moment.
 	Kernel []*HeldEntry `protobuf:"bytes,9,rep,name=kernel,proto3" json:"kernel,omitempty"`
 	// What keeps the decision from following the routes.
-	Holds  []string `protobuf:"bytes,10,rep,name=holds,proto3" json:"holds,omitempty"`
-	Alarms []*Alarm `protobuf:"bytes,11,rep,name=alarms,proto3" json:"alarms,omitempty"`
-	// It is in the routes or on a port here: something is known of it.
-	Known         bool `protobuf:"varint,12,opt,name=known,proto3" json:"known,omitempty"`
+	Holds         []string `protobuf:"bytes,10,rep,name=holds,proto3" json:"holds,omitempty"`
+	Alarms        []*Alarm `protobuf:"bytes,11,rep,name=alarms,proto3" json:"alarms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -159,6 +159,13 @@ func (x *Explanation) GetVtep() string {
 	return ""
 }
 
+func (x *Explanation) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
 func (x *Explanation) GetVerdict() string {
 	if x != nil {
 		return x.Verdict
@@ -206,13 +213,6 @@ func (x *Explanation) GetAlarms() []*Alarm {
 		return x.Alarms
 	}
 	return nil
-}
-
-func (x *Explanation) GetKnown() bool {
-	if x != nil {
-		return x.Known
-	}
-	return false
 }
 
 // Fact is one thing that is so.
@@ -783,7 +783,8 @@ const file_evpnd_v1_explain_proto_rawDesc = "" +
 	"\x03vni\x18\x01 \x01(\rR\x03vni\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x0e\n" +
 	"\x02ip\x18\x03 \x01(\tR\x02ip\x12\x12\n" +
-	"\x04vtep\x18\x04 \x01(\tR\x04vtep\x12\x18\n" +
+	"\x04vtep\x18\x04 \x01(\tR\x04vtep\x12\x14\n" +
+	"\x05known\x18\f \x01(\bR\x05known\x12\x18\n" +
 	"\averdict\x18\x05 \x01(\tR\averdict\x12\x16\n" +
 	"\x06advice\x18\x06 \x03(\tR\x06advice\x12$\n" +
 	"\x05facts\x18\a \x03(\v2\x0e.evpnd.v1.FactR\x05facts\x123\n" +
@@ -793,8 +794,7 @@ const file_evpnd_v1_explain_proto_rawDesc = "" +
 	"\x06kernel\x18\t \x03(\v2\x13.evpnd.v1.HeldEntryR\x06kernel\x12\x14\n" +
 	"\x05holds\x18\n" +
 	" \x03(\tR\x05holds\x12'\n" +
-	"\x06alarms\x18\v \x03(\v2\x0f.evpnd.v1.AlarmR\x06alarms\x12\x14\n" +
-	"\x05known\x18\f \x01(\bR\x05known\"0\n" +
+	"\x06alarms\x18\v \x03(\v2\x0f.evpnd.v1.AlarmR\x06alarms\"0\n" +
 	"\x04Fact\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\xf2\x01\n" +

@@ -114,6 +114,15 @@ type Peer struct {
 	RoutesAdvertised uint64 `protobuf:"varint,14,opt,name=routes_advertised,json=routesAdvertised,proto3" json:"routes_advertised,omitempty"`
 	// Routes that no VNI imports, or that are our own come back.
 	RoutesIgnored uint64 `protobuf:"varint,15,opt,name=routes_ignored,json=routesIgnored,proto3" json:"routes_ignored,omitempty"`
+	// Routes that were not kept because it was at its limit.
+	RoutesRefused uint64 `protobuf:"varint,23,opt,name=routes_refused,json=routesRefused,proto3" json:"routes_refused,omitempty"`
+	// How many routes of it are kept at most; 0: there is no limit.
+	MaxRoutes uint64 `protobuf:"varint,22,opt,name=max_routes,json=maxRoutes,proto3" json:"max_routes,omitempty"`
+	// Those of routes_received that the peer has not repeated since its session
+	// fell: they are used as long as nobody says better.
+	RoutesStale uint64 `protobuf:"varint,24,opt,name=routes_stale,json=routesStale,proto3" json:"routes_stale,omitempty"`
+	// When these go; unset: there are none.
+	StaleUntil *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=stale_until,json=staleUntil,proto3" json:"stale_until,omitempty"`
 	// Routes that could not be used, by reason.
 	RoutesDiscarded  map[string]uint64 `protobuf:"bytes,16,rep,name=routes_discarded,json=routesDiscarded,proto3" json:"routes_discarded,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	MessagesReceived *Messages         `protobuf:"bytes,17,opt,name=messages_received,json=messagesReceived,proto3" json:"messages_received,omitempty"`
@@ -123,17 +132,8 @@ type Peer struct {
 	LastErrorTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=last_error_time,json=lastErrorTime,proto3" json:"last_error_time,omitempty"`
 	// How often it was established.
 	EstablishedCount uint64 `protobuf:"varint,21,opt,name=established_count,json=establishedCount,proto3" json:"established_count,omitempty"`
-	// How many routes of it are kept at most; 0: there is no limit.
-	MaxRoutes uint64 `protobuf:"varint,22,opt,name=max_routes,json=maxRoutes,proto3" json:"max_routes,omitempty"`
-	// Routes that were not kept because it was at its limit.
-	RoutesRefused uint64 `protobuf:"varint,23,opt,name=routes_refused,json=routesRefused,proto3" json:"routes_refused,omitempty"`
-	// Those of routes_received that the peer has not repeated since its session
-	// fell: they are used as long as nobody says better.
-	RoutesStale uint64 `protobuf:"varint,24,opt,name=routes_stale,json=routesStale,proto3" json:"routes_stale,omitempty"`
-	// When these go; unset: there are none.
-	StaleUntil    *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=stale_until,json=staleUntil,proto3" json:"stale_until,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Peer) Reset() {
@@ -271,6 +271,34 @@ func (x *Peer) GetRoutesIgnored() uint64 {
 	return 0
 }
 
+func (x *Peer) GetRoutesRefused() uint64 {
+	if x != nil {
+		return x.RoutesRefused
+	}
+	return 0
+}
+
+func (x *Peer) GetMaxRoutes() uint64 {
+	if x != nil {
+		return x.MaxRoutes
+	}
+	return 0
+}
+
+func (x *Peer) GetRoutesStale() uint64 {
+	if x != nil {
+		return x.RoutesStale
+	}
+	return 0
+}
+
+func (x *Peer) GetStaleUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StaleUntil
+	}
+	return nil
+}
+
 func (x *Peer) GetRoutesDiscarded() map[string]uint64 {
 	if x != nil {
 		return x.RoutesDiscarded
@@ -311,34 +339,6 @@ func (x *Peer) GetEstablishedCount() uint64 {
 		return x.EstablishedCount
 	}
 	return 0
-}
-
-func (x *Peer) GetMaxRoutes() uint64 {
-	if x != nil {
-		return x.MaxRoutes
-	}
-	return 0
-}
-
-func (x *Peer) GetRoutesRefused() uint64 {
-	if x != nil {
-		return x.RoutesRefused
-	}
-	return 0
-}
-
-func (x *Peer) GetRoutesStale() uint64 {
-	if x != nil {
-		return x.RoutesStale
-	}
-	return 0
-}
-
-func (x *Peer) GetStaleUntil() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StaleUntil
-	}
-	return nil
 }
 
 // Messages counts BGP messages by type.
@@ -440,20 +440,20 @@ const file_evpnd_v1_peer_proto_rawDesc = "" +
 	"end_of_rib\x18\f \x01(\bR\bendOfRib\x12'\n" +
 	"\x0froutes_received\x18\r \x01(\x04R\x0eroutesReceived\x12+\n" +
 	"\x11routes_advertised\x18\x0e \x01(\x04R\x10routesAdvertised\x12%\n" +
-	"\x0eroutes_ignored\x18\x0f \x01(\x04R\rroutesIgnored\x12N\n" +
+	"\x0eroutes_ignored\x18\x0f \x01(\x04R\rroutesIgnored\x12%\n" +
+	"\x0eroutes_refused\x18\x17 \x01(\x04R\rroutesRefused\x12\x1d\n" +
+	"\n" +
+	"max_routes\x18\x16 \x01(\x04R\tmaxRoutes\x12!\n" +
+	"\froutes_stale\x18\x18 \x01(\x04R\vroutesStale\x12;\n" +
+	"\vstale_until\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"staleUntil\x12N\n" +
 	"\x10routes_discarded\x18\x10 \x03(\v2#.evpnd.v1.Peer.RoutesDiscardedEntryR\x0froutesDiscarded\x12?\n" +
 	"\x11messages_received\x18\x11 \x01(\v2\x12.evpnd.v1.MessagesR\x10messagesReceived\x127\n" +
 	"\rmessages_sent\x18\x12 \x01(\v2\x12.evpnd.v1.MessagesR\fmessagesSent\x12\x1d\n" +
 	"\n" +
 	"last_error\x18\x13 \x01(\tR\tlastError\x12B\n" +
 	"\x0flast_error_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\rlastErrorTime\x12+\n" +
-	"\x11established_count\x18\x15 \x01(\x04R\x10establishedCount\x12\x1d\n" +
-	"\n" +
-	"max_routes\x18\x16 \x01(\x04R\tmaxRoutes\x12%\n" +
-	"\x0eroutes_refused\x18\x17 \x01(\x04R\rroutesRefused\x12!\n" +
-	"\froutes_stale\x18\x18 \x01(\x04R\vroutesStale\x12;\n" +
-	"\vstale_until\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"staleUntil\x1aB\n" +
+	"\x11established_count\x18\x15 \x01(\x04R\x10establishedCount\x1aB\n" +
 	"\x14RoutesDiscardedEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x9d\x01\n" +
@@ -499,11 +499,11 @@ var file_evpnd_v1_peer_proto_depIdxs = []int32{
 	4, // 1: evpnd.v1.Peer.since:type_name -> google.protobuf.Timestamp
 	5, // 2: evpnd.v1.Peer.uptime:type_name -> google.protobuf.Duration
 	5, // 3: evpnd.v1.Peer.hold_time:type_name -> google.protobuf.Duration
-	3, // 4: evpnd.v1.Peer.routes_discarded:type_name -> evpnd.v1.Peer.RoutesDiscardedEntry
-	2, // 5: evpnd.v1.Peer.messages_received:type_name -> evpnd.v1.Messages
-	2, // 6: evpnd.v1.Peer.messages_sent:type_name -> evpnd.v1.Messages
-	4, // 7: evpnd.v1.Peer.last_error_time:type_name -> google.protobuf.Timestamp
-	4, // 8: evpnd.v1.Peer.stale_until:type_name -> google.protobuf.Timestamp
+	4, // 4: evpnd.v1.Peer.stale_until:type_name -> google.protobuf.Timestamp
+	3, // 5: evpnd.v1.Peer.routes_discarded:type_name -> evpnd.v1.Peer.RoutesDiscardedEntry
+	2, // 6: evpnd.v1.Peer.messages_received:type_name -> evpnd.v1.Messages
+	2, // 7: evpnd.v1.Peer.messages_sent:type_name -> evpnd.v1.Messages
+	4, // 8: evpnd.v1.Peer.last_error_time:type_name -> google.protobuf.Timestamp
 	9, // [9:9] is the sub-list for method output_type
 	9, // [9:9] is the sub-list for method input_type
 	9, // [9:9] is the sub-list for extension type_name

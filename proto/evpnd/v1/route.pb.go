@@ -182,6 +182,9 @@ type Route struct {
 	// Received: the session that it came by has ended, and no later one has
 	// repeated it; or long_lived_stale.
 	Stale bool `protobuf:"varint,29,opt,name=stale,proto3" json:"stale,omitempty"`
+	// Received: the sender keeps it although whom it has it from is gone
+	// (RFC 9494 §3.2).
+	LongLivedStale bool `protobuf:"varint,34,opt,name=long_lived_stale,json=longLivedStale,proto3" json:"long_lived_stale,omitempty"`
 	// Received: it says where the MAC is, or adds to the flood list.
 	Chosen bool `protobuf:"varint,30,opt,name=chosen,proto3" json:"chosen,omitempty"`
 	// Received: why it is not used, for a person; empty when it is.
@@ -189,12 +192,9 @@ type Route struct {
 	// Type 5: "10.1.0.0/16".
 	Prefix string `protobuf:"bytes,32,opt,name=prefix,proto3" json:"prefix,omitempty"`
 	// Type 5: the overlay gateway (RFC 9136 §3.1); empty: none.
-	Gateway string `protobuf:"bytes,33,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	// Received: the sender keeps it although whom it has it from is gone
-	// (RFC 9494 §3.2).
-	LongLivedStale bool `protobuf:"varint,34,opt,name=long_lived_stale,json=longLivedStale,proto3" json:"long_lived_stale,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Gateway       string `protobuf:"bytes,33,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Route) Reset() {
@@ -430,6 +430,13 @@ func (x *Route) GetStale() bool {
 	return false
 }
 
+func (x *Route) GetLongLivedStale() bool {
+	if x != nil {
+		return x.LongLivedStale
+	}
+	return false
+}
+
 func (x *Route) GetChosen() bool {
 	if x != nil {
 		return x.Chosen
@@ -456,13 +463,6 @@ func (x *Route) GetGateway() string {
 		return x.Gateway
 	}
 	return ""
-}
-
-func (x *Route) GetLongLivedStale() bool {
-	if x != nil {
-		return x.LongLivedStale
-	}
-	return false
 }
 
 // PMSITunnel is the PMSI tunnel attribute (RFC 6514 §5).
@@ -633,12 +633,12 @@ const file_evpnd_v1_route_proto_rawDesc = "" +
 	"\x0ecluster_length\x18\x1a \x01(\rR\rclusterLength\x12+\n" +
 	"\x11other_communities\x18\x1b \x03(\tR\x10otherCommunities\x12\x12\n" +
 	"\x04peer\x18\x1c \x01(\tR\x04peer\x12\x14\n" +
-	"\x05stale\x18\x1d \x01(\bR\x05stale\x12\x16\n" +
+	"\x05stale\x18\x1d \x01(\bR\x05stale\x12(\n" +
+	"\x10long_lived_stale\x18\" \x01(\bR\x0elongLivedStale\x12\x16\n" +
 	"\x06chosen\x18\x1e \x01(\bR\x06chosen\x12\x16\n" +
 	"\x06reason\x18\x1f \x01(\tR\x06reason\x12\x16\n" +
 	"\x06prefix\x18  \x01(\tR\x06prefix\x12\x18\n" +
-	"\agateway\x18! \x01(\tR\agateway\x12(\n" +
-	"\x10long_lived_stale\x18\" \x01(\bR\x0elongLivedStale\"h\n" +
+	"\agateway\x18! \x01(\tR\agateway\"h\n" +
 	"\n" +
 	"PMSITunnel\x12\x14\n" +
 	"\x05flags\x18\x01 \x01(\rR\x05flags\x12\x12\n" +

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // formats are the values of -o.
@@ -17,7 +15,22 @@ var formats = []string{"table", "wide", "json", "yaml"}
 type column[T any] struct {
 	name string
 	wide bool
-	text func(*T) string
+	text func(T) string
+}
+
+// num is the text of a column with a number; of has the number of an object.
+func num[T any, N uint32 | uint64](of func(T) N) func(T) string {
+	return func(o T) string { return number(of(o)) }
+}
+
+// yes is the text of a column with yes or no.
+func yes[T any](of func(T) bool) func(T) string {
+	return func(o T) string { return yesNo(of(o)) }
+}
+
+// commas is the text of a column with a list.
+func commas[T any](of func(T) []string) func(T) string {
+	return func(o T) string { return strings.Join(of(o), ",") }
 }
 
 // printer prints objects as they come: json as one array, yaml as one
@@ -48,31 +61,47 @@ func newPrinter[T any](a *app, columns []column[T]) *printer[T] {
 		}
 	}
 	p.widths = make([]int, len(head))
-	if p.isTable() {
+	if !a.forPrograms() {
 		p.row(head)
 	}
 	return p
 }
 
-func (p *printer[T]) isTable() bool { return p.format == "table" || p.format == "wide" }
+// forPrograms tells whether JSON or YAML is printed.
+func (a *app) forPrograms() bool { return a.output == "json" || a.output == "yaml" }
 
-// add prints an object, at once or a little later.
-func (p *printer[T]) add(o T) error {
-	p.n++
-	if p.scrolls {
-		p.tell.end()
-	} else {
-		p.tell.counted(p.n)
+// add prints objects, at once or a little later.
+func (p *printer[T]) add(objects ...T) error {
+	for _, o := range objects {
+		p.n++
+		if p.scrolls {
+			p.tell.end()
+		} else {
+			p.tell.counted(p.n)
+		}
+		if err := p.print(o); err != nil {
+			return err
+		}
 	}
-	switch p.format {
-	case "json":
-		return p.addJSON(o)
-	case "yaml":
-		return p.addYAML(o)
+	return nil
+}
+
+func (p *printer[T]) print(o T) error {
+	if p.format == "json" || p.format == "yaml" {
+		text, err := toJSON(o)
+		switch {
+		case err != nil:
+			return err
+		case p.format == "yaml":
+			return writeYAML(p.out, "", slices.Concat([]byte{'['}, text, []byte{']'}))
+		case p.n == 1:
+			return indentJSON(p.out, text, "[\n  ", "  ", "")
+		}
+		return indentJSON(p.out, text, ",\n  ", "  ", "")
 	}
 	cells := make([]string, len(p.columns))
 	for i, c := range p.columns {
-		cells[i] = c.text(&o)
+		cells[i] = c.text(o)
 	}
 	p.row(cells)
 	if len(p.rows) < settleRows {
@@ -81,42 +110,19 @@ func (p *printer[T]) add(o T) error {
 	return p.flush()
 }
 
-func (p *printer[T]) addJSON(o T) error {
-	text, err := json.MarshalIndent(o, "  ", "  ")
-	if err != nil {
-		return err
-	}
-	before := ",\n  "
-	if p.n == 1 {
-		before = "[\n  "
-	}
-	_, err = fmt.Fprintf(p.out, "%s%s", before, text)
-	return err
-}
-
-func (p *printer[T]) addYAML(o T) error {
-	text, err := yaml.Marshal([]T{o})
-	if err != nil {
-		return err
-	}
-	_, err = p.out.Write(text)
-	return err
-}
-
 // close prints what is left. It is called when all objects came; what an
 // error broke off stays unfinished, so that no program takes it for whole.
 func (p *printer[T]) close() error {
-	var err error
+	end := ""
 	switch {
-	case p.isTable():
+	case p.format == "json" && p.n > 0:
+		end = "\n]\n"
+	case p.format == "json", p.format == "yaml" && p.n == 0:
+		end = "[]\n"
+	case p.format != "yaml":
 		return p.flush()
-	case p.format == "yaml" && p.n == 0:
-		_, err = io.WriteString(p.out, "[]\n")
-	case p.format == "json" && p.n == 0:
-		_, err = io.WriteString(p.out, "[]\n")
-	case p.format == "json":
-		_, err = io.WriteString(p.out, "\n]\n")
 	}
+	_, err := io.WriteString(p.out, end)
 	return err
 }
 
@@ -151,25 +157,38 @@ func writeRow(b *strings.Builder, cells []string, widths []int) {
 }
 
 // one prints a single object: json and yaml as such, else by show.
-func one[T any](a *app, o T, show func(*block, *T)) error {
-	switch a.output {
-	case "json":
-		text, err := json.MarshalIndent(o, "", "  ")
-		if err != nil {
+func one[T any](a *app, o T, show func(*block, T)) error {
+	if !a.forPrograms() {
+		var b block
+		show(&b, o)
+		return b.write(a.out)
+	}
+	text, err := toJSON(o)
+	switch {
+	case err != nil:
+		return err
+	case a.output == "yaml":
+		return writeYAML(a.out, "", text)
+	}
+	return indentJSON(a.out, text, "", "", "\n")
+}
+
+// all prints objects that have come: json and yaml as a list, else by show.
+func all[T any](a *app, objects []T, show func(*block, T)) error {
+	if a.forPrograms() {
+		p := newPrinter[T](a, nil)
+		if err := p.add(objects...); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s\n", text)
-		return err
-	case "yaml":
-		text, err := yaml.Marshal(o)
-		if err != nil {
-			return err
-		}
-		_, err = a.out.Write(text)
-		return err
+		return p.close()
 	}
 	var b block
-	show(&b, &o)
+	for i, o := range objects {
+		if i > 0 {
+			b.text("")
+		}
+		show(&b, o)
+	}
 	return b.write(a.out)
 }
 
@@ -183,6 +202,13 @@ type block struct {
 func (b *block) add(name, value string) {
 	if value != "" {
 		b.lines = append(b.lines, struct{ name, value string }{name, value})
+	}
+}
+
+// count appends a number; 0 is left out.
+func (b *block) count(name string, n uint32) {
+	if n != 0 {
+		b.add(name, number(n))
 	}
 }
 
