@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"path"
 	"slices"
-	"time"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -22,51 +22,17 @@ type Config struct {
 	// Declared are the VNIs that the Plane makes bridge and device for.
 	Declared []Declared
 	// Hosts is how addresses of local hosts are found, in each VNI that
-	// VNIHosts does not name.
-	Hosts    Hosts
-	VNIHosts map[evpn.VNI]Hosts
+	// VNIHosts does not name. Its ProbeRate bounds the node as well.
+	Hosts    hosts.Config
+	VNIHosts map[evpn.VNI]hosts.Config
 }
 
-// Hosts is how the IP addresses of local hosts are found and kept. The zero
-// value listens and asks.
-type Hosts struct {
-	// Off switches off the listening on local ports. The neighbor table of
-	// a bridge that has addresses is read all the same.
-	Off bool
-	// NoProbe switches off all questions to hosts.
-	NoProbe bool
-	// ProbeInterval is after which silence a host is asked whether it is
-	// still there. Zero means a third of the bridge's ageing time.
-	ProbeInterval time.Duration
-	// ProbeRate is how many questions a second are sent at most. Zero means
-	// DefaultProbeRate. That of Config.Hosts bounds the node, that of a VNI
-	// what the VNI takes of it.
-	ProbeRate int
-}
-
-// DefaultProbeRate is how many questions a second go to local hosts.
-const DefaultProbeRate = 100
-
-// hosts returns what holds for a VNI.
-func (c *Config) hosts(vni evpn.VNI) Hosts {
-	h, ok := c.VNIHosts[vni]
-	if !ok {
-		h = c.Hosts
+// hosts returns how the hosts of a VNI are found.
+func (c *Config) hosts(vni evpn.VNI) hosts.Config {
+	if h, ok := c.VNIHosts[vni]; ok {
+		return h
 	}
-	if h.ProbeRate == 0 {
-		h.ProbeRate = DefaultProbeRate
-	}
-	return h
-}
-
-func (h *Hosts) validate() error {
-	switch {
-	case h.ProbeInterval < 0:
-		return fmt.Errorf("probe interval %v: want a time after which silent hosts are asked, or 0 for a third of the bridge's ageing time", h.ProbeInterval)
-	case h.ProbeRate < 0:
-		return fmt.Errorf("probe rate %d: want how many questions a second, or 0 for %d", h.ProbeRate, DefaultProbeRate)
-	}
-	return nil
+	return c.Hosts
 }
 
 // Select names VNIs by number and by device. A VNI that any part names is
@@ -111,13 +77,13 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("device name %q: %w", d, err)
 		}
 	}
-	if err := c.Hosts.validate(); err != nil {
+	if err := c.Hosts.Validate(); err != nil {
 		return fmt.Errorf("hosts: %w", err)
 	}
 	for _, vni := range slices.Sorted(maps.Keys(c.VNIHosts)) {
 		if h := c.VNIHosts[vni]; !vni.Valid() {
 			return fmt.Errorf("hosts of VNI %d: want a number from 1 to %d", vni, evpn.MaxVNI)
-		} else if err := h.validate(); err != nil {
+		} else if err := h.Validate(); err != nil {
 			return fmt.Errorf("hosts of VNI %d: %w", vni, err)
 		}
 	}

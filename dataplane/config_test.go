@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -31,10 +32,10 @@ func TestValidate(t *testing.T) {
 		{"declared 0", declare(dataplane.Declared{}), "VNI 0"},
 		{"one name for two", declare(dataplane.Declared{VNI: 1, Device: "v"}, dataplane.Declared{VNI: 2, Device: "v"}), "used twice"},
 		{"long name", declare(dataplane.Declared{VNI: 1, Device: "a-name-of-16-byt"}), "longer"},
-		{"hosts", dataplane.Config{Hosts: dataplane.Hosts{Off: true}, VNIHosts: map[evpn.VNI]dataplane.Hosts{200: {ProbeInterval: time.Second, ProbeRate: 1}}}, ""},
-		{"negative rate", dataplane.Config{Hosts: dataplane.Hosts{ProbeRate: -1}}, "probe rate -1"},
-		{"negative interval", dataplane.Config{VNIHosts: map[evpn.VNI]dataplane.Hosts{200: {ProbeInterval: -time.Second}}}, "VNI 200: probe interval -1s"},
-		{"hosts of no VNI", dataplane.Config{VNIHosts: map[evpn.VNI]dataplane.Hosts{0: {}}}, "VNI 0"},
+		{"hosts", dataplane.Config{Hosts: hosts.Config{Off: true}, VNIHosts: map[evpn.VNI]hosts.Config{200: {ProbeInterval: time.Second, ProbeRate: 1}}}, ""},
+		{"negative rate", dataplane.Config{Hosts: hosts.Config{ProbeRate: -1}}, "probe rate -1"},
+		{"negative interval", dataplane.Config{VNIHosts: map[evpn.VNI]hosts.Config{200: {ProbeInterval: -time.Second}}}, "VNI 200: probe interval -1s"},
+		{"hosts of no VNI", dataplane.Config{VNIHosts: map[evpn.VNI]hosts.Config{0: {}}}, "VNI 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := c.cfg.Validate()

@@ -53,36 +53,15 @@
 //
 // # Addresses of local hosts
 //
-// Two vouch for the address of a local host: the neighbor table of a bridge
-// that has addresses, and the host itself, whose ARP and ND is heard at the
-// ports of the bridge (hear.go). The engine is told of the newest word, and
-// that an address is gone when neither vouches for it. A permanent neighbor
-// entry is an operator's word, which no host overrules.
-//
-//	frame at a port --> Claim --+                  +--> LocalIP, LocalIPGone
-//	                            +--> host, by IP --+
-//	neighbor notice ------------+                  +--> Question, when silent
-//
-// What was heard counts while the bridge has the sender's MAC behind the
-// port that it was heard at, and goes with it. A claim is believed of its
-// sender alone: the MAC in it is that of the frame. A host can make claims
-// at no cost, so they are bounded by MAC, port and VNI, and what is known
-// already costs nothing.
-//
-// A host that was silent for a third of the bridge's ageing time is asked
-// (vigil.go), three times, a second apart, and is gone if it does not
-// answer. The question goes to that host alone, out of its port and past
-// the bridge, from the port's own address: an ARP probe, from which nobody
-// learns (RFC 5227 §2.1.1), or a unicast neighbor solicitation. The bridge
-// has the port's address as its own and keeps the answer to itself, but
-// learns from it that the host is alive. The engine's questions go first;
-// nothing is ever asked of whom nobody spoke.
+// Package hosts keeps what local hosts say of their MACs and addresses, and
+// which of them are probed. The Plane brings the kernel's notices and the ARP
+// and ND that was snooped to it (snoop.go, local.go), and takes events for the
+// engine and probes from it.
 //
 // # Places left
 //
 // Nexthop groups would be a
 // fourth kind beside flood, FDB and neighbor. A device with vnifilter serves
 // several VNIs: domain is keyed by VNI, not by device, for its sake. A
-// bridge with VLAN filtering needs the VLAN in the key of local MACs and
-// claims, and the VLAN's device in place of the bridge for neighbors (domain.neighDev).
+// bridge with VLAN filtering has a hosts.BD a VLAN, and the VLAN's device in place of the bridge for neighbors (domain.neighDev).
 package dataplane

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"time"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -31,23 +31,10 @@ type domain struct {
 	fdb   tracker[evpn.MAC, target]
 	neigh tracker[netip.Addr, binding]
 
-	macs  sights[evpn.MAC, place]
-	ips   sights[netip.Addr, address]
+	local *hosts.BD               // local MACs and addresses
 	fixed map[evpn.MAC]holder     // MACs that no wish may take
 	still map[netip.Addr]struct{} // addresses of operators' static neighbors, which no wish may take
 	vlans map[evpn.MAC]struct{}   // MACs left out because they have a VLAN
-
-	hosts    map[netip.Addr]*host
-	macIPs   map[evpn.MAC][]netip.Addr // addresses that were heard of a MAC
-	portIPs  map[int]int               // and how many at a port
-	asked    int                       // hosts that the engine waits for
-	listen   bool                      // its ports are to be heard
-	noProbe  bool
-	interval time.Duration // of silence after which a host is asked, 0: never
-	gap      time.Duration // between two questions
-	slot     time.Time     // of the next one
-	bound    string        // the bound that claims broke last
-	boundAt  time.Time
 }
 
 // target is what an FDB wish says of a MAC.
@@ -62,12 +49,6 @@ type binding struct {
 	router bool
 }
 
-// place is where a local MAC is.
-type place struct {
-	port   int
-	static bool
-}
-
 // holder says who has entries that a wish must not take: there can be one
 // in the bridge and one in the VXLAN device.
 type holder uint8
@@ -78,16 +59,14 @@ const (
 	foreignDevice                    // an entry in the VXLAN device's table without our mark
 )
 
-func newDomain(vni evpn.VNI) *domain {
+func (p *Plane) newDomain(vni evpn.VNI) *domain {
 	d := &domain{
 		vni:   vni,
 		flood: newTracker[evpn.Via, struct{}](),
 		fdb:   newTracker[evpn.MAC, target](),
 		neigh: newTracker[netip.Addr, binding](),
-		macs:  newSights[evpn.MAC, place](),
-		ips:   newSights[netip.Addr, address](),
+		local: p.hosts.AddBD(vni),
 	}
-	d.forgetHosts()
 	d.forgetForeign()
 	return d
 }
@@ -148,48 +127,4 @@ func (d *domain) setVTEP(up bool, vtep netip.Addr) bool {
 	}
 	d.up, d.vtep, d.upDirty = up, vtep, true
 	return true
-}
-
-func (d *domain) forgetHosts() {
-	d.hosts = make(map[netip.Addr]*host)
-	d.macIPs = make(map[evpn.MAC][]netip.Addr)
-	d.portIPs = make(map[int]int)
-	d.asked = 0
-}
-
-// forgetLocal records that nothing is local, as when the device is gone or
-// before it is read anew.
-func (p *Plane) forgetLocal(d *domain) {
-	for _, h := range d.hosts {
-		p.unwatch(h)
-	}
-	d.forgetHosts()
-	for _, k := range d.localMACs() {
-		d.macs.clear(k)
-	}
-	for _, k := range d.localIPs() {
-		d.ips.clear(k)
-	}
-}
-
-func (d *domain) localMACs() []evpn.MAC {
-	keys := make([]evpn.MAC, 0, len(d.macs.m))
-	for k, x := range d.macs.m {
-		if x.here {
-			keys = append(keys, k)
-		}
-	}
-	sortMACs(keys)
-	return keys
-}
-
-func (d *domain) localIPs() []netip.Addr {
-	keys := make([]netip.Addr, 0, len(d.ips.m))
-	for k, x := range d.ips.m {
-		if x.here {
-			keys = append(keys, k)
-		}
-	}
-	sortAddrs(keys)
-	return keys
 }

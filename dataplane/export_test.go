@@ -1,6 +1,10 @@
 package dataplane
 
-import "time"
+import (
+	"time"
+
+	"github.com/evpnd/evpnd/dataplane/hosts"
+)
 
 // Wait returns how long the Plane may sleep now.
 func (p *Plane) Wait() time.Duration { return p.wait() }
@@ -21,11 +25,11 @@ func (p *Plane) Kept() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.links) + len(p.domains) + len(p.byDev) + len(p.byBr) + len(p.noisy) + len(p.vxlans) + len(p.seen) +
-		len(p.trouble) + len(p.told) + len(p.mends) + len(p.gone) + len(p.writes) + len(p.left) + len(p.vigil)
+		len(p.trouble) + len(p.told) + len(p.mends) + len(p.gone) + len(p.writes) + len(p.left) + p.hosts.Counters().Hosts
 }
 
-// Hear gives claims to a Plane as its listener does.
-func (p *Plane) Hear(x *Snooped) { p.step(func() { p.hear(x) }) }
+// Snoop gives claims to a Plane as its reader of frames does.
+func (p *Plane) Snoop(x *hosts.Snooped) { p.step(func() { p.snoop(x) }) }
 
 // WriteBatch is how many entries one write has.
 const WriteBatch = writeBatch

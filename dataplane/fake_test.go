@@ -6,6 +6,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -47,10 +48,10 @@ func (w pretend) addAddr(dev, prefix string)              { w.AddAddr(dev, netip
 func (w pretend) portFlags(name string, l, suppress bool) { w.SetPortFlags(name, l, suppress) }
 func (w pretend) frame(port string, src evpn.MAC)         { w.Frame(port, src) }
 
-func (w pretend) claim(port string, c dataplane.Claim) { w.Claim(port, c) }
+func (w pretend) claim(port string, c hosts.Claim) { w.Claim(port, c) }
 
 func (w pretend) answer(_ string, ip netip.Addr, m evpn.MAC) {
-	w.Answers(func(q dataplane.ProbeRequest) bool { return q.IP == ip && q.MAC == m })
+	w.Answers(func(q hosts.ProbeRequest) bool { return q.IP == ip && q.MAC == m })
 }
 
 func TestFake(t *testing.T) {

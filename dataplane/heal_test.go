@@ -13,7 +13,7 @@ import (
 // without waiting for that.
 func TestReleaseWritesAtOnce(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
-	d := newDomain(200)
+	d := p.newDomain(200)
 	mac, now := evpn.MAC{2, 0, 0, 0, 0, 1}, time.Now()
 	d.fixed[mac] = foreignDevice
 	d.fdb.wish(mac, target{})
@@ -31,7 +31,7 @@ func TestReleaseWritesAtOnce(t *testing.T) {
 // waits until both are gone.
 func TestTwoHolders(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
-	d := newDomain(200)
+	d := p.newDomain(200)
 	d.dev, d.bridge = 3, 2
 	p.byDev[3], p.byBr[2] = d, []*domain{d}
 	mac := evpn.MAC{2, 0, 0, 0, 0, 1}

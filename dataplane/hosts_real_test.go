@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -31,7 +32,7 @@ func TestBareBridge(t *testing.T) {
 	w.answer("p0", ip4, mac(1))
 	host := w.peer["p0"]
 	host.ip("addr add 2001:db8::11/64 dev p0-h nodad")
-	r := start(t, w, nil, dataplane.Config{Hosts: dataplane.Hosts{ProbeInterval: 300 * time.Millisecond}})
+	r := start(t, w, nil, dataplane.Config{Hosts: hosts.Config{ProbeInterval: 300 * time.Millisecond}})
 	r.serves(200, addr(local))
 	w.frame("p0", mac(1))
 	r.knows(200, mac(1))
@@ -197,7 +198,7 @@ func TestQuestionsStayHere(t *testing.T) {
 	plain(w)
 	w.answer("p0", addr("172.18.0.11"), mac(1))
 	w.peer["p0"].ip("addr add 2001:db8::11/64 dev p0-h nodad")
-	r := start(t, w, nil, dataplane.Config{Hosts: dataplane.Hosts{ProbeInterval: 200 * time.Millisecond}})
+	r := start(t, w, nil, dataplane.Config{Hosts: hosts.Config{ProbeInterval: 200 * time.Millisecond}})
 	r.serves(200, addr(local))
 	r.wish(evpn.Delta{Flood: []evpn.Flood{{VNI: 200, Via: vtep(2), Want: true}}})
 	links, err := r.k.Links()

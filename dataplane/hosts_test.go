@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
 // says lets the frame of a claim of a bridge's host come in at a port.
 func says(w world, port string, ip string, m evpn.MAC) {
-	w.claim(port, dataplane.Claim{Kind: dataplane.ClaimARP, IP: addr(ip), MAC: m})
+	w.claim(port, hosts.Claim{Kind: hosts.ClaimARP, IP: addr(ip), MAC: m})
 }
 
 // hosts waits until the engine's view of a VNI's local addresses is this,
@@ -59,7 +60,7 @@ func testHeard(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	says(w, "p0", "172.18.0.11", mac(1))
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
-	w.claim("p1", dataplane.Claim{Kind: dataplane.ClaimNA, IP: addr("2001:db8::12"), MAC: mac(2), Router: true, Override: true})
+	w.claim("p1", hosts.Claim{Kind: hosts.ClaimNA, IP: addr("2001:db8::12"), MAC: mac(2), Router: true, Override: true})
 	v6 := "2001:db8::12 " + mac(2).String() + " router override"
 	r.hosts(200, "172.18.0.11 "+mac(1).String(), v6)
 	// The address passes to another MAC, and the host to another port.
@@ -109,7 +110,7 @@ func testTwoSources(t *testing.T, w world) {
 func testNotHosts(t *testing.T, w world) {
 	plain(w)
 	w.addAddr("br0", "172.18.0.1/24")
-	r := start(t, w, nil, dataplane.Config{VNIHosts: map[evpn.VNI]dataplane.Hosts{300: {Off: true}}})
+	r := start(t, w, nil, dataplane.Config{VNIHosts: map[evpn.VNI]hosts.Config{300: {Off: true}}})
 	w.addBridge("br3")
 	w.addVXLAN("vx3", 300, local, "br3")
 	w.addPort("p3", "br3")
@@ -123,7 +124,7 @@ func testNotHosts(t *testing.T, w world) {
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
 	r.hosts(300)
 	// Neither when it is switched off while it works.
-	if err := r.p.Configure(dataplane.Config{Hosts: dataplane.Hosts{Off: true}}); err != nil {
+	if err := r.p.Configure(dataplane.Config{Hosts: hosts.Config{Off: true}}); err != nil {
 		t.Fatal(err)
 	}
 	r.hosts(200)
@@ -133,7 +134,7 @@ func testNotHosts(t *testing.T, w world) {
 func testSilence(t *testing.T, w world) {
 	plain(w)
 	w.answer("p0", addr("172.18.0.11"), mac(1))
-	r := start(t, w, nil, dataplane.Config{Hosts: dataplane.Hosts{ProbeInterval: 500 * time.Millisecond}})
+	r := start(t, w, nil, dataplane.Config{Hosts: hosts.Config{ProbeInterval: 500 * time.Millisecond}})
 	r.serves(200, addr(local))
 	says(w, "p0", "172.18.0.11", mac(1))
 	says(w, "p1", "172.18.0.12", mac(2))
@@ -259,7 +260,7 @@ func TestNoProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newPretend()
 		plain(w)
-		r := start(t, w, nil, dataplane.Config{Hosts: dataplane.Hosts{NoProbe: true}})
+		r := start(t, w, nil, dataplane.Config{Hosts: hosts.Config{NoProbe: true}})
 		defer r.stop()
 		says(w, "p0", "172.18.0.11", mac(1))
 		r.hosts(200, "172.18.0.11 "+mac(1).String())
@@ -280,7 +281,7 @@ func TestProbePace(t *testing.T) {
 		const n, rate = 1000, 50
 		w := newPretend()
 		plain(w)
-		r := start(t, w, nil, dataplane.Config{VNIHosts: map[evpn.VNI]dataplane.Hosts{200: {ProbeRate: rate}}})
+		r := start(t, w, nil, dataplane.Config{VNIHosts: map[evpn.VNI]hosts.Config{200: {ProbeRate: rate}}})
 		defer r.stop()
 		for i := range n {
 			says(w, "p0", netip.AddrFrom4([4]byte{172, 18, byte(i >> 8), byte(1 + i%250)}).String(), mac(i+1))
@@ -305,7 +306,7 @@ func TestProbePace(t *testing.T) {
 		}
 		// First questions are bound to the rate of the VNI; the second and
 		// third follow each after a second, within the node's.
-		if most > dataplane.DefaultProbeRate+dataplane.DefaultProbeRate/10 || most < rate {
+		if most > hosts.DefaultProbeRate+hosts.DefaultProbeRate/10 || most < rate {
 			t.Errorf("up to %d questions a second", most)
 		}
 		if st := r.p.Stats(); st.Hosts != 0 || int(st.Silent) != known || int(st.Probes) != 3*known {
@@ -321,11 +322,11 @@ func TestKnownClaimsCostNothing(t *testing.T) {
 	plain(w)
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
-	var x dataplane.Snooped
+	var x hosts.Snooped
 	var want []string
 	for i := range 100 {
-		c := dataplane.Claim{
-			Port: r.index("p0"), Kind: dataplane.ClaimARP, MAC: mac(1 + i), IP: netip.AddrFrom4([4]byte{172, 18, 0, byte(1 + i)}),
+		c := hosts.Claim{
+			Port: r.index("p0"), Kind: hosts.ClaimARP, MAC: mac(1 + i), IP: netip.AddrFrom4([4]byte{172, 18, 0, byte(1 + i)}),
 		}
 		x.Claims = append(x.Claims, c)
 		want = append(want, fmt.Sprintf("%s %s", c.IP, c.MAC))
@@ -335,7 +336,7 @@ func TestKnownClaimsCostNothing(t *testing.T) {
 	r.mu.Lock()
 	before := r.events
 	r.mu.Unlock()
-	if n := testing.AllocsPerRun(100, func() { r.p.Hear(&x) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { r.p.Snoop(&x) }); n != 0 {
 		t.Errorf("%v allocations for %d claims that are known", n, len(x.Claims))
 	}
 	r.wishMAC(200, mac(500), vtep(2)) // taken after what the claims would have told

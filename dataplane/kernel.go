@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
@@ -65,13 +66,13 @@ type Kernel interface {
 	// hears nothing before Listen, and returns the channel it comes on. The
 	// channel is bounded; what comes too fast is lost. It is closed once ctx
 	// is done and the feeding goroutine is gone.
-	Snoop(ctx context.Context) (<-chan Snooped, error)
+	Snoop(ctx context.Context) (<-chan hosts.Snooped, error)
 	// SnoopPorts sets the ports that are heard. The error joins those of the
 	// ports that cannot be; the others are heard.
 	SnoopPorts(ports []int) error
 	// SendProbe puts a question to a host, out of a port that is heard. An answer
 	// is a Claim. It does not wait.
-	SendProbe(q ProbeRequest) error
+	SendProbe(q hosts.ProbeRequest) error
 
 	// SetPort sets the flags of a bridge port.
 	SetPort(ifindex int, learning, neighSuppress bool) error

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -100,7 +101,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 	} else {
 		p.release(d, e.MAC, ownAddress|staticPort)
 	}
-	p.setMAC(d, e.MAC, place{e.Ifindex, e.State&NoARP != 0})
+	d.local.SetMAC(e.MAC, e.Ifindex, e.State&NoARP != 0)
 	d.fdb.doubt(e.MAC)
 	if ours && s.mark.has(wanted) {
 		// The host spoke here: the bridge moved its entry to the port. The
@@ -111,7 +112,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 		s.mark &^= synced
 		d.fdb.put(e.MAC, s)
 		d.fdb.hold(e.MAC, errTaken, time.Now())
-		if x := d.macs.m[e.MAC]; !x.dirty && !p.onItsWay(d, e.MAC) {
+		if !d.local.MACPending(e.MAC) && !p.onItsWay(d, e.MAC) {
 			p.resume(d, e.MAC)
 		}
 	}
@@ -241,17 +242,8 @@ func (p *Plane) release(d *domain, mac evpn.MAC, by holder) {
 	p.enqueue(d)
 }
 
-func (p *Plane) setMAC(d *domain, mac evpn.MAC, at place) {
-	if d.macs.set(mac, at) {
-		p.noisy[d] = struct{}{}
-		p.learned(d, mac, at.port)
-	}
-}
-
 func (p *Plane) clearMAC(d *domain, mac evpn.MAC) {
-	if d.macs.clear(mac) {
-		p.noisy[d] = struct{}{}
-		p.forgotten(d, mac)
+	if d.local.ClearMAC(mac) {
 		p.resume(d, mac)
 	}
 }
@@ -286,7 +278,7 @@ func (p *Plane) onItsWay(d *domain, mac evpn.MAC) bool {
 
 // neighbor takes over a neighbor entry of a bridge.
 func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
-	if !hostAddr(e.IP) || p.own[e.IP] {
+	if !hosts.ValidIP(e.IP) || p.own[e.IP] {
 		return
 	}
 	const (
@@ -296,11 +288,11 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 	s, ours := d.neigh.slots[e.IP]
 	switch {
 	case !gone && e.Flags&ExtLearned != 0:
-		p.clearIP(d, e.IP)
+		d.local.ClearNeighbor(e.IP)
 		p.neighborChanged(d, e)
 		return
 	case gone || e.State&valid == 0 || !e.MAC.IsHost():
-		p.clearIP(d, e.IP)
+		d.local.ClearNeighbor(e.IP)
 		if _, ok := d.still[e.IP]; ok {
 			delete(d.still, e.IP)
 			d.neigh.again(e.IP)
@@ -324,7 +316,7 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 	} else {
 		delete(d.still, e.IP)
 	}
-	p.setIP(d, e.IP, address{mac: e.MAC, router: e.Flags&Router != 0, immutable: e.State&Permanent != 0})
+	d.local.SetNeighbor(e.IP, hosts.Binding{MAC: e.MAC, Router: e.Flags&Router != 0, Immutable: e.State&Permanent != 0})
 }
 
 // neighborThere asks the kernel whether a neighbor entry is as we wrote it.
@@ -338,14 +330,4 @@ func family(ip netip.Addr) Family {
 		return IPv4
 	}
 	return IPv6
-}
-
-// hostAddr tells whether ip can be a host's. IPv4 link-local addresses are
-// made up by hosts without a network; IPv6 ones every host has, and others
-// announce them too.
-func hostAddr(ip netip.Addr) bool {
-	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() {
-		return false
-	}
-	return !ip.Is4() || !ip.IsLinkLocalUnicast() && ip != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }

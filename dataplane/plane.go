@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -97,10 +99,9 @@ type Plane struct {
 
 	pending []evpn.Event // composed, and not yet taken
 
-	mute     bool  // nothing can be heard
-	vigil    vigil // hosts that are to be looked at
-	pace     pace  // of questions
-	paceTill time.Time
+	snoopOff bool         // nothing can be snooped
+	hosts    *hosts.Table // local MACs and addresses, and the probes that are due
+	probes   []hosts.Probe
 }
 
 // mending is how often the flags of a device had to be set in a row.
@@ -131,6 +132,7 @@ func New(k Kernel, cfg Config, log *slog.Logger) *Plane {
 		pen:     make(chan *batch),
 		penned:  make(chan struct{}),
 		hushed:  true,
+		hosts:   hosts.New(rand.Uint64()),
 
 		dumpMost: dumpMost,
 	}
@@ -202,14 +204,14 @@ func (p *Plane) Run(ctx context.Context) error {
 	p.mu.Lock()
 	p.syncAt = time.Now()
 	p.mu.Unlock()
-	heard, err := p.k.Snoop(ctx)
+	snooped, err := p.k.Snoop(ctx)
 	if err != nil {
-		p.deafness(err)
+		p.cannotSnoop(err)
 	}
 	defer func() {
 		cancel()
-		for heard != nil {
-			if _, ok := <-heard; !ok {
+		for snooped != nil {
+			if _, ok := <-snooped; !ok {
 				return
 			}
 		}
@@ -240,12 +242,12 @@ func (p *Plane) Run(ctx context.Context) error {
 				return errors.New("dataplane: the kernel's notices ended")
 			}
 			p.step(func() { p.notices(batch) })
-		case x, ok := <-heard:
+		case x, ok := <-snooped:
 			if !ok {
-				heard = nil
+				snooped = nil
 				continue
 			}
-			p.step(func() { p.hear(&x) })
+			p.step(func() { p.snoop(&x) })
 		case d := <-p.deltas:
 			p.step(func() { p.wish(&d) })
 		case out <- p.pending:
@@ -282,9 +284,9 @@ func (p *Plane) wait() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.syncAt
-	due := []time.Time{p.retryAt, p.holdTill, {}}
+	due := []time.Time{p.retryAt, p.holdTill, p.hosts.Next(), {}}
 	if p.hushed {
-		due[2] = p.loudAt
+		due[3] = p.loudAt
 	}
 	for _, t := range due {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
@@ -293,15 +295,6 @@ func (p *Plane) wait() time.Duration {
 	}
 	if len(p.writes)+len(p.left) > 0 && p.holdTill.IsZero() {
 		return 0
-	}
-	if len(p.vigil) > 0 {
-		t := p.vigil[0].due
-		if t.Before(p.paceTill) {
-			t = p.paceTill
-		}
-		if next.IsZero() || t.Before(next) {
-			next = t
-		}
 	}
 	if next.IsZero() {
 		return time.Hour
@@ -331,9 +324,7 @@ func (p *Plane) work() {
 	}
 	p.caughtUp()
 	p.listenAgain(now)
-	if !p.paceTill.After(now) {
-		p.look(now)
-	}
+	p.sendProbes(now)
 	if p.hold != 0 && len(p.writes)+len(p.left) == 0 {
 		// What could not be written is wished no more.
 		p.hold = 0
@@ -400,7 +391,7 @@ func (p *Plane) wish(delta *evpn.Delta) {
 			d.neigh.unwish(n.IP)
 		}
 	}
-	p.inquire(delta.Probe)
+	p.queueProbes(delta.Probe)
 	if p.since.IsZero() {
 		p.since = delta.Since
 	}
@@ -422,7 +413,7 @@ func (p *Plane) wished(vni evpn.VNI, want bool) *domain {
 		if !want {
 			return nil
 		}
-		d = newDomain(vni)
+		d = p.newDomain(vni)
 		d.sweep = p.sweep
 		p.domains[vni] = d
 	}
@@ -462,12 +453,13 @@ func (p *Plane) takeEvents() []evpn.Event {
 				out = append(out, &evpn.BDDown{VNI: d.vni})
 			}
 			if d.up && !d.toldUp {
-				d.macs.retell(sortMACs)
-				d.ips.retell(sortAddrs)
+				d.local.Readvertise()
 			}
 			d.toldUp = d.up
 		}
-		out = d.tell(out)
+		if d.toldUp {
+			out = d.local.Events(out, eventBatch)
+		}
 		if len(out) >= eventBatch {
 			break
 		}
@@ -477,9 +469,14 @@ func (p *Plane) takeEvents() []evpn.Event {
 
 // evqueue returns the domains of which the engine is to be told something.
 func (p *Plane) evqueue() []*domain {
+	for _, b := range p.hosts.Changed() {
+		if d := p.domains[b.VNI()]; d != nil {
+			p.noisy[d] = struct{}{}
+		}
+	}
 	var out []*domain
 	for d := range p.noisy {
-		if d.upDirty || d.toldUp && d.macs.dirty+d.ips.dirty > 0 {
+		if d.upDirty || d.toldUp && d.local.Pending() {
 			out = append(out, d)
 		} else {
 			delete(p.noisy, d)
@@ -488,39 +485,5 @@ func (p *Plane) evqueue() []*domain {
 	slices.SortFunc(out, func(a, b *domain) int {
 		return cmp.Or(count(b.upDirty)-count(a.upDirty), cmp.Compare(a.vni, b.vni))
 	})
-	return out
-}
-
-// tell appends events for what is marked of the local hosts.
-func (d *domain) tell(out []evpn.Event) []evpn.Event {
-	for d.toldUp && len(out) < eventBatch {
-		mac, at, here, ok := d.macs.next()
-		switch {
-		case !ok:
-			return d.tellIPs(out)
-		case here:
-			out = append(out, &evpn.LocalMAC{VNI: d.vni, MAC: mac, Port: at.port, Static: at.static})
-		default:
-			out = append(out, &evpn.LocalMACGone{VNI: d.vni, MAC: mac})
-		}
-	}
-	return out
-}
-
-func (d *domain) tellIPs(out []evpn.Event) []evpn.Event {
-	for len(out) < eventBatch {
-		ip, to, here, ok := d.ips.next()
-		switch {
-		case !ok:
-			return out
-		case here:
-			out = append(out, &evpn.LocalIP{
-				VNI: d.vni, IP: ip, MAC: to.mac,
-				Router: to.router, Override: to.override, Immutable: to.immutable,
-			})
-		default:
-			out = append(out, &evpn.LocalIPGone{VNI: d.vni, IP: ip})
-		}
-	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -169,7 +170,7 @@ func (r *reading) bridgeEntry(e *Entry) {
 }
 
 func (r *reading) neighbor(e *Entry) {
-	if hostAddr(e.IP) && !r.addrs[e.IP] {
+	if hosts.ValidIP(e.IP) && !r.addrs[e.IP] {
 		r.ips = append(r.ips, *e)
 	}
 }
@@ -219,7 +220,7 @@ func (r *reading) settle(p *Plane, d *domain) {
 }
 
 func (r *reading) settleLocal(p *Plane, d *domain) {
-	for _, mac := range d.localMACs() {
+	for _, mac := range d.local.MACs() {
 		if r.macs[mac] == nil {
 			p.clearMAC(d, mac)
 		}
@@ -237,9 +238,9 @@ func (r *reading) settleLocal(p *Plane, d *domain) {
 		seen[e.IP] = true
 		p.neighbor(d, e, false)
 	}
-	for _, ip := range d.localIPs() {
+	for _, ip := range d.local.IPs() {
 		if !seen[ip] {
-			p.clearIP(d, ip)
+			d.local.ClearNeighbor(ip)
 		}
 	}
 }

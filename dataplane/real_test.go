@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/dataplane/linux"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -153,7 +154,7 @@ func (w *real) frame(port string, src evpn.MAC) {
 func bare(m evpn.MAC) string { return strings.ReplaceAll(m.String(), ":", "") }
 
 // claim sends a gratuitous ARP, or an unsolicited neighbor advertisement.
-func (w *real) claim(port string, c dataplane.Claim) {
+func (w *real) claim(port string, c hosts.Claim) {
 	w.t.Helper()
 	ip := hex.EncodeToString(c.IP.AsSlice())
 	if c.IP.Is4() {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -124,10 +125,6 @@ func (d *domain) counts() (want, held int) {
 // the rest are counted in one line.
 const maxEntryProblems = 100
 
-// boundShown is how long a broken bound of claims is a problem after the
-// last claim that broke it.
-const boundShown = time.Minute
-
 // Problems returns the troubles that stand, in a stable order. Any goroutine
 // may call it.
 func (p *Plane) Problems() []Problem {
@@ -141,8 +138,8 @@ func (p *Plane) Problems() []Problem {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Device, b.Device))
 	})
 	for _, d := range p.sorted() {
-		if d.bound != "" && time.Since(d.boundAt) < boundShown {
-			out = append(out, Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: d.bound + "; the rest is not announced"})
+		if b, broken := d.local.Broken(time.Now()); broken {
+			out = append(out, Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: p.boundText(b) + "; the rest is not announced"})
 		}
 		var texts []string
 		for k, f := range d.flood.fails {
@@ -267,6 +264,10 @@ func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Via) (EntryState, error) {
 func (p *Plane) PortName(ifindex int) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.portName(ifindex)
+}
+
+func (p *Plane) portName(ifindex int) string {
 	if l := p.links[ifindex]; l != nil {
 		return l.Name
 	}
@@ -302,12 +303,9 @@ type Stats struct {
 	// says; 0: it is as all say, but for what it refused.
 	Lag time.Duration
 
-	Hosts   int    // local IP addresses that are known, or asked for
-	Claims  uint64 // ARP and ND messages of hosts that were heard
+	Claims  uint64 // ARP and ND messages of hosts that were snooped
 	Ignored uint64 // and that were malformed or contradicted themselves
-	Dropped uint64 // claims beyond the bounds of a MAC, a port or a VNI
-	Probes  uint64 // questions put to hosts
-	Silent  uint64 // hosts that did not answer
+	hosts.Counters
 }
 
 // Stats returns counts. Any goroutine may call it.
@@ -315,6 +313,7 @@ func (p *Plane) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	st := p.stats
+	st.Counters = p.hosts.Counters()
 	st.Written, st.Refused = p.written.shown(), maps.Clone(st.Refused)
 	if !p.since.IsZero() {
 		st.Lag = time.Since(p.since)
@@ -323,7 +322,6 @@ func (p *Plane) Stats() Stats {
 		w, h := d.counts()
 		st.Wanted += w
 		st.Installed += h
-		st.Hosts += len(d.hosts)
 		st.Failed += len(d.flood.fails) + len(d.fdb.fails) + len(d.neigh.fails)
 	}
 	return st

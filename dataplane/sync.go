@@ -57,7 +57,7 @@ func (p *Plane) sync() {
 	p.again = 0
 	p.clearTrouble(ProblemRead, 0, "")
 	p.mend()
-	p.listen()
+	p.snoopPorts()
 	p.drop()
 	p.first = true
 	p.syncedAt = time.Now()
@@ -107,8 +107,8 @@ func (p *Plane) readLinks() error {
 // devices: a frame may come out of one before the devices are read.
 func (p *Plane) clearTunnels() {
 	for _, d := range p.sorted() {
-		for _, mac := range d.localMACs() {
-			if p.vxlans[d.macs.m[mac].val.port] {
+		for _, mac := range d.local.MACs() {
+			if port, _ := d.local.Port(mac); p.vxlans[port] {
 				p.clearMAC(d, mac)
 			}
 		}
@@ -280,7 +280,7 @@ func (p *Plane) mtuFor(vtep netip.Addr, lower int) int {
 func (p *Plane) attach(chosen map[evpn.VNI]choice) {
 	for vni := range chosen {
 		if p.domains[vni] == nil {
-			d := newDomain(vni)
+			d := p.newDomain(vni)
 			d.sweep = p.sweep
 			p.domains[vni] = d
 		}
@@ -320,7 +320,7 @@ func (p *Plane) detach(d *domain, to, bridge int) {
 		p.leaveBridge(d)
 	}
 	p.setUp(d, false, netip.Addr{})
-	p.forgetLocal(d)
+	d.local.Clear()
 	d.forgetForeign()
 	d.flood.vanish()
 	d.fdb.vanish()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -32,7 +33,7 @@ type world interface {
 	addAddr(dev, prefix string)
 	portFlags(name string, learning, suppress bool)
 	frame(port string, src evpn.MAC) // a broadcast frame comes in at a port
-	claim(port string, c dataplane.Claim)
+	claim(port string, c hosts.Claim)
 	answer(port string, ip netip.Addr, m evpn.MAC) // a silent host that answers questions
 }
 

@@ -403,7 +403,7 @@ func (p *Plane) settleAdded(d *domain, r *ref) {
 		p.clearMAC(d, r.mac)
 	case kindNeigh:
 		d.neigh.added(r.ip, r.to, false)
-		p.clearIP(d, r.ip)
+		d.local.ClearNeighbor(r.ip)
 	}
 }
 

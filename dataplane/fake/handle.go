@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 )
 
 // DefaultBuffer is how many notices wait for a reader before more are lost.
@@ -32,7 +33,7 @@ type Handle struct {
 	lost  bool
 
 	spoken chan struct{} // nil before Hear
-	claims []dataplane.Claim
+	claims []hosts.Claim
 	ports  []int
 }
 

@@ -6,21 +6,21 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 )
 
 // heardMost is how many claims wait for a reader before more are lost.
 const heardMost = 1 << 10
 
 // Snoop implements dataplane.Kernel.
-func (h *Handle) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
+func (h *Handle) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 	if err := h.fault("Hear"); err != nil {
 		return nil, err
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
 	h.spoken = make(chan struct{}, 1)
-	out := make(chan dataplane.Snooped)
+	out := make(chan hosts.Snooped)
 	go func() {
 		defer close(out)
 		for {
@@ -30,7 +30,7 @@ func (h *Handle) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
 			case <-h.spoken:
 			}
 			h.k.mu.Lock()
-			x := dataplane.Snooped{Claims: h.claims}
+			x := hosts.Snooped{Claims: h.claims}
 			h.claims = nil
 			h.k.mu.Unlock()
 			if len(x.Claims) == 0 {
@@ -59,7 +59,7 @@ func (h *Handle) SnoopPorts(ports []int) error {
 
 // SendProbe implements dataplane.Kernel. Only a host that Answers was told of
 // answers.
-func (h *Handle) SendProbe(q dataplane.ProbeRequest) error {
+func (h *Handle) SendProbe(q hosts.ProbeRequest) error {
 	if err := h.fault("Ask"); err != nil {
 		return err
 	}
@@ -74,23 +74,23 @@ func (h *Handle) SendProbe(q dataplane.ProbeRequest) error {
 	}
 	h.k.asked = append(h.k.asked, q)
 	if h.k.answers != nil && h.k.answers(q) {
-		kind := dataplane.ClaimARP
+		kind := hosts.ClaimARP
 		if q.IP.Is6() {
-			kind = dataplane.ClaimNA
+			kind = hosts.ClaimNA
 		}
-		h.k.claim(l, dataplane.Claim{Kind: kind, IP: q.IP, MAC: q.MAC})
+		h.k.claim(l, hosts.Claim{Kind: kind, IP: q.IP, MAC: q.MAC})
 	}
 	return nil
 }
 
 // Claim lets the frame of a claim come in at a bridge port.
-func (k *Kernel) Claim(port string, c dataplane.Claim) {
+func (k *Kernel) Claim(port string, c hosts.Claim) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.claim(k.named(port), c)
 }
 
-func (k *Kernel) claim(l *link, c dataplane.Claim) {
+func (k *Kernel) claim(l *link, c hosts.Claim) {
 	c.Port = l.Index
 	for _, h := range k.handles {
 		if h.spoken == nil || !slices.Contains(h.ports, l.Index) || len(h.claims) >= heardMost {
@@ -106,14 +106,14 @@ func (k *Kernel) claim(l *link, c dataplane.Claim) {
 }
 
 // Answers sets which questions are answered.
-func (k *Kernel) Answers(f func(dataplane.ProbeRequest) bool) {
+func (k *Kernel) Answers(f func(hosts.ProbeRequest) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answers = f
 }
 
 // Asked returns the questions since the last call.
-func (k *Kernel) Asked() []dataplane.ProbeRequest {
+func (k *Kernel) Asked() []hosts.ProbeRequest {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	out := k.asked

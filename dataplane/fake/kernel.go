@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -21,8 +22,8 @@ type Kernel struct {
 	neighs  map[neighKey]dataplane.Entry
 	handles []*Handle
 	writer  *Handle // whose write is carried out
-	asked   []dataplane.ProbeRequest
-	answers func(dataplane.ProbeRequest) bool
+	asked   []hosts.ProbeRequest
+	answers func(hosts.ProbeRequest) bool
 }
 
 type neighKey struct {

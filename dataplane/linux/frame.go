@@ -7,7 +7,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -67,7 +67,7 @@ const (
 
 // parseFrame reads the claim of a frame, the port of which is set by the
 // caller. Nothing of an address that names no single host is claimed.
-func parseFrame(b []byte, c *dataplane.Claim) word {
+func parseFrame(b []byte, c *hosts.Claim) word {
 	if len(b) < ethLen {
 		return odd
 	}
@@ -88,7 +88,7 @@ func parseFrame(b []byte, c *dataplane.Claim) word {
 // parseARP reads a request or a reply: both say where their sender is
 // (RFC 826). A request with sender 0.0.0.0 is a probe, which says nothing
 // (RFC 5227 §2.1.1).
-func parseARP(b []byte, c *dataplane.Claim) word {
+func parseARP(b []byte, c *hosts.Claim) word {
 	if len(b) < arpLen {
 		return odd
 	}
@@ -99,7 +99,7 @@ func parseARP(b []byte, c *dataplane.Claim) word {
 	if op := binary.BigEndian.Uint16(b[6:]); op != 1 && op != 2 {
 		return nothing
 	}
-	c.Kind, c.IP = dataplane.ClaimARP, netip.AddrFrom4([4]byte(b[14:18]))
+	c.Kind, c.IP = hosts.ClaimARP, netip.AddrFrom4([4]byte(b[14:18]))
 	switch {
 	case evpn.MAC(b[8:14]) != c.MAC:
 		return odd
@@ -122,7 +122,7 @@ func unicast(ip netip.Addr) bool {
 // parseND reads a neighbor solicitation, which says where its source is, or
 // a neighbor advertisement, which says where its target is. The checks are
 // those of RFC 4861 §7.1.
-func parseND(b []byte, c *dataplane.Claim) word {
+func parseND(b []byte, c *hosts.Claim) word {
 	if len(b) < ip6Len+ndLen || b[0]>>4 != 6 || b[6] != unix.IPPROTO_ICMPV6 {
 		return odd
 	}
@@ -151,7 +151,7 @@ func parseND(b []byte, c *dataplane.Claim) word {
 		case mac != c.MAC || !unicast(src):
 			return odd
 		}
-		c.Kind, c.IP = dataplane.ClaimNS, src
+		c.Kind, c.IP = hosts.ClaimNS, src
 	case icmpNA:
 		flags := icmp[4]
 		mac, ok := option(icmp[ndLen:], optTLL)
@@ -167,7 +167,7 @@ func parseND(b []byte, c *dataplane.Claim) word {
 		}
 		// An answer to a unicast question may leave the option out: the
 		// asker has the address, and the frame has it (RFC 4861 §4.4).
-		c.Kind, c.IP = dataplane.ClaimNA, target
+		c.Kind, c.IP = hosts.ClaimNA, target
 		c.Router, c.Override = flags&naRouter != 0, flags&naOverride != 0
 	default:
 		return nothing
@@ -216,7 +216,7 @@ func checksum(addrs, icmp []byte) uint16 {
 }
 
 // putQuestion appends the frame of a question.
-func putQuestion(b []byte, q *dataplane.ProbeRequest) []byte {
+func putQuestion(b []byte, q *hosts.ProbeRequest) []byte {
 	b = append(b, q.MAC[:]...)
 	b = append(b, q.From[:]...)
 	if q.IP.Is4() {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -63,16 +63,16 @@ func TestParseFrame(t *testing.T) {
 	}
 	const sll, tll = "0101" + hostMAC, "0201" + hostMAC
 	edit := func(b []byte, at int, v byte) []byte { b[at] = v; return b }
-	v4 := dataplane.Claim{Kind: dataplane.ClaimARP, IP: netip.MustParseAddr("172.18.0.11"), MAC: evpn.MAC{2, 0x42, 0xac, 0, 0, 1}}
-	solicit := dataplane.Claim{Kind: dataplane.ClaimNS, IP: netip.MustParseAddr("2001:db8::b"), MAC: v4.MAC}
-	advert := dataplane.Claim{Kind: dataplane.ClaimNA, IP: netip.MustParseAddr("2001:db8::b"), MAC: v4.MAC}
+	v4 := hosts.Claim{Kind: hosts.ClaimARP, IP: netip.MustParseAddr("172.18.0.11"), MAC: evpn.MAC{2, 0x42, 0xac, 0, 0, 1}}
+	solicit := hosts.Claim{Kind: hosts.ClaimNS, IP: netip.MustParseAddr("2001:db8::b"), MAC: v4.MAC}
+	advert := hosts.Claim{Kind: hosts.ClaimNA, IP: netip.MustParseAddr("2001:db8::b"), MAC: v4.MAC}
 	router, override := advert, advert
 	router.Router, override.Override = true, true
 	for _, c := range []struct {
 		name  string
 		frame []byte
 		says  word
-		claim dataplane.Claim
+		claim hosts.Claim
 	}{
 		{"ARP request", unhex(t, arpRequest), claimed, v4},
 		{"gratuitous ARP", unhex(t, arpGratuitous), claimed, v4},
@@ -110,7 +110,7 @@ func TestParseFrame(t *testing.T) {
 		{"nothing", nil, odd, v4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var got dataplane.Claim
+			var got hosts.Claim
 			if w := parseFrame(c.frame, &got); w != c.says {
 				t.Fatalf("is worth %d, want %d: %x", w, c.says, c.frame)
 			}
@@ -124,7 +124,7 @@ func TestParseFrame(t *testing.T) {
 // TestQuestion holds questions to RFC 5227 §2.1.1 and RFC 4861 §4.3. Nobody
 // may take a binding from either but the one asked.
 func TestQuestion(t *testing.T) {
-	q := dataplane.ProbeRequest{
+	q := hosts.ProbeRequest{
 		From: evpn.MAC{0x0e, 0xff, 0, 0, 0, 1}, MAC: evpn.MAC{2, 0x42, 0xac, 0, 0, 1}, IP: netip.MustParseAddr("172.18.0.11"),
 	}
 	want := unhex(t, `0242ac000001 0eff00000001 0806 0001 0800 06 04 0001 0eff00000001 00000000 000000000000 ac12000b`)
@@ -149,7 +149,7 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add(neighborFrame(f, hostMAC, "fe80::1", "ff02::1", "88000000 20000000 20010db800000000000000000000000b 0201"+hostMAC))
 	f.Add(neighborFrame(f, hostMAC, "fe80::1", "ff02::1", "87000000 00000000 20010db800000000000000000000000b 0101"+hostMAC))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var c dataplane.Claim
+		var c hosts.Claim
 		if parseFrame(b, &c) != claimed {
 			return
 		}

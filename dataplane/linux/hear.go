@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 )
 
 const (
@@ -46,7 +46,7 @@ type ear struct {
 // A bridge takes the frames of its ports before protocol handlers see them;
 // sockets for all protocols come before the bridge. Like that of Watch the
 // reader waits on a thread of its own.
-func (k *Kernel) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
+func (k *Kernel) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 	if k.ear.ports != nil {
 		return nil, errors.New("listen on local ports: they are listened on already")
 	}
@@ -70,7 +70,7 @@ func (k *Kernel) Snoop(ctx context.Context) (<-chan dataplane.Snooped, error) {
 		return nil, os.NewSyscallError("epoll_ctl", err)
 	}
 	e.ports = make(map[int]int)
-	out := make(chan dataplane.Snooped, 2)
+	out := make(chan hosts.Snooped, 2)
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
@@ -100,7 +100,7 @@ func (e *ear) close() {
 }
 
 // hear reads until ctx is done.
-func (e *ear) hear(ctx context.Context, out chan<- dataplane.Snooped) {
+func (e *ear) hear(ctx context.Context, out chan<- hosts.Snooped) {
 	r := newFrames()
 	events := make([]unix.EpollEvent, hearPorts)
 	pause := time.NewTimer(hearPause)
@@ -110,7 +110,7 @@ func (e *ear) hear(ctx context.Context, out chan<- dataplane.Snooped) {
 		if err != nil && !errors.Is(err, unix.EINTR) || ctx.Err() != nil {
 			return
 		}
-		x := dataplane.Snooped{Claims: make([]dataplane.Claim, 0, max(4, r.size))}
+		x := hosts.Snooped{Claims: make([]hosts.Claim, 0, max(4, r.size))}
 		r.got = 0
 		e.mu.Lock()
 		for i := range max(0, n) {
@@ -163,12 +163,12 @@ func newFrames() *frames {
 }
 
 // read takes the next frames of one port.
-func (r *frames) read(fd, port int, x *dataplane.Snooped) {
+func (r *frames) read(fd, port int, x *hosts.Snooped) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.heads)), hearCount, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		return // nothing there, or the device went down; reading says so once
 	}
-	c := dataplane.Claim{Port: port}
+	c := hosts.Claim{Port: port}
 	for i := range int(n) {
 		switch parseFrame(r.bufs[i][:r.heads[i].n], &c) {
 		case claimed:
@@ -320,7 +320,7 @@ func threadNetns() (netnsID, error) {
 }
 
 // SendProbe implements dataplane.Kernel.
-func (k *Kernel) SendProbe(q dataplane.ProbeRequest) error {
+func (k *Kernel) SendProbe(q hosts.ProbeRequest) error {
 	e := &k.ear
 	e.mu.Lock()
 	defer e.mu.Unlock()

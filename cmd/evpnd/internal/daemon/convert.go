@@ -8,6 +8,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -53,9 +54,9 @@ func limits(r *config.Rules) evpn.Limits {
 	return evpn.Limits{LocalMACs: r.Limits.LocalMACs, IPsPerMAC: r.Limits.IPsPerMAC}
 }
 
-func hosts(r *config.Rules) dataplane.Hosts {
+func hostsConfig(r *config.Rules) hosts.Config {
 	h := r.Hosts
-	return dataplane.Hosts{Off: !h.Listen, NoProbe: !h.Probe, ProbeInterval: h.ProbeInterval, ProbeRate: h.ProbeRate}
+	return hosts.Config{Off: !h.Listen, NoProbe: !h.Probe, ProbeInterval: h.ProbeInterval, ProbeRate: h.ProbeRate}
 }
 
 func bgpConfig(cfg *config.Config, routerID netip.Addr) bgp.Config {
@@ -83,7 +84,7 @@ func session(as uint32, s config.Session) bgp.Session {
 }
 
 func planeConfig(cfg *config.Config) dataplane.Config {
-	c := dataplane.Config{VTEP: cfg.VTEP.Address, Hosts: hosts(&cfg.VNIs.Rules), VNIHosts: make(map[evpn.VNI]dataplane.Hosts)}
+	c := dataplane.Config{VTEP: cfg.VTEP.Address, Hosts: hostsConfig(&cfg.VNIs.Rules), VNIHosts: make(map[evpn.VNI]hosts.Config)}
 	if !c.VTEP.IsValid() {
 		c.VTEP = loopback()
 	}
@@ -95,7 +96,7 @@ func planeConfig(cfg *config.Config) dataplane.Config {
 		}
 	}
 	for _, v := range cfg.VNIs.Settings {
-		if h := hosts(&v.Rules); h != c.Hosts {
+		if h := hostsConfig(&v.Rules); h != c.Hosts {
 			c.VNIHosts[v.VNI] = h
 		}
 		if n := v.Create; n != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -70,13 +70,13 @@ vnis:
 	if err := p.Validate(); err != nil {
 		t.Error(err)
 	}
-	all := dataplane.Hosts{Off: true, ProbeInterval: 30 * time.Second, ProbeRate: 50}
+	all := hosts.Config{Off: true, ProbeInterval: 30 * time.Second, ProbeRate: 50}
 	if d := cmp.Diff(all, p.Hosts); d != "" {
 		t.Errorf("hosts (-want +got):\n%s", d)
 	}
 	own := all
 	own.Off, own.NoProbe = false, true
-	if d := cmp.Diff(map[evpn.VNI]dataplane.Hosts{201: own}, p.VNIHosts); d != "" {
+	if d := cmp.Diff(map[evpn.VNI]hosts.Config{201: own}, p.VNIHosts); d != "" {
 		t.Errorf("hosts of VNIs (-want +got):\n%s", d)
 	}
 }
@@ -93,7 +93,7 @@ func TestDefaultsAgree(t *testing.T) {
 	if e.Limits != (evpn.Limits{}) {
 		t.Errorf("limits by default: %+v, want none", e.Limits)
 	}
-	if p := planeConfig(cfg); p.Hosts != (dataplane.Hosts{ProbeRate: dataplane.DefaultProbeRate}) {
+	if p := planeConfig(cfg); p.Hosts != (hosts.Config{ProbeRate: hosts.DefaultProbeRate}) {
 		t.Errorf("hosts by default: %+v", p.Hosts)
 	}
 }
