@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -205,6 +206,7 @@ func (w *real) answer(port string, ip netip.Addr, m evpn.MAC) {
 // raw sends a frame from the host behind a port.
 func (w *real) raw(port, frame string) {
 	w.t.Helper()
+	w.forwards(port)
 	at := w
 	if host := w.peer[port]; host != nil {
 		at = host
@@ -225,6 +227,21 @@ func (w *real) raw(port, frame string) {
 		}
 		return unix.Sendto(fd, b, 0, &unix.SockaddrLinklayer{Ifindex: ifi.Index})
 	})
+}
+
+// forwards waits until the bridge takes frames from a port. It does not take
+// them from one that was just set up: the kernel looks at links once a second
+// at most, and what comes in before that is lost.
+func (w *real) forwards(port string) {
+	w.t.Helper()
+	var out []byte
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		out, _ = exec.Command("bridge", "-n", w.name, "link", "show", "dev", port).CombinedOutput()
+		if strings.Contains(string(out), "state forwarding") {
+			return
+		}
+	}
+	w.t.Fatalf("no frame can come in at %s: %s", port, out)
 }
 
 func TestReal(t *testing.T) {
