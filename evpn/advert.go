@@ -69,14 +69,14 @@ func (v *vni) wantIMET() []told {
 // here, one of the MAC alone and one for each address bound to it, all with
 // the MAC's sequence (RFC 9721).
 func (v *vni) wantMAC(addr MAC, m *macEntry) []told {
-	if m.place.where != here || v.noRD {
+	if !m.place.Local || v.noRD {
 		return nil
 	}
 	base := told{seq: m.place.seq, sticky: m.place.sticky}
 	want := append(make([]told, 0, 1+len(m.loc.bound)), base)
 	for _, ip := range m.loc.bound {
 		h := v.ips[ip]
-		if h.place.where != here || h.place.mac != addr {
+		if !h.owner.local || h.owner.mac != addr {
 			continue // a gateway, frozen with another, or another's for good
 		}
 		t := base

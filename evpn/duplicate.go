@@ -58,7 +58,7 @@ func (c DuplicateConfig) filled() DuplicateConfig {
 // sequence. To fall back to another route after a withdrawal is none, nor is
 // what a lost session brings about, nor a gateway that shows in many places.
 func moved(p, q place, x *path) bool {
-	return p.where != nowhere && q.where != nowhere && (p.where != q.where || p.where == there && p.dest != q.dest) &&
+	return !p.Nowhere() && !q.Nowhere() && !p.sameHost(q.Location) &&
 		q.seq > p.seq && !p.stale && !q.stale && (x == nil || !x.attrs.DefaultGateway)
 }
 
@@ -76,7 +76,7 @@ func (e *Engine) countMACMove(v *vni, addr MAC, m *macEntry, next place) place {
 	if !m.moves.count(e.now, &v.duplicate) {
 		return next
 	}
-	if _, ok := v.vouched(m, whereabouts(m.place).VTEP); !ok {
+	if _, ok := v.vouched(m, m.place.Via.VTEP); !ok {
 		return next
 	}
 	e.freeze(v, addr, m, m.place, e.now)
@@ -87,18 +87,18 @@ func (e *Engine) countMACMove(v *vni, addr MAC, m *macEntry, next place) place {
 func (e *Engine) freeze(v *vni, addr MAC, m *macEntry, p place, since time.Time) {
 	key := MACKey{v.id, addr}
 	m.moves.frozen, m.moves.since = true, since
-	remember(e, e.memory.now.MACs, key, FrozenMAC{VTEP: whereabouts(p).VTEP, Since: since})
+	remember(e, e.memory.now.MACs, key, FrozenMAC{VTEP: p.Via.VTEP, Since: since})
 	e.unfreezeTimes.add(since, v.duplicate.Recover, unfreezeAt{mac: key})
 	e.alarms.raise(Alarm{
 		Kind: AlarmDuplicateMAC, VNI: v.id, MAC: addr,
-		VTEP: whereabouts(p).VTEP, Count: v.duplicate.Moves, Window: v.duplicate.Window,
+		VTEP: p.Via.VTEP, Count: v.duplicate.Moves, Window: v.duplicate.Window,
 	})
 }
 
 // frozenAt returns p as a frozen MAC has it: behind a VTEP no local frame
 // may take its entry away.
 func frozenAt(p place) place {
-	if p.where == there {
+	if p.Remote() {
 		p.sticky = true
 	}
 	return p
@@ -108,14 +108,14 @@ func frozenAt(p place) place {
 // heard of it, as long as that is still vouched for; else at next, and not
 // frozen any more.
 func (e *Engine) keepFrozen(v *vni, addr MAC, m *macEntry, next place) place {
-	switch p := m.place; p.where {
-	case here:
+	switch p := m.place; {
+	case p.Local:
 		if l := m.loc; l != nil && l.present {
-			p.port = l.port
+			p.Port = l.port
 			return p
 		}
-	case there:
-		if m.best(v.vtep, &pathFilter{via: p.dest.VTEP}) != nil {
+	case p.Remote():
+		if m.best(v.vtep, &pathFilter{via: p.Via.VTEP}) != nil {
 			return p
 		}
 	}
@@ -144,12 +144,12 @@ func (e *Engine) countIPMove(v *vni, ip netip.Addr, h *ipEntry, next ipOwner) ip
 	if !h.moves.count(e.now, &v.duplicate) {
 		return next
 	}
-	held, ok := v.claimed(ip, h, h.place.mac)
-	if !ok && h.place.where == here && next.where == here {
+	held, ok := v.claimed(ip, h, h.owner.mac)
+	if !ok && h.owner.local && next.local {
 		// Of two local hosts the binding names the one that spoke last; the
 		// other has taken nothing back.
-		m := v.macs[h.place.mac]
-		held, ok = h.place, m != nil && m.place.where == here
+		m := v.macs[h.owner.mac]
+		held, ok = h.owner, m != nil && m.place.Local
 	}
 	if !ok {
 		return next

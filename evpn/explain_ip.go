@@ -72,8 +72,8 @@ type ipVerdicts struct {
 func (v *vni) ipVerdicts(ip netip.Addr, h *ipEntry, e explanation) ipVerdicts {
 	x := ipVerdicts{explanation: e, v: v, ip: ip, h: h}
 	x.bestMAC, x.best = v.bestBinding(ip, h, nil)
-	if h.place.where == there {
-		_, x.chosen = v.bestBinding(ip, h, &h.place.mac)
+	if h.owner.remote() {
+		_, x.chosen = v.bestBinding(ip, h, &h.owner.mac)
 	}
 	return x
 }
@@ -86,21 +86,21 @@ func (x *ipVerdicts) local() Verdict {
 	switch {
 	case slices.Contains(v.gateways, x.ip):
 		return Verdict{Reason: gatewayReason}
-	case !isLocal && m.place.where == there:
-		return Verdict{Reason: fmt.Sprintf("its MAC %v is behind VTEP %v now", h.bound.mac, m.place.dest.VTEP)}
+	case !isLocal && m.place.Remote():
+		return Verdict{Reason: fmt.Sprintf("its MAC %v is behind VTEP %v now", h.bound.mac, m.place.Via.VTEP)}
 	case !isLocal:
 		return Verdict{Reason: fmt.Sprintf("its MAC %v is on no local port", h.bound.mac)}
-	case h.frozen() && (h.place.where != here || h.place.mac != l.mac):
+	case h.frozen() && (!h.owner.local || h.owner.mac != l.mac):
 		return x.frozenWithAnother()
 	case h.frozen():
 		return Verdict{Chosen: true, Reason: frozenWithThis}
-	case h.place.where == nowhere:
+	case h.owner.nobody():
 		return Verdict{Reason: "the address " + restoring}
 	case x.best == nil:
 		return Verdict{Chosen: true, Reason: "a local host has it, and no route for it can be used"}
 	}
 	a, b := l.candidate(v.vtep), candidateOf(x.best).of(x.bestMAC)
-	if h.place.where == there {
+	if h.owner.remote() {
 		return x.lost(ipRules, a, b)
 	}
 	_, r := ipRules.decide(a, b)
@@ -119,9 +119,9 @@ func (x *ipVerdicts) path(addr MAC, p *path) Verdict {
 	switch {
 	case slices.Contains(v.gateways, x.ip):
 		return Verdict{Reason: gatewayReason}
-	case m.place.where == here:
+	case m.place.Local:
 		return Verdict{Reason: fmt.Sprintf("its MAC %v is on this host now, so the route counts no more; its VTEP is to withdraw it", addr)}
-	case m.place.where == nowhere:
+	case m.place.Nowhere():
 		return Verdict{Reason: fmt.Sprintf("its MAC %v is nowhere, so the address cannot be reached by it", addr)}
 	}
 	if o := m.bestCopyOf(v.vtep, p); o != p {
@@ -135,7 +135,7 @@ func (x *ipVerdicts) path(addr MAC, p *path) Verdict {
 		return x.frozenWithAnother()
 	case p != x.best:
 		return x.lost(ipRules, a, candidateOf(x.best).of(x.bestMAC))
-	case h.place.where == here:
+	case h.owner.local:
 		l, _ := v.localOwner(h)
 		return x.lost(ipRules, a, l.candidate(v.vtep))
 	}
@@ -157,7 +157,7 @@ func (x *ipVerdicts) whyChosen(addr MAC) Verdict {
 }
 
 func (x *ipVerdicts) frozenWithAnother() Verdict {
-	return Verdict{Reason: fmt.Sprintf("the address is %s with %v until it is let go", frozenIPText, x.h.place.mac)}
+	return Verdict{Reason: fmt.Sprintf("the address is %s with %v until it is let go", frozenIPText, x.h.owner.mac)}
 }
 
 const (
@@ -175,7 +175,7 @@ func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *ipEntry) (out []string) {
 	}
 	if h != nil && h.frozen() {
 		out = append(out, fmt.Sprintf("frozen with %v as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 9161 §3.7)",
-			h.place.mac, timeText(h.moves.since), recovery(h.moves.since, v.duplicate.Recover), v.id, ip))
+			h.owner.mac, timeText(h.moves.since), recovery(h.moves.since, v.duplicate.Recover), v.id, ip))
 	}
 	if was, ok := e.memory.before.IPs[IPKey{v.id, ip}]; ok {
 		out = append(out, fmt.Sprintf("it was frozen with %v as a duplicate before evpnd was started again, and is to be frozen with it again", was.MAC))

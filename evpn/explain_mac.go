@@ -63,9 +63,9 @@ type macVerdicts struct {
 
 func (v *vni) macVerdicts(m *macEntry, e explanation) macVerdicts {
 	x := macVerdicts{explanation: e, v: v, m: m, best: m.best(v.vtep, nil)}
-	if m.place.where == there {
+	if m.place.Remote() {
 		x.chosen = x.best
-		if vtep := m.place.dest.VTEP; x.best == nil || x.best.attrs.NextHop != vtep {
+		if vtep := m.place.Via.VTEP; x.best == nil || x.best.attrs.NextHop != vtep {
 			x.chosen = m.best(v.vtep, &pathFilter{via: vtep}) // frozen there
 		}
 	}
@@ -84,11 +84,11 @@ func (x *macVerdicts) reason() string {
 func (x *macVerdicts) local() Verdict {
 	l := x.m.loc
 	switch {
-	case x.m.place.where == here && x.m.frozen():
+	case x.m.place.Local && x.m.frozen():
 		return Verdict{Chosen: true, Reason: frozenText + ": it stays here until it is let go"}
-	case x.m.place.where == here && x.best == nil:
+	case x.m.place.Local && x.best == nil:
 		return Verdict{Chosen: true, Reason: "a local port has it, and no route for it from elsewhere can be used"}
-	case x.m.place.where == here:
+	case x.m.place.Local:
 		a, b := l.candidate(x.v.vtep), candidateOf(x.best)
 		_, r := macRules.decide(a, b)
 		return Verdict{Chosen: true, Reason: "a local port has it: " + r.String(), Steps: stepsIf(x.explanation, macRules, a, b)}
@@ -113,17 +113,17 @@ func (x *macVerdicts) path(p *path) Verdict {
 		return x.lostCopy(p, o)
 	}
 	switch {
-	case m.place.where == nowhere:
+	case m.place.Nowhere():
 		return Verdict{Reason: "the MAC " + restoring}
-	case m.frozen() && m.place.where == there && p.attrs.NextHop == m.place.dest.VTEP:
+	case m.frozen() && m.place.Remote() && p.attrs.NextHop == m.place.Via.VTEP:
 		return Verdict{Reason: sameAsChosen}
-	case m.frozen() && m.place.where == there:
-		return Verdict{Reason: "the MAC is " + frozenText + " at " + m.place.dest.VTEP.String() + ", so no other place counts until it is let go"}
+	case m.frozen() && m.place.Remote():
+		return Verdict{Reason: "the MAC is " + frozenText + " at " + m.place.Via.VTEP.String() + ", so no other place counts until it is let go"}
 	case p != x.best:
 		return x.lost(macRules, candidateOf(p), candidateOf(x.best))
 	case m.frozen():
 		return Verdict{Reason: "the MAC is " + frozenText + " on this host"}
-	case m.place.where == here:
+	case m.place.Local:
 		return x.lost(macRules, candidateOf(p), m.loc.candidate(own))
 	}
 	return Verdict{Reason: "it has just come, and is about to be followed"}

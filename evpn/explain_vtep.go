@@ -107,7 +107,7 @@ func (f *floodVerdicts) of(addr netip.Addr, x *path) Verdict {
 
 func (v *vni) countVTEP(x *VTEPExplanation) {
 	for _, m := range v.macs {
-		if m.place.where == there && m.place.dest.VTEP == x.Addr {
+		if m.place.Remote() && m.place.Via.VTEP == x.Addr {
 			x.MACs++
 		}
 		for i := range m.paths {

@@ -103,8 +103,8 @@ func (e *Engine) recount(v *vni) {
 		for i := range m.paths {
 			e.count(v, &m.paths[i], 1)
 		}
-		if p := m.place; p.where == there {
-			e.vtep(p.dest.VTEP, func(t *vtep) { t.macs++ })
+		if p := m.place; p.Remote() {
+			e.vtep(p.Via.VTEP, func(t *vtep) { t.macs++ })
 		}
 	}
 	for id := range v.floodPaths {

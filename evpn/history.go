@@ -1,7 +1,6 @@
 package evpn
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -9,42 +8,15 @@ import (
 // Move is one change of the place of a MAC.
 type Move struct {
 	At    time.Time
-	From  Whereabouts
-	To    Whereabouts
+	From  Location
+	To    Location
 	Seq   uint32 // after the move
 	Cause string // for a person: "seen on a local port", "withdrawn", "higher mobility sequence ..."
-}
-
-// Whereabouts is a place in a Move. The zero value is nowhere.
-type Whereabouts struct {
-	Local bool
-	Port  int        // local: ifindex
-	VTEP  netip.Addr // remote
 }
 
 // HistoryLen is how many moves are kept of a MAC. Only MACs that moved from
 // one place to another cost anything.
 const HistoryLen = 8
-
-func whereabouts(p place) Whereabouts {
-	switch p.where {
-	case here:
-		return Whereabouts{Local: true, Port: p.port}
-	case there:
-		return Whereabouts{VTEP: p.dest.VTEP}
-	}
-	return Whereabouts{}
-}
-
-func (w Whereabouts) String() string {
-	switch {
-	case w.Local:
-		return "a local port"
-	case w.VTEP.IsValid():
-		return "VTEP " + w.VTEP.String()
-	}
-	return "nowhere"
-}
 
 // history is the last moves of the MACs that moved last.
 type history struct {
@@ -60,9 +32,8 @@ const maxHistory = 16384
 // record notes that a MAC went from one place to another. To appear out of
 // nowhere is no move, unless the MAC has been seen before.
 func (h *history) record(now time.Time, key MACKey, from, to place, x *path) {
-	f, t := whereabouts(from), whereabouts(to)
 	list, known := h.moves[key]
-	if f == t || f == (Whereabouts{}) && !known {
+	if from.sameDoor(to.Location) || from.Nowhere() && !known {
 		return
 	}
 	if !known {
@@ -71,7 +42,7 @@ func (h *history) record(now time.Time, key MACKey, from, to place, x *path) {
 	if len(list) == HistoryLen {
 		list = slices.Delete(list, 0, 1)
 	}
-	h.moves[key] = append(list, Move{At: now, From: f, To: t, Seq: to.seq, Cause: cause(from, to, x)})
+	h.moves[key] = append(list, Move{At: now, From: from.Location, To: to.Location, Seq: to.seq, Cause: cause(from, to, x)})
 }
 
 // admit makes room for a MAC.
@@ -91,15 +62,15 @@ func (h *history) admit(key MACKey) {
 // cause says why a MAC went from one place to another, for a person.
 func cause(from, to place, x *path) string {
 	switch {
-	case to.where == here && from.where == here:
+	case to.Local && from.Local:
 		return "seen on another local port"
-	case to.where == here:
+	case to.Local:
 		return "seen on a local port"
-	case to.where == nowhere && from.where == here:
+	case to.Nowhere() && from.Local:
 		return "gone from its local port"
-	case to.where == nowhere:
+	case to.Nowhere():
 		return "withdrawn"
-	case from.where == nowhere:
+	case from.Nowhere():
 		return "announced by " + x.attrs.NextHop.String()
 	case from.stale && !to.stale:
 		return "announced afresh, while the other route is known only from a session that is down"
@@ -107,9 +78,9 @@ func cause(from, to place, x *path) string {
 		return "announced as sticky"
 	case to.seq > from.seq:
 		return "announced with a higher mobility sequence"
-	case to.seq == from.seq && to.dest.VTEP.Less(from.dest.VTEP):
+	case to.seq == from.seq && to.Via.VTEP.Less(from.Via.VTEP):
 		return "announced with the same mobility sequence by a lower VTEP address"
-	case from.where == here:
+	case from.Local:
 		return "gone from its local port, and announced elsewhere"
 	}
 	return "the other route was withdrawn"

@@ -34,15 +34,15 @@ func TestHistory(t *testing.T) {
 	}
 	mac := MAC{2, 0x42, 0xac, 0x12, 0, 0x0b}
 	at := func(s int) time.Time { return w.start.Add(time.Duration(s) * time.Second) }
-	port := func(n int) Whereabouts { return Whereabouts{Local: true, Port: n} }
-	vtep := func(s string) Whereabouts { return Whereabouts{VTEP: netip.MustParseAddr(s)} }
+	port := func(n int) Location { return Location{Local: true, Port: n} }
+	vtep := func(s string) Location { return Location{Via: Via{VTEP: netip.MustParseAddr(s), VNI: 200}} }
 	want := []Move{
 		{at(1), port(3), port(4), 0, "seen on another local port"},
 		{at(2), port(4), vtep("10.0.0.2"), 1, "announced with a higher mobility sequence"},
 		{at(3), vtep("10.0.0.2"), vtep("10.0.0.3"), 2, "announced with a higher mobility sequence"},
 		{at(4), vtep("10.0.0.3"), vtep("10.0.0.2"), 1, "the other route was withdrawn"},
 		{at(5), vtep("10.0.0.2"), port(3), 2, "seen on a local port"},
-		{at(6), port(3), Whereabouts{}, 0, "gone from its local port"},
+		{at(6), port(3), Location{}, 0, "gone from its local port"},
 	}
 	if diff := cmp.Diff(want, w.e.History(200, mac), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("history (-want +got):\n%s", diff)

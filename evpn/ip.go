@@ -9,7 +9,7 @@ import (
 type ipEntry struct {
 	macs  []MAC   // those that a route pairs with it, ascending
 	bound binding // what the local side pairs with it
-	place ipOwner
+	owner ipOwner
 	moves *moves // nil unless it changed its MAC lately, or is frozen
 }
 
@@ -19,15 +19,19 @@ type binding struct {
 	nd  ND
 }
 
-// ipOwner tells to whom an address belongs.
+// ipOwner is the MAC that an IP address belongs to. The zero value is nobody.
 type ipOwner struct {
-	where     where
 	mac       MAC
+	local     bool
+	vtep      netip.Addr // remote: that of the route that binds it
 	router    bool
 	immutable bool
 	stale     bool
-	vtep      netip.Addr // there
 }
+
+func (o ipOwner) remote() bool { return o.vtep.IsValid() }
+
+func (o ipOwner) nobody() bool { return !o.local && !o.remote() }
 
 // bindable tells whether ip can be the address of a host that others should
 // resolve: not unspecified, no group, no loopback, and no IPv4 link-local
@@ -152,23 +156,23 @@ func (e *Engine) reselectIPsOf(v *vni, m *macEntry) {
 }
 
 // empty tells whether nothing is known of h.
-func (h *ipEntry) empty() bool { return h.place == (ipOwner{}) && len(h.macs) == 0 && !h.bound.set }
+func (h *ipEntry) empty() bool { return h.owner == (ipOwner{}) && len(h.macs) == 0 && !h.bound.set }
 
 func (h *ipEntry) frozen() bool { return h.moves != nil && h.moves.frozen }
 
 // localOwner returns h as its local binding has it, if that counts: its MAC has to
 // be here.
 func (v *vni) localOwner(h *ipEntry) (w ipOwner, ok bool) {
-	if !h.bound.set || v.macs[h.bound.mac].place.where != here {
+	if !h.bound.set || !v.macs[h.bound.mac].place.Local {
 		return w, false
 	}
-	return ipOwner{where: here, mac: h.bound.mac, router: h.bound.nd.Router, immutable: h.bound.nd.Immutable}, true
+	return ipOwner{local: true, mac: h.bound.mac, router: h.bound.nd.Router, immutable: h.bound.nd.Immutable}, true
 }
 
 // remoteOwner returns the owner of ip that the route x of mac tells of.
 func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 	nd := x.attrs.ND
-	return ipOwner{where: there, mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}
+	return ipOwner{mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}
 }
 
 // bestBinding returns the route that wins of all that bind ip, and its MAC;
@@ -178,7 +182,7 @@ func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 func (v *vni) bestBinding(ip netip.Addr, h *ipEntry, only *MAC) (mac MAC, best *path) {
 	for _, addr := range h.macs {
 		m := v.macs[addr]
-		if m == nil || m.place.where != there || only != nil && *only != addr {
+		if m == nil || !m.place.Remote() || only != nil && *only != addr {
 			continue
 		}
 		x := m.best(v.vtep, &pathFilter{ip: ip})
@@ -213,7 +217,7 @@ func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 // keepFrozenIP is hold for an address: it stays with the MAC that it was frozen
 // with, while that still claims it.
 func (e *Engine) keepFrozenIP(v *vni, ip netip.Addr, h *ipEntry, next ipOwner) ipOwner {
-	if w, ok := v.claimed(ip, h, h.place.mac); ok {
+	if w, ok := v.claimed(ip, h, h.owner.mac); ok {
 		return w
 	}
 	e.releaseIP(v, ip, h)
@@ -235,17 +239,17 @@ func (v *vni) claimed(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 // reselectIP works out whose ip is and marks what follows from a change.
 func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	next := v.selectOwner(ip, h)
-	prev := h.place
+	prev := h.owner
 	was, remembered := e.memory.before.IPs[IPKey{v.id, ip}]
 	switch {
 	case remembered:
 		next = e.refreezeIP(v, ip, h, next, was)
 	case h.frozen():
 		next = e.keepFrozenIP(v, ip, h, next)
-	case prev.where != nowhere && next.where != nowhere && prev.mac != next.mac && !prev.stale && !next.stale:
+	case !prev.nobody() && !next.nobody() && prev.mac != next.mac && !prev.stale && !next.stale:
 		next = e.countIPMove(v, ip, h, next)
 	}
-	h.place = next
+	h.owner = next
 	if h.empty() {
 		delete(v.ips, ip)
 	}
@@ -258,17 +262,17 @@ func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	countIP(v, prev, -1)
 	countIP(v, next, 1)
 	key := IPKey{v.id, ip}
-	if prev.where == there || next.where == there {
+	if prev.remote() || next.remote() {
 		e.neigh.push(key)
 	}
 	e.changes.push(Change{Kind: ChangeNeigh, VNI: v.id, IP: ip})
 }
 
 func countIP(v *vni, w ipOwner, by int) {
-	switch w.where {
-	case here:
+	switch {
+	case w.local:
 		v.localIPs += by
-	case there:
+	case w.remote():
 		v.remoteIPs += by
 	}
 }

@@ -29,7 +29,7 @@ const maxProbes = 4096
 // it a virtual address that moved away would stay here until its binding ages
 // out, and the old place would win until then if its VTEP address is lower.
 func (e *Engine) probeConflict(v *vni, ip netip.Addr, h *ipEntry, mac MAC) {
-	if w := h.place; w.where == here && w.mac != mac && v.macs[mac].place.where == there {
+	if w := h.owner; w.local && w.mac != mac && v.macs[mac].place.Remote() {
 		e.probe(Probe{VNI: v.id, IP: ip, MAC: w.mac, Conflict: true})
 	}
 }

@@ -51,13 +51,13 @@ func (e *Engine) Wanted(vni VNI) (d Delta) {
 	}
 	d.FDB = make([]FDB, 0, v.remoteMACs)
 	for addr, m := range v.macs {
-		if m.place.where == there {
+		if m.place.Remote() {
 			d.FDB = append(d.FDB, e.wantFDB(MACKey{vni, addr}))
 		}
 	}
 	d.Neigh = make([]Neigh, 0, v.remoteIPs)
 	for ip, h := range v.ips {
-		if h.place.where == there {
+		if h.owner.remote() {
 			d.Neigh = append(d.Neigh, e.wantNeigh(IPKey{vni, ip}))
 		}
 	}
@@ -91,8 +91,8 @@ func (e *Engine) wantFDB(k MACKey) FDB {
 	if v == nil {
 		return f
 	}
-	if m := v.macs[k.MAC]; m != nil && m.place.where == there {
-		f.Via, f.Sticky, f.Want = m.place.dest, m.place.sticky, true
+	if m := v.macs[k.MAC]; m != nil && m.place.Remote() {
+		f.Via, f.Sticky, f.Want = m.place.Via, m.place.sticky, true
 	}
 	return f
 }
@@ -103,8 +103,8 @@ func (e *Engine) wantNeigh(k IPKey) Neigh {
 	if v == nil {
 		return n
 	}
-	if h := v.ips[k.IP]; h != nil && h.place.where == there {
-		n.MAC, n.Router, n.Want = h.place.mac, h.place.router, true
+	if h := v.ips[k.IP]; h != nil && h.owner.remote() {
+		n.MAC, n.Router, n.Want = h.owner.mac, h.owner.router, true
 	}
 	return n
 }

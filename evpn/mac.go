@@ -13,32 +13,6 @@ type macEntry struct {
 	moves *moves // nil unless it moved lately, or is frozen
 }
 
-// place is where a MAC is.
-type place struct {
-	where  where
-	sticky bool
-	stale  bool
-	seq    uint32
-	dest   Via // there
-	port   int // here
-}
-
-type where uint8
-
-const (
-	nowhere where = iota
-	here          // behind a local port
-	there         // behind a remote VTEP
-)
-
-// sameEntry tells whether p and o ask for the same FDB entry.
-func (p place) sameEntry(o place) bool {
-	if p.where != there || o.where != there {
-		return (p.where == there) == (o.where == there)
-	}
-	return p.dest == o.dest && p.sticky == o.sticky
-}
-
 func (v *vni) mac(addr MAC) *macEntry {
 	m := v.macs[addr]
 	if m == nil {
@@ -129,7 +103,7 @@ func (m *macEntry) frozen() bool { return m.moves != nil && m.moves.frozen }
 func (v *vni) selectPlace(m *macEntry) (place, *path) {
 	x := m.best(v.vtep, nil)
 	if l := m.loc; l != nil && l.present && (x == nil || macRules.compare(l.candidate(v.vtep), candidateOf(x)) > 0) {
-		return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, nil
+		return l.place(), nil
 	}
 	if x == nil {
 		return place{}, nil
@@ -140,7 +114,7 @@ func (v *vni) selectPlace(m *macEntry) (place, *path) {
 // placeOf returns where path x leads to.
 func (v *vni) placeOf(x *path) place {
 	return place{
-		where: there, dest: x.via(), seq: x.attrs.Mobility.Seq,
+		Location: Location{Via: x.via()}, seq: x.attrs.Mobility.Seq,
 		sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
 	}
 }
@@ -158,7 +132,7 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	} else if moved(prev, next, x) {
 		next = e.countMACMove(v, addr, m, next)
 	}
-	if l := m.loc; l != nil && next.where == there {
+	if l := m.loc; l != nil && next.Remote() {
 		// The remote entry takes the local one's place in the bridge. Only
 		// a new frame from the host is evidence again.
 		l.present = false
@@ -169,15 +143,15 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	m.place = next
 	e.rememberPlace(key, next)
 	e.history.record(e.now, key, prev, next, x)
-	if prev.where != nowhere && next.where != nowhere && whereabouts(prev) != whereabouts(next) {
+	if !prev.Nowhere() && !next.Nowhere() && !prev.sameDoor(next.Location) {
 		v.moves++
 	}
 	e.countPlace(v, prev, -1)
 	e.countPlace(v, next, 1)
-	if !prev.sameEntry(next) {
+	if !prev.sameFDB(next) {
 		e.fdb.push(key)
 	}
-	if prev.where == here || next.where == here {
+	if prev.Local || next.Local {
 		e.adverts.queue.push(key)
 	}
 	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: addr})
@@ -190,12 +164,12 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 func (x *path) via() Via { return Via{VTEP: x.attrs.NextHop, VNI: x.label} }
 
 func (e *Engine) countPlace(v *vni, p place, by int) {
-	switch p.where {
-	case here:
+	switch {
+	case p.Local:
 		v.localMACs += by
-	case there:
+	case p.Remote():
 		v.remoteMACs += by
-		e.vtep(p.dest.VTEP, func(t *vtep) { t.macs += by })
+		e.vtep(p.Via.VTEP, func(t *vtep) { t.macs += by })
 	}
 }
 

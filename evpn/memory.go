@@ -87,7 +87,7 @@ func (e *Engine) StateVersion() uint64 { return e.memory.version + e.rds.version
 // rememberPlace keeps the sequence of a MAC while it is here.
 func (e *Engine) rememberPlace(key MACKey, p place) {
 	seq := p.seq
-	if p.where != here {
+	if !p.Local {
 		seq = 0
 	}
 	old := e.memory.now.Sequences[key]
@@ -139,7 +139,7 @@ func (e *Engine) refreeze(v *vni, addr MAC, m *macEntry, next place, was FrozenM
 func (v *vni) vouched(m *macEntry, vtep netip.Addr) (place, bool) {
 	if !vtep.IsValid() {
 		if l := m.loc; l != nil && l.present {
-			return place{where: here, port: l.port, seq: l.seq, sticky: l.static}, true
+			return l.place(), true
 		}
 		return place{}, false
 	}

@@ -36,6 +36,11 @@ func (l *local) candidate(own netip.Addr) candidate {
 	return candidate{local: true, static: l.static, sticky: l.static, seq: l.seq, vtep: own}
 }
 
+// place returns where l is when it is chosen.
+func (l *local) place() place {
+	return place{Location: Location{Local: true, Port: l.port}, seq: l.seq, sticky: l.static}
+}
+
 // localMAC takes a MAC that the bridge has behind a local port. Where it was
 // elsewhere, or nowhere, until now, that is a move to here.
 func (e *Engine) localMAC(ev *LocalMAC) {
@@ -55,12 +60,12 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	l.static = ev.Static || slices.Contains(v.sticky, ev.MAC)
 	e.reselect(v, ev.MAC, m)
 	e.restoreBindings(v, ev.MAC)
-	if m.place.where == there {
+	if m.place.Remote() {
 		// It was refused. The frame that brought it may have moved the
 		// bridge's entry to the port, so the remote entry is wished again.
 		e.fdb.push(MACKey{v.id, ev.MAC})
 		if m.place.sticky && !m.frozen() {
-			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC, VTEP: m.place.dest.VTEP})
+			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC, VTEP: m.place.Via.VTEP})
 		}
 	}
 	e.tidy(v, ev.MAC, m)

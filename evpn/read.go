@@ -115,12 +115,12 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 		return s, false
 	}
 	m := v.macs[mac]
-	if m == nil || m.place.where == nowhere {
+	if m == nil || m.place.Nowhere() {
 		return s, false
 	}
 	p := m.place
 	s = MACStatus{
-		MACKey: MACKey{vni, mac}, Local: p.where == here, Port: p.port, Dest: p.dest,
+		MACKey: MACKey{vni, mac}, Local: p.Local, Port: p.Port, Dest: p.Via,
 		Seq: p.seq, Sticky: p.sticky, Stale: p.stale, Paths: len(m.paths),
 	}
 	verdicts := v.macVerdicts(m, explanation{})
@@ -132,7 +132,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	if s.Local {
 		for _, ip := range m.loc.bound {
-			if w := v.ips[ip].place; w.where == here && w.mac == mac {
+			if w := v.ips[ip].owner; w.local && w.mac == mac {
 				s.IPs = append(s.IPs, ip)
 			}
 		}
@@ -156,12 +156,12 @@ func (e *Engine) Neigh(vni VNI, ip netip.Addr) (s NeighStatus, ok bool) {
 		return s, false
 	}
 	h := v.ips[ip]
-	if h == nil || h.place.where == nowhere {
+	if h == nil || h.owner.nobody() {
 		return s, false
 	}
-	p := h.place
+	p := h.owner
 	return NeighStatus{
-		IPKey: IPKey{vni, ip}, MAC: p.mac, Local: p.where == here, VTEP: p.vtep, Router: p.router, Stale: p.stale,
+		IPKey: IPKey{vni, ip}, MAC: p.mac, Local: p.local, VTEP: p.vtep, Router: p.router, Stale: p.stale,
 		Frozen: h.frozen(),
 	}, true
 }

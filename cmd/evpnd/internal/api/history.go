@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/netip"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -128,14 +127,14 @@ func (s *Server) move(m *evpn.Move) *evpndv1.Move {
 	}
 }
 
-func (s *Server) place(w evpn.Whereabouts) *evpndv1.Place {
+func (s *Server) place(w evpn.Location) *evpndv1.Place {
 	switch {
 	case w.Local:
 		return &evpndv1.Place{
 			Origin: evpndv1.Origin_ORIGIN_LOCAL, Interface: s.kernel.PortName(w.Port), InterfaceIndex: uint32(w.Port),
 		}
-	case w.VTEP != netip.Addr{}:
-		return &evpndv1.Place{Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: w.VTEP.String()}
+	case w.Remote():
+		return &evpndv1.Place{Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: w.Via.VTEP.String()}
 	}
 	return &evpndv1.Place{}
 }
