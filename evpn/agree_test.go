@@ -70,10 +70,10 @@ func (f *fabric) boot(i int) {
 		peers = append(peers, f.speak[j].addr)
 	}
 	s.rib = map[NLRI]known{}
-	e := New(Config{
-		AS: 65000, RouterID: s.addr, ConfiguredPeers: peers,
-		Duplicate: DuplicateConfig{Off: true}, // who has frozen a MAC does not follow it
-	})
+	c := DefaultConfig(65000, s.addr)
+	c.ConfiguredPeers, c.FloodHold = peers, 0
+	c.Duplicate = DuplicateConfig{} // who has frozen a MAC does not follow it
+	e := New(c)
 	f.engines[i] = e
 	e.Step(&Tick{Now: f.now})
 	e.Step(&BDUp{VNI: agreeVNI, VTEP: s.addr})

@@ -30,7 +30,7 @@ func number(i int) (m MAC) {
 }
 
 func loaded() *Engine {
-	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1")})
+	e := New(testConfig())
 	e.Step(&Tick{Now: time.Unix(0, 0)})
 	e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 	e.Step(&PeerUp{Peer: netip.MustParseAddr("10.9.9.9"), Internal: true})

@@ -6,7 +6,9 @@ import (
 )
 
 // Config is what an operator decides about the routes. The engine does not
-// change it, and the caller must not once it has been handed over.
+// change it, and the caller must not once it has been handed over. It is
+// complete: zero is a value like any other, never replaced by a default. Begin
+// with DefaultConfig.
 type Config struct {
 	AS       uint32     // the own autonomous system
 	RouterID netip.Addr // IPv4; makes the route distinguishers
@@ -28,10 +30,10 @@ type Config struct {
 
 	// EndOfRIBWait bounds how long the engine waits, after it started and
 	// after a session came up, for a peer's End-of-RIB before it takes what
-	// it knows as all there is. Zero means DefaultEndOfRIBWait.
+	// it knows as all there is. Zero is not at all.
 	EndOfRIBWait time.Duration
 	// StaleHold is how long after a peer's End-of-RIB the routes are kept
-	// that it did not repeat. Zero means DefaultStaleHold, less none.
+	// that it did not repeat. Zero is not at all.
 	StaleHold time.Duration
 	// FloodHold is how long a VTEP is still flooded to after its type 3
 	// route was withdrawn. Zero is not at all.
@@ -40,13 +42,32 @@ type Config struct {
 	ConfiguredPeers []netip.Addr
 }
 
-// DefaultEndOfRIBWait is long enough for a reflector to send a million
-// routes, and for a peer's first connection to be retried several times.
-const DefaultEndOfRIBWait = 2 * time.Minute
+// The defaults, each of which stands here alone.
+const (
+	// DefaultEndOfRIBWait is long enough for a reflector to send a million
+	// routes, and for a peer's first connection to be retried several times.
+	DefaultEndOfRIBWait = 2 * time.Minute
+	// DefaultStaleHold is time enough for the other clients of a reflector that
+	// was restarted to come back to it.
+	DefaultStaleHold = time.Minute
+	// DefaultFloodHold is time enough for a VTEP to come back whose reflector
+	// lost it for a moment.
+	DefaultFloodHold = 5 * time.Second
+	// Five moves in three minutes are those of RFC 7432 §15.1.
+	DefaultDuplicateMoves  = 5
+	DefaultDuplicateWindow = 180 * time.Second
+)
 
-// DefaultStaleHold is time enough for the other clients of a reflector that
-// was restarted to come back to it.
-const DefaultStaleHold = time.Minute
+// DefaultConfig returns the configuration of a node for which nobody chose
+// anything but who it is: the own AS, and the IPv4 address that makes its route
+// distinguishers.
+func DefaultConfig(as uint32, routerID netip.Addr) Config {
+	return Config{
+		AS: as, RouterID: routerID,
+		Duplicate:    DuplicateConfig{Moves: DefaultDuplicateMoves, Window: DefaultDuplicateWindow},
+		EndOfRIBWait: DefaultEndOfRIBWait, StaleHold: DefaultStaleHold, FloodHold: DefaultFloodHold,
+	}
+}
 
 // BDConfig is what may be set for one VNI. Zero values mean automatic.
 type BDConfig struct {

@@ -1,7 +1,6 @@
 package evpn
 
 import (
-	"cmp"
 	"net/netip"
 	"time"
 )
@@ -11,18 +10,12 @@ import (
 // times within Window.
 type DuplicateConfig struct {
 	Off    bool
-	Moves  int           // zero means DefaultDuplicateMoves
-	Window time.Duration // zero means DefaultDuplicateWindow
+	Moves  int // zero is off, too
+	Window time.Duration
 	// Recover is after which time a frozen address is let go again. Zero
 	// means never: by Unfreeze alone.
 	Recover time.Duration
 }
-
-// The defaults of RFC 7432 §15.1.
-const (
-	DefaultDuplicateMoves  = 5
-	DefaultDuplicateWindow = 180 * time.Second
-)
 
 // moves is how often a MAC or an IP address changed its place lately, and
 // that it is frozen when that was too often.
@@ -44,13 +37,6 @@ func (m *moves) expire(now time.Time, c *DuplicateConfig) {
 	for len(m.times) > 0 && now.Sub(m.times[0]) >= c.Window {
 		m.times = m.times[1:]
 	}
-}
-
-// filled returns c with its defaults.
-func (c DuplicateConfig) filled() DuplicateConfig {
-	c.Moves = cmp.Or(c.Moves, DefaultDuplicateMoves)
-	c.Window = cmp.Or(c.Window, DefaultDuplicateWindow)
-	return c
 }
 
 // moved tells whether going from p to q, to which path x leads, is a move of

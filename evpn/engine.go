@@ -1,7 +1,6 @@
 package evpn
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -157,7 +156,7 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 		earliest(d.until)
 	}
 	if !e.synced {
-		earliest(e.start.Add(e.endOfRIBWait()))
+		earliest(e.start.Add(e.cfg.EndOfRIBWait))
 	}
 	if e.refresh.wanted {
 		earliest(e.refresh.at())
@@ -175,7 +174,7 @@ func (e *Engine) checkSynced() {
 	if e.synced || e.start.IsZero() {
 		return
 	}
-	waited := !e.now.Before(e.start.Add(e.endOfRIBWait()))
+	waited := !e.now.Before(e.start.Add(e.cfg.EndOfRIBWait))
 	all := len(e.cfg.ConfiguredPeers) > 0 &&
 		!slices.ContainsFunc(e.cfg.ConfiguredPeers, func(a netip.Addr) bool {
 			p := e.peers[a]
@@ -185,14 +184,6 @@ func (e *Engine) checkSynced() {
 		e.synced = true
 		e.forgetRestored()
 	}
-}
-
-func (e *Engine) endOfRIBWait() time.Duration {
-	return cmp.Or(e.cfg.EndOfRIBWait, DefaultEndOfRIBWait)
-}
-
-func (e *Engine) staleHold() time.Duration {
-	return cmp.Or(e.cfg.StaleHold, DefaultStaleHold)
 }
 
 // refresh is the wish to be told all routes again, at most once a second, so

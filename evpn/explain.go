@@ -144,7 +144,7 @@ func (e *Engine) holdsOfPeers() (out []string) {
 		}
 	}
 	if !e.synced {
-		out = append(out, fmt.Sprintf("evpnd has not heard the End-of-RIB of all its peers since its start: entries of an earlier run stay in the kernel until then, or until %s", timeText(e.start.Add(e.endOfRIBWait()))))
+		out = append(out, fmt.Sprintf("evpnd has not heard the End-of-RIB of all its peers since its start: entries of an earlier run stay in the kernel until then, or until %s", timeText(e.start.Add(e.cfg.EndOfRIBWait))))
 	}
 	return out
 }

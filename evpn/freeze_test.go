@@ -10,7 +10,7 @@ import (
 // its claim in the event that made one change too many has no host that answers.
 func TestAddressIsNotFrozenWithoutItsMAC(t *testing.T) {
 	e := loaded()
-	e.Step(&Configure{Config: Config{AS: 65000, RouterID: e.cfg.RouterID, Duplicate: DuplicateConfig{Moves: 2}}})
+	e.Step(&Configure{Config: duplicates(DuplicateConfig{Moves: 2, Window: DefaultDuplicateWindow})})
 	ip, a, b := netip.MustParseAddr("192.0.2.7"), number(1), number(2)
 	peer := e.sortedPeers()[0].addr
 	nlri := func(vtep netip.Addr, mac MAC) NLRI {
@@ -59,7 +59,7 @@ func TestAddressIsNotFrozenWithoutItsMAC(t *testing.T) {
 func TestAddressOfTwoLocalHosts(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		e := loaded()
-		e.Step(&Configure{Config: Config{AS: 65000, RouterID: e.cfg.RouterID, Duplicate: DuplicateConfig{Moves: 2}}})
+		e.Step(&Configure{Config: duplicates(DuplicateConfig{Moves: 2, Window: DefaultDuplicateWindow})})
 		ip, a, b := netip.MustParseAddr("192.0.2.7"), number(1), number(2)
 		for _, ev := range []Event{
 			&LocalMAC{VNI: 200, MAC: a, Port: 3}, &LocalMAC{VNI: 200, MAC: b, Port: 4},
@@ -81,7 +81,7 @@ func TestAddressOfTwoLocalHosts(t *testing.T) {
 // entry goes.
 func TestMACIsNotFrozenWhereItIsNot(t *testing.T) {
 	e := loaded()
-	e.Step(&Configure{Config: Config{AS: 65000, RouterID: e.cfg.RouterID, Duplicate: DuplicateConfig{Moves: 2, Window: time.Hour}}})
+	e.Step(&Configure{Config: duplicates(DuplicateConfig{Moves: 2, Window: time.Hour})})
 	addr := number(0)
 	e.Step(load(1, there2, 0))
 	e.Step(&LocalMAC{VNI: 200, MAC: addr, Port: 3, Static: true}) // the first move, with sequence 1

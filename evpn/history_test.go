@@ -75,7 +75,9 @@ func TestHistoryIsBounded(t *testing.T) {
 
 // TestRefusedAreBounded sprays MACs at a VNI with a limit.
 func TestRefusedAreBounded(t *testing.T) {
-	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), Limits: Limits{LocalMACs: 100}})
+	c := testConfig()
+	c.Limits.LocalMACs = 100
+	e := New(c)
 	e.Step(&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")})
 	for i := range 100_000 {
 		e.Step(&LocalMAC{VNI: 200, MAC: number(i), Port: 3})

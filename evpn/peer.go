@@ -64,10 +64,10 @@ func (e *Engine) peerUp(ev *PeerUp) {
 	if p.routes > 0 {
 		// What an earlier session brought is stale until it is sent again.
 		// A peer that never sends End-of-RIB must not keep it for ever.
-		p.expire = e.now.Add(e.endOfRIBWait())
+		p.expire = e.now.Add(e.cfg.EndOfRIBWait)
 	}
 	p.noLonger = time.Time{}
-	e.relinger(p, e.endOfRIBWait(), true)
+	e.relinger(p, e.cfg.EndOfRIBWait, true)
 	if ev.Lost {
 		// It forwards nothing that is not told anew. What it passed on from
 		// others it never forwarded.
@@ -157,9 +157,9 @@ func (e *Engine) endOfRIB(ev *EndOfRIB) {
 		return
 	}
 	p.endOfRIB = true
-	e.relinger(p, e.staleHold(), true)
+	e.relinger(p, e.cfg.StaleHold, true)
 	if !p.expire.IsZero() { // there are such routes
-		if at := e.now.Add(e.staleHold()); at.Before(p.expire) {
+		if at := e.now.Add(e.cfg.StaleHold); at.Before(p.expire) {
 			p.expire = at
 		}
 		if !e.now.Before(p.expire) {

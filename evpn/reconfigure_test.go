@@ -59,7 +59,7 @@ func TestStaleRoutesGoWithTheirPeersConfiguration(t *testing.T) {
 // does not repeat is kept until they had time to come.
 func TestEndOfRIBOfARestartedReflector(t *testing.T) {
 	w := newWorld()
-	w.e.cfg.StaleHold = 0
+	w.e.cfg.StaleHold = DefaultStaleHold
 	up := &PeerUp{Peer: reflector, RouterID: reflector, Internal: true}
 	w.settled(
 		&BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")}, up,
@@ -151,7 +151,8 @@ func TestFloodListFollowsTheOwnAddress(t *testing.T) {
 // RFC 7432 §7.9: each VNI has an RD of its own.
 func TestAutomaticRDLeavesSetOnesAlone(t *testing.T) {
 	id := netip.MustParseAddr("10.0.0.1")
-	cfg := Config{AS: 65000, RouterID: id, BDs: map[VNI]BDConfig{200: {RD: NewRD(id, 300)}}}
+	cfg := DefaultConfig(65000, id)
+	cfg.BDs = map[VNI]BDConfig{200: {RD: NewRD(id, 300)}}
 	vtep := netip.MustParseAddr("10.0.0.1")
 	distinct := func(e *Engine) {
 		t.Helper()
@@ -168,7 +169,7 @@ func TestAutomaticRDLeavesSetOnesAlone(t *testing.T) {
 	e.Step(&BDUp{VNI: 300, VTEP: vtep})
 	distinct(e)
 	// The same when the RD is set while the other VNI has it.
-	e = New(Config{AS: 65000, RouterID: id})
+	e = New(DefaultConfig(65000, id))
 	e.Step(&BDUp{VNI: 200, VTEP: vtep})
 	e.Step(&BDUp{VNI: 300, VTEP: vtep})
 	e.Step(&Configure{Config: cfg})

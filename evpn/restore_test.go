@@ -12,7 +12,9 @@ func TestRecalledHosts(t *testing.T) {
 	a, b, c := MAC{2, 0xa}, MAC{2, 0xb}, MAC{2, 0xc}
 	passed, kept, late := netip.MustParseAddr("172.18.0.1"), netip.MustParseAddr("172.18.0.2"), netip.MustParseAddr("172.18.0.3")
 	peer := netip.MustParseAddr("10.9.9.9")
-	e := New(Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), ConfiguredPeers: []netip.Addr{peer}})
+	cfg := testConfig()
+	cfg.ConfiguredPeers = []netip.Addr{peer}
+	e := New(cfg)
 	e.Restore(PersistentState{Bindings: map[IPKey]Bound{{200, passed}: {MAC: a}, {200, kept}: {MAC: a, ND: ND{Present: true, Router: true}}, {200, late}: {MAC: c}}})
 	start := time.Unix(1000, 0)
 	e.Step(&Tick{Now: start})

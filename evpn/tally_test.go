@@ -10,7 +10,7 @@ import (
 // from it has been handed out, and a message that changes nothing has none.
 func TestSince(t *testing.T) {
 	here, there, peer := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.9.9.9")
-	e := New(Config{AS: 65000, RouterID: here})
+	e := New(DefaultConfig(65000, here))
 	now := time.Unix(100, 0)
 	e.Step(&Tick{Now: now})
 	e.Step(&BDUp{VNI: 200, VTEP: here})

@@ -93,6 +93,21 @@ type world struct {
 	probes []string
 }
 
+// testConfig is that of 10.0.0.1 in AS 65000, with the defaults, save that it
+// stops to flood to a VTEP at once.
+func testConfig() Config {
+	c := DefaultConfig(65000, netip.MustParseAddr("10.0.0.1"))
+	c.FloodHold = 0
+	return c
+}
+
+// duplicates is testConfig with another rule for duplicates.
+func duplicates(d DuplicateConfig) Config {
+	c := testConfig()
+	c.Duplicate = d
+	return c
+}
+
 func newWorld() *world {
 	w := &world{start: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), kernel: map[string]string{}, peers: map[string]string{}}
 	w.begin(PersistentState{})
@@ -101,11 +116,10 @@ func newWorld() *world {
 
 // begin has a new engine take over, with what the last one remembered.
 func (w *world) begin(m PersistentState) {
-	w.e = New(Config{
-		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"),
-		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
-		StaleHold:       -1,
-	})
+	c := testConfig()
+	c.ConfiguredPeers = []netip.Addr{netip.MustParseAddr("10.9.9.9")}
+	c.StaleHold = 0
+	w.e = New(c)
 	w.e.Restore(m)
 	w.e.Step(&Tick{Now: w.start})
 }
@@ -319,7 +333,8 @@ func parseEvent(line string, start time.Time) (Event, error) {
 		}
 		return ev, nil
 	case "targets":
-		c := Config{AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), BDs: map[VNI]BDConfig{}}
+		c := testConfig()
+		c.BDs = map[VNI]BDConfig{}
 		n := VNI(w.num())
 		im, err := ParseTarget(w.next())
 		ex, err2 := ParseRT(w.next())
@@ -340,13 +355,14 @@ func parseEvent(line string, start time.Time) (Event, error) {
 
 func parseSettings(w words) (Event, error) {
 	v := VNI(w.num())
-	hold := time.Duration(0)
-	set := BDConfig{Duplicate: &DuplicateConfig{}, Limits: &Limits{}}
+	c := testConfig()
+	duplicate := c.Duplicate
+	set := BDConfig{Duplicate: &duplicate, Limits: &Limits{}}
 	for len(w) > 0 {
 		var err error
 		switch word := w.next(); word {
 		case "floodhold":
-			hold, err = time.ParseDuration(w.next())
+			c.FloodHold, err = time.ParseDuration(w.next())
 		case "noflood":
 			off := true
 			set.NoFlood = &off
@@ -371,10 +387,9 @@ func parseSettings(w words) (Event, error) {
 			return nil, err
 		}
 	}
-	return &Configure{Config: Config{
-		AS: 65000, RouterID: netip.MustParseAddr("10.0.0.1"), BDs: map[VNI]BDConfig{v: set},
-		ConfiguredPeers: []netip.Addr{netip.MustParseAddr("10.9.9.9")}, StaleHold: -1, FloodHold: hold,
-	}}, nil
+	c.BDs, c.StaleHold = map[VNI]BDConfig{v: set}, 0
+	c.ConfiguredPeers = []netip.Addr{netip.MustParseAddr("10.9.9.9")}
+	return &Configure{Config: c}, nil
 }
 
 func parsePeer(w words) (Event, error) {

@@ -9,7 +9,7 @@ import (
 // again: the second freeze lasts its own time, not what was left of the first.
 func TestThawIsOfItsFreeze(t *testing.T) {
 	e := loaded()
-	e.Step(&Configure{Config: Config{AS: 65000, RouterID: e.cfg.RouterID, Duplicate: DuplicateConfig{Moves: 2, Recover: 10 * time.Minute}}})
+	e.Step(&Configure{Config: duplicates(DuplicateConfig{Moves: 2, Window: DefaultDuplicateWindow, Recover: 10 * time.Minute})})
 	peer, addr, seq := e.sortedPeers()[0].addr, number(1), uint32(0)
 	at := func(m int) { e.Step(&Tick{Now: time.Unix(0, 0).Add(time.Duration(m) * time.Minute)}) }
 	frozen := func() bool { m := e.vnis[200].macs[addr]; return m != nil && m.frozen() }

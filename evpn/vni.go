@@ -177,7 +177,7 @@ func (v *vni) set(c *Config) {
 	if own.Limits != nil {
 		v.limits = *own.Limits
 	}
-	v.duplicate = v.duplicate.filled()
+	v.duplicate.Off = v.duplicate.Off || v.duplicate.Moves == 0
 	v.sticky, v.gateways = own.Sticky, own.Gateways
 }
 

@@ -61,7 +61,9 @@ func newBench(t *testing.T) *bench {
 		plane: &plane{make(chan []evpn.Event), make(chan evpn.Delta), make(chan struct{}, 1)},
 		peers: &peers{make(chan evpn.Event), make(chan []evpn.Advert), make(chan struct{}), make(chan struct{}, 8), make(chan evpn.PeerAction, 8)},
 	}
-	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
+	cfg := evpn.DefaultConfig(65000, here)
+	cfg.ConfiguredPeers = []netip.Addr{peer}
+	e := evpn.New(cfg)
 	b.Runner = New(e, b.plane, func([]evpn.Change) {})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -170,7 +172,7 @@ func TestDoAfterTheEnd(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	b2 := New(evpn.New(evpn.Config{}), b.plane, nil)
+	b2 := New(evpn.New(evpn.DefaultConfig(0, netip.Addr{})), b.plane, nil)
 	if err := b2.Do(ctx, func(*evpn.Engine) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Do with a dead context: %v", err)
 	}

@@ -30,7 +30,7 @@ func startVTEP(ctx context.Context, vnis int, reflectors []netip.AddrPort) (*vte
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	cfg := bgp.DefaultConfig(asn, vtepAddr(0))
 	cfg.Listen = nil
-	ecfg := evpn.Config{AS: asn, RouterID: vtepAddr(0)}
+	ecfg := evpn.DefaultConfig(asn, vtepAddr(0))
 	for _, r := range reflectors {
 		p := bgp.DefaultPeer(r.Addr(), asn)
 		p.Port = r.Port()

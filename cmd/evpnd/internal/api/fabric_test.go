@@ -51,9 +51,9 @@ func TestFabric(t *testing.T) {
 		return func(a *evpn.Attrs) { a.RouterMAC = evpn.MAC{2, 9, 9, 9, 9, n} }
 	}
 	config := func(imports ...evpn.Target) *evpn.Configure {
-		return &evpn.Configure{Config: evpn.Config{
-			AS: 65000, RouterID: addr("172.30.0.1"), BDs: map[evpn.VNI]evpn.BDConfig{200: {Import: imports}},
-		}}
+		c := evpn.DefaultConfig(65000, addr("172.30.0.1"))
+		c.BDs = map[evpn.VNI]evpn.BDConfig{200: {Import: imports}}
+		return &evpn.Configure{Config: c}
 	}
 	for _, c := range []struct {
 		want       string

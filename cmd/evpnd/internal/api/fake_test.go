@@ -42,7 +42,7 @@ type engine struct {
 }
 
 func newEngine(hub *watch.Hub) *engine {
-	e := &engine{hub: hub, e: evpn.New(evpn.Config{AS: 65000, RouterID: addr("172.30.0.1")})}
+	e := &engine{hub: hub, e: evpn.New(evpn.DefaultConfig(65000, addr("172.30.0.1")))}
 	e.step(&evpn.Tick{Now: time.Unix(1_000_000, 0)})
 	return e
 }

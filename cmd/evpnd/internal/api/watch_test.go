@@ -209,9 +209,9 @@ func TestWatchSlowReaderGetsAnotherSnapshot(t *testing.T) {
 		}
 	}
 	// Hosts that move so often would count as duplicates.
-	b.engine.step(&evpn.Configure{Config: evpn.Config{
-		AS: 65000, RouterID: addr("172.30.0.1"), Duplicate: evpn.DuplicateConfig{Off: true},
-	}})
+	cfg := evpn.DefaultConfig(65000, addr("172.30.0.1"))
+	cfg.Duplicate.Off = true
+	b.engine.step(&evpn.Configure{Config: cfg})
 	// More than gRPC's windows hold, so that the server is stopped as well.
 	const hosts, rounds = 2000, 12
 	for round := range rounds {

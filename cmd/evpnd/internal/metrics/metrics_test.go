@@ -240,7 +240,9 @@ func TestNoAnswer(t *testing.T) {
 // engineWith returns an engine that knows n remote MACs in one VNI.
 func engineWith(n int) *evpn.Engine {
 	here, there, peer := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.9.9.9")
-	e := evpn.New(evpn.Config{AS: 65000, RouterID: here, ConfiguredPeers: []netip.Addr{peer}})
+	cfg := evpn.DefaultConfig(65000, here)
+	cfg.ConfiguredPeers = []netip.Addr{peer}
+	e := evpn.New(cfg)
 	e.Step(&evpn.Tick{Now: time.Unix(1, 0)})
 	e.Step(&evpn.BDUp{VNI: 200, VTEP: here})
 	e.Step(&evpn.PeerUp{Peer: peer, RouterID: peer, Internal: true})
