@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
@@ -31,24 +31,19 @@ type target struct {
 
 // target reads --api and the TLS flags.
 func (a *app) target() (*target, error) {
-	api := a.api
-	if strings.HasPrefix(api, "/") || strings.HasPrefix(api, "./") || strings.HasPrefix(api, "../") {
-		return &target{network: "unix", addr: api, name: "unix://" + api}, nil
+	if strings.HasPrefix(a.api, "./") || strings.HasPrefix(a.api, "../") {
+		return &target{network: "unix", addr: a.api, name: "unix://" + a.api}, nil
 	}
-	u, err := url.Parse(api)
+	at, err := apiaddr.Parse(a.api)
 	if err != nil {
-		return nil, usagef("--api %q: want unix:///path, a path, or tcp://host:port", api)
+		return nil, usagef("--api %q: %w", a.api, err)
 	}
-	switch {
-	case u.Scheme == "unix" && u.Host == "" && u.Path != "":
-		return &target{network: "unix", addr: u.Path, name: api}, nil
-	case u.Scheme == "unix":
-		return nil, usagef("--api %q: the path of a socket needs three slashes: unix:///run/evpnd/evpnd.sock", api)
-	case u.Scheme == "tcp" && u.Port() != "" && u.Hostname() != "":
-		cfg, err := a.tlsConfig(u.Hostname())
-		return &target{network: "tcp", addr: u.Host, name: api, tls: cfg}, err
+	t := &target{network: at.Network, addr: at.Address, name: at.String()}
+	if t.network == "tcp" {
+		host, _, _ := net.SplitHostPort(t.addr)
+		t.tls, err = a.tlsConfig(host)
 	}
-	return nil, usagef("--api %q: want unix:///path, a path, or tcp://host:port", api)
+	return t, err
 }
 
 func (a *app) tlsConfig(host string) (*tls.Config, error) {

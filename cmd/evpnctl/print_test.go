@@ -17,11 +17,11 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/printed anew")
 
-// TestPrinted holds what every command prints for programs against
-// testdata/printed: names, forms and order are what scripts rely on.
-func TestPrinted(t *testing.T) {
-	sock := filepath.Join(t.TempDir(), "evpnd.sock")
-	l, err := net.Listen("unix", sock)
+// serve serves what fake_test.go answers until the test ends, and returns where.
+func serve(t *testing.T) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "evpnd.sock")
+	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +35,13 @@ func TestPrinted(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return socket
+}
+
+// TestPrinted holds what every command prints for programs against
+// testdata/printed: names, forms and order are what scripts rely on.
+func TestPrinted(t *testing.T) {
+	sock := serve(t)
 	other := filepath.Join(t.TempDir(), "other.yaml")
 	if err := os.WriteFile(other, []byte("other\n"), 0o600); err != nil {
 		t.Fatal(err)

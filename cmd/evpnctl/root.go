@@ -12,10 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// defaultAPI is where evpnd listens unless it is told otherwise.
-const defaultAPI = "unix:///run/evpnd/evpnd.sock"
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
+)
 
 // Exit statuses.
 const (
@@ -121,7 +120,7 @@ and 4 besides, and config diff those of diff(1).`,
 		},
 	}
 	f := root.PersistentFlags()
-	f.StringVar(&a.api, "api", envOr("EVPND_API", defaultAPI), "where evpnd listens: unix:///path, a path, or tcp://host:port (EVPND_API)")
+	f.StringVar(&a.api, "api", envOr("EVPND_API", apiaddr.Default), "where evpnd listens: unix:///path, a path, or tcp://host:port (EVPND_API)")
 	f.StringVar(&a.tlsCert, "tls-cert", os.Getenv("EVPND_TLS_CERT"), "certificate to show to evpnd, for tcp:// (EVPND_TLS_CERT)")
 	f.StringVar(&a.tlsKey, "tls-key", os.Getenv("EVPND_TLS_KEY"), "key of that certificate (EVPND_TLS_KEY)")
 	f.StringVar(&a.tlsCA, "tls-ca", os.Getenv("EVPND_TLS_CA"), "who vouches for evpnd's certificate (EVPND_TLS_CA)")

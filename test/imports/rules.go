@@ -60,10 +60,11 @@ var layers = []layer{
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
-	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
+	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/apiaddr", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
 	{folder: doctor, ours: []string{"evpn", "dataplane", "cmd/internal/text"}, because: "it looks at the host with the daemon's rules and reader, also where no evpnd runs that could be asked", fromTest: []string{"test"}},
 	{folder: "cmd/internal/text", ours: []string{"evpn", "bgp", "dataplane"}, because: "it turns what these three say into sentences"},
-	{folder: "cmd/evpnctl", ours: []string{"proto"}, because: "the CLI is a client of the API like any other", fromTest: []string{"test"}},
+	{folder: "cmd/internal/apiaddr", stdOnly: true, because: "daemon and CLI read the address of the API alike"},
+	{folder: "cmd/evpnctl", ours: []string{"proto", "cmd/internal/apiaddr"}, because: "the CLI is a client of the API like any other", fromTest: []string{"test"}},
 	{folder: "test", ours: []string{anywhere}},
 }
 

@@ -229,7 +229,7 @@ func newBed(t *testing.T, ring int, look func(context.Context, func(view)) error
 		b.srv = New(d)
 	}
 	path := filepath.Join(t.TempDir(), "s", "evpnd.sock")
-	l, err := Listen(ListenConfig{Address: "unix://" + path})
+	l, err := Listen(ListenConfig{Address: unixAt(path)})
 	if err != nil {
 		t.Fatal(err)
 	}

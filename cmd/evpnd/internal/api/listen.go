@@ -9,30 +9,25 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"net/netip"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// DefaultAddress is where the API is without any configuration.
-const DefaultAddress = "unix:///run/evpnd/evpnd.sock"
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
+)
 
 // DefaultMode lets root and one group in.
 const DefaultMode fs.FileMode = 0o660
 
 // ListenConfig says where to listen.
 type ListenConfig struct {
-	// Address is "unix:///path", a plain absolute path, or "tcp://ip:port";
-	// empty: DefaultAddress. TCP needs the three files below.
-	Address string
+	// Address is a unix socket, or TCP, which needs the three files below.
+	Address apiaddr.Addr
 	// Group owns a unix socket, by name or number; empty: the process's own.
 	Group string
 	// Mode is the mode of a unix socket; zero: DefaultMode.
@@ -49,53 +44,14 @@ type ListenConfig struct {
 // certificates on both sides is refused too. Closing the listener removes the
 // socket. The errors say what to do.
 func Listen(c ListenConfig) (net.Listener, error) {
-	network, addr, err := ParseAddress(c.Address)
-	if err != nil {
-		return nil, err
-	}
-	if network == "tcp" {
-		return listenTLS(addr, c)
+	at := c.Address.Address
+	if c.Address.Network == "tcp" {
+		return listenTLS(at, c)
 	}
 	if c.CertFile != "" || c.KeyFile != "" || c.ClientCAFile != "" {
-		return nil, fmt.Errorf("admin API: certificates are set but %s is a unix socket, which has none: remove them, or listen on tcp://", addr)
+		return nil, fmt.Errorf("admin API: certificates are set but %s is a unix socket, which has none: remove them, or listen on tcp://", at)
 	}
-	return listenUnix(addr, c.Group, cmp.Or(c.Mode, DefaultMode))
-}
-
-// ParseAddress splits an address as ListenConfig has it into "unix" and a
-// path, or "tcp" and host:port. The configuration checks with it what an
-// operator wrote.
-func ParseAddress(s string) (network, addr string, err error) {
-	if s == "" {
-		s = DefaultAddress
-	}
-	if strings.HasPrefix(s, "/") {
-		return "unix", filepath.Clean(s), nil
-	}
-	bad := func(why string) (string, string, error) {
-		return "", "", fmt.Errorf("admin API address %q: %s: want unix:///path or tcp://ip:port", s, why)
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return bad("it cannot be read")
-	}
-	switch u.Scheme {
-	case "unix":
-		if u.Host != "" || !strings.HasPrefix(u.Path, "/") {
-			return bad("the path must be absolute, with three slashes")
-		}
-		// sun_path has 108 bytes, one of them for the end (unix(7)).
-		if len(u.Path) > 107 {
-			return bad(fmt.Sprintf("the path has %d bytes and the kernel takes 107", len(u.Path)))
-		}
-		return "unix", filepath.Clean(u.Path), nil
-	case "tcp":
-		if _, err := netip.ParseAddrPort(u.Host); err != nil || (u.Path != "" && u.Path != "/") {
-			return bad("an IP address and a port are needed")
-		}
-		return "tcp", u.Host, nil
-	}
-	return bad("the kind of address is not known")
+	return listenUnix(at, c.Group, cmp.Or(c.Mode, DefaultMode))
 }
 
 func listenUnix(path, group string, mode fs.FileMode) (net.Listener, error) {
@@ -186,14 +142,14 @@ func groupID(key, name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-func listenTLS(addr string, c ListenConfig) (net.Listener, error) {
+func listenTLS(at string, c ListenConfig) (net.Listener, error) {
 	for _, f := range []struct{ path, what string }{
 		{c.CertFile, "a certificate"},
 		{c.KeyFile, "its key"},
 		{c.ClientCAFile, "a CA for clients"},
 	} {
 		if f.path == "" {
-			return nil, fmt.Errorf("admin API on tcp://%s: %s is missing: TCP is served with certificates on both sides only; use a unix socket otherwise", addr, f.what)
+			return nil, fmt.Errorf("admin API on tcp://%s: %s is missing: TCP is served with certificates on both sides only; use a unix socket otherwise", at, f.what)
 		}
 	}
 	cert, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
@@ -211,9 +167,9 @@ func listenTLS(addr string, c ListenConfig) (net.Listener, error) {
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("admin API: CA for clients: %s has no PEM certificate", c.ClientCAFile)
 	}
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", at)
 	if err != nil {
-		return nil, fmt.Errorf("admin API: cannot listen on tcp://%s: %w", addr, err)
+		return nil, fmt.Errorf("admin API: cannot listen on tcp://%s: %w", at, err)
 	}
 	return tls.NewListener(l, &tls.Config{
 		Certificates: []tls.Certificate{cert},

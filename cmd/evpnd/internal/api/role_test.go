@@ -119,7 +119,7 @@ func TestRolesOverTheSocket(t *testing.T) {
 		}
 	}
 	path := filepath.Join(dir, "evpnd.sock")
-	l, err := Listen(ListenConfig{Address: path, Mode: 0o666})
+	l, err := Listen(ListenConfig{Address: unixAt(path), Mode: 0o666})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestRolesOverTLS(t *testing.T) {
 		"part of a name":  {[]string{"noc"}, "alice", false},
 	} {
 		l, err := Listen(ListenConfig{
-			Address: "tcp://127.0.0.1:0", CertFile: ca.file("server.pem"), KeyFile: ca.file("server.key"), ClientCAFile: ca.file("ca.pem"),
+			Address: tcpAt, CertFile: ca.file("server.pem"), KeyFile: ca.file("server.key"), ClientCAFile: ca.file("ca.pem"),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -48,6 +48,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -230,9 +231,9 @@ type Targets struct {
 
 // API is where evpnctl and other programs reach the daemon.
 type API struct {
-	Listen []Endpoint  `key:"listen" default:"unix:///run/evpnd/evpnd.sock" none:"ok"` // empty: no API
-	Mode   fs.FileMode `key:"mode" default:"0660"`                                     // of unix sockets
-	Group  string      `key:"group" auto:"that of the process"`                        // name or number
+	Listen []apiaddr.Addr `key:"listen" default:"unix:///run/evpnd/evpnd.sock" none:"ok"` // empty: no API
+	Mode   fs.FileMode    `key:"mode" default:"0660"`                                     // of unix sockets
+	Group  string         `key:"group" auto:"that of the process"`                        // name or number
 	// AdminGroup is whose members may change something over a unix socket,
 	// beside root and the user of the process; name or number, empty: all.
 	AdminGroup string `key:"admin-group" auto:"whoever may open the socket"`
@@ -293,11 +294,3 @@ func (s Selector) String() string {
 	}
 	return fmt.Sprintf("%v-%v", s.First, s.Last)
 }
-
-// Endpoint is an address of the API in the words of package net.
-type Endpoint struct {
-	Network string // "unix" or "tcp"
-	Address string // an absolute path, or address:port
-}
-
-func (e Endpoint) String() string { return e.Network + "://" + e.Address }

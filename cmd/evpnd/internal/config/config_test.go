@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -70,7 +71,7 @@ vnis: {settings: [{vni: 200, create: {}}]}
 			Rules:         rules,
 			Settings:      []VNI{{VNI: 200, Rules: rules, Create: &Create{Bridge: "br200", Device: "vxlan200", Local: addr("172.30.0.1"), Port: 4789}}},
 		},
-		API:   API{Listen: []Endpoint{{"unix", "/run/evpnd/evpnd.sock"}}, Mode: 0o660},
+		API:   API{Listen: []apiaddr.Addr{{Network: "unix", Address: "/run/evpnd/evpnd.sock"}}, Mode: 0o660},
 		State: State{Directory: "/var/lib/evpnd"},
 		Log:   Log{Level: slog.LevelInfo, Format: FormatText},
 	}
@@ -158,7 +159,7 @@ func TestEveryKey(t *testing.T) {
 			}},
 		},
 		API: API{
-			Listen: []Endpoint{{"unix", "/run/e.sock"}, {"tcp", "[::1]:50051"}},
+			Listen: []apiaddr.Addr{{Network: "unix", Address: "/run/e.sock"}, {Network: "tcp", Address: "[::1]:50051"}},
 			Mode:   0o600, Group: "netops", AdminGroup: "wheel",
 			TLS: TLS{
 				Cert: "testdata/tls/evpnd.pem", Key: "/etc/ssl/evpnd.key", ClientCA: "testdata/ca.pem",

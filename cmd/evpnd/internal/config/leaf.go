@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -38,15 +39,15 @@ var leaves = map[reflect.Type]leaf{
 	reflect.TypeFor[slog.Level](): oneOf(map[string]slog.Level{
 		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 	}, "debug, info, warn or error"),
-	reflect.TypeFor[Format]():      oneOf(map[string]Format{"text": FormatText, "json": FormatJSON}, "text or json"),
-	reflect.TypeFor[LimitAction](): oneOf(map[string]LimitAction{"stop": LimitStop, "reset": LimitReset}, "stop or reset"),
-	reflect.TypeFor[Endpoint]():    endpoint,
-	reflect.TypeFor[Selector]():    selector,
-	reflect.TypeFor[evpn.VNI]():    vni,
-	reflect.TypeFor[evpn.RD]():     parsed(evpn.ParseRD),
-	reflect.TypeFor[evpn.RT]():     parsed(evpn.ParseRT),
-	reflect.TypeFor[evpn.Target](): parsed(evpn.ParseTarget),
-	reflect.TypeFor[evpn.MAC]():    hostMAC,
+	reflect.TypeFor[Format]():       oneOf(map[string]Format{"text": FormatText, "json": FormatJSON}, "text or json"),
+	reflect.TypeFor[LimitAction]():  oneOf(map[string]LimitAction{"stop": LimitStop, "reset": LimitReset}, "stop or reset"),
+	reflect.TypeFor[apiaddr.Addr](): endpoint,
+	reflect.TypeFor[Selector]():     selector,
+	reflect.TypeFor[evpn.VNI]():     vni,
+	reflect.TypeFor[evpn.RD]():      parsed(evpn.ParseRD),
+	reflect.TypeFor[evpn.RT]():      parsed(evpn.ParseRT),
+	reflect.TypeFor[evpn.Target]():  parsed(evpn.ParseTarget),
+	reflect.TypeFor[evpn.MAC]():     hostMAC,
 }
 
 func isLeaf(t reflect.Type) bool { return leaves[t] != nil }
@@ -154,23 +155,7 @@ func mode(s string) (any, error) {
 	return fs.FileMode(n), nil
 }
 
-// sunPath is the longest path that fits sockaddr_un with its final zero.
-const sunPath = 107
-
-func endpoint(s string) (any, error) {
-	if path, ok := strings.CutPrefix(s, "unix://"); ok && strings.HasPrefix(path, "/") {
-		if len(path) > sunPath {
-			return nil, fmt.Errorf("want a socket path of at most %d bytes", sunPath)
-		}
-		return Endpoint{Network: "unix", Address: path}, nil
-	}
-	if at, ok := strings.CutPrefix(s, "tcp://"); ok {
-		if ap, err := netip.ParseAddrPort(at); err == nil && ap.Port() != 0 {
-			return Endpoint{Network: "tcp", Address: ap.String()}, nil
-		}
-	}
-	return nil, errors.New("want unix:///path/of/socket or tcp://address:port")
-}
+func endpoint(s string) (any, error) { return apiaddr.ParseListen(s) }
 
 var errVNI = fmt.Errorf("want a VNI from 1 to %d", evpn.MaxVNI)
 

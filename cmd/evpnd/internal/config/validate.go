@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -234,7 +235,7 @@ func (d *decoder) has(path string) bool {
 
 func (d *decoder) api(a *API) {
 	tcp := ""
-	once := make(map[Endpoint]bool)
+	once := make(map[apiaddr.Addr]bool)
 	for i, e := range a.Listen {
 		at := fmt.Sprintf("api.listen[%d]", i)
 		if e.Network == "tcp" && tcp == "" {

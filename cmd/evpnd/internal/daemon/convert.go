@@ -111,7 +111,7 @@ func planeConfig(cfg *config.Config) dataplane.Config {
 func apiConfig(cfg *config.Config) []api.ListenConfig {
 	var out []api.ListenConfig
 	for _, e := range cfg.API.Listen {
-		c := api.ListenConfig{Address: e.String()}
+		c := api.ListenConfig{Address: e}
 		if e.Network == "tcp" {
 			c.CertFile, c.KeyFile, c.ClientCAFile = cfg.API.TLS.Cert, cfg.API.TLS.Key, cfg.API.TLS.ClientCA
 		} else {
