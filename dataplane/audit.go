@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -153,8 +154,8 @@ func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.C
 		p.mu.Unlock()
 		return nil, 0, nil
 	}
-	c := comparison{vni: vni, device: d.name, bridge: p.links[d.bridge].Name, sweep: d.sweep}
-	c.wished = snapshot(d)
+	c := comparison{vni: vni, device: d.name, bridge: p.links[d.bridge].Name, sweep: p.sweep}
+	c.wished = wishes{desired(&d.flood), desired(&d.fdb), desired(&d.neigh)}
 	r := newReading(p.scopeOf(d))
 	// Neighbors of a bridge with several VNIs may be those of another.
 	c.shared = len(p.byBr[d.bridge]) > 1
@@ -187,38 +188,25 @@ func (f Finding) compare(o Finding) int {
 
 // wishes are those of a VNI at one moment, with why some fail.
 type wishes struct {
-	flood map[evpn.Via]error
-	fdb   map[evpn.MAC]wish[target]
-	neigh map[netip.Addr]wish[binding]
+	flood map[evpn.Via]wish[entries.Flood]
+	fdb   map[evpn.MAC]wish[entries.FDB]
+	neigh map[netip.Addr]wish[entries.Neigh]
 }
 
-type wish[V comparable] struct {
+type wish[V entries.Value] struct {
 	val V
 	err error
 }
 
-func snapshot(d *domain) wishes {
-	w := wishes{
-		flood: make(map[evpn.Via]error, d.flood.wants),
-		fdb:   make(map[evpn.MAC]wish[target], d.fdb.wants),
-		neigh: make(map[netip.Addr]wish[binding], d.neigh.wants),
-	}
-	for k, s := range d.flood.slots {
-		if s.mark.has(wanted) {
-			w.flood[k] = d.flood.fails[k].err
+func desired[K comparable, V entries.Value](t *table[K, V]) map[K]wish[V] {
+	out := make(map[K]wish[V], t.Desired())
+	for k, e := range t.All() {
+		if e.Desired {
+			f, _ := t.Failure(k)
+			out[k] = wish[V]{e.Value, f.Err}
 		}
 	}
-	for k, s := range d.fdb.slots {
-		if s.mark.has(wanted) {
-			w.fdb[k] = wish[target]{s.val, d.fdb.fails[k].err}
-		}
-	}
-	for k, s := range d.neigh.slots {
-		if s.mark.has(wanted) {
-			w.neigh[k] = wish[binding]{s.val, d.neigh.fails[k].err}
-		}
-	}
-	return w
+	return out
 }
 
 // comparison gathers the findings of one VNI.
@@ -295,42 +283,40 @@ func (c *comparison) flood(want []evpn.Flood, r *reading) {
 	}
 	keys := union(union(union(nil, routes), c.wished.flood), r.flood)
 	for d := range keys {
-		err, wished := c.wished.flood[d]
+		w, wished := c.wished.flood[d]
+		_, there := r.flood[d]
 		c.judge(Finding{Kind: KindFlood, Device: c.device, IP: d.VTEP, Label: d.VNI},
-			text(d, routes[d]), text(d, wished), text(d, r.flood[d]), err)
+			text(d, routes[d]), text(d, wished), text(d, there), w.err)
 	}
 }
 
 func (c *comparison) macs(want []evpn.FDB, r *reading) {
-	text := func(t target, there bool) string {
-		switch {
-		case !there:
+	text := func(f entries.FDB, there bool) string {
+		if !there {
 			return ""
-		case t.sticky:
-			return t.dest.Text(c.vni) + " sticky"
 		}
-		return t.dest.Text(c.vni)
+		return f.Text(c.vni)
 	}
-	routes := make(map[evpn.MAC]target, len(want))
+	routes := make(map[evpn.MAC]entries.FDB, len(want))
 	for _, f := range want {
-		routes[f.MAC] = target{f.Via, f.Sticky}
+		routes[f.MAC] = entries.Remote(f.Via, f.Sticky)
 	}
 	kernel := make(map[evpn.MAC]string, len(r.ours))
 	for mac, m := range r.ours {
 		switch local := r.macs[mac] != nil; {
 		case !r.isOurs(mac, m):
-		case m.device && !m.bridge && !local:
-			kernel[mac] = text(m.target, true) + " (in the VXLAN device alone)"
-		case !m.device:
+		case m.Has(entries.Device) && !m.Has(entries.Bridge) && !local:
+			kernel[mac] = m.Text(c.vni) + " (in the VXLAN device alone)"
+		case !m.Has(entries.Device):
 			kernel[mac] = "(in the bridge alone)"
-		case m.bridge || c.wished.fdb[mac].err == nil:
-			kernel[mac] = text(m.target, true)
+		case m.Has(entries.Bridge) || c.wished.fdb[mac].err == nil:
+			kernel[mac] = m.Text(c.vni)
 		}
 	}
 	for mac := range union(union(union(nil, routes), c.wished.fdb), kernel) {
 		x, ok := routes[mac]
 		w, wished := c.wished.fdb[mac]
-		if !wished && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].bridge {
+		if !wished && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].Has(entries.Bridge) {
 			continue // a host here took it, and the device's part is about to go
 		}
 		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, wished), kernel[mac], w.err)
@@ -341,27 +327,24 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 }
 
 func (c *comparison) neighbors(want []evpn.Neigh, r *reading) {
-	text := func(b binding, there bool) string {
-		switch {
-		case !there:
+	text := func(n entries.Neigh, there bool) string {
+		if !there {
 			return ""
-		case b.router:
-			return b.mac.String() + " router"
 		}
-		return b.mac.String()
+		return n.String()
 	}
-	routes := make(map[netip.Addr]binding, len(want))
+	routes := make(map[netip.Addr]entries.Neigh, len(want))
 	for _, n := range want {
-		routes[n.IP] = binding{n.MAC, n.Router}
+		routes[n.IP] = entries.Neigh{MAC: n.MAC, Router: n.Router}
 	}
 	kernel := make(map[netip.Addr]string, len(r.ips))
 	for i := range r.ips {
 		e := &r.ips[i]
 		f := Finding{Kind: KindNeighbor, Device: c.bridge, IP: e.IP}
 		switch _, wished := c.wished.neigh[e.IP]; {
-		case e.Flags&ExtLearned != 0 && e.State&NoARP != 0:
+		case isOurNeigh(e):
 			if wished || !c.shared {
-				kernel[e.IP] = text(binding{e.MAC, e.Flags&Router != 0}, true)
+				kernel[e.IP] = neighOf(e).String()
 			}
 		case e.State&(Permanent|NoARP) != 0:
 			c.foreign(f, e.MAC.String(), "a static neighbor that evpnd did not make")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -52,7 +53,7 @@ func (p *Plane) checkable(bridge int) bool {
 		if d.need == needRead {
 			return false
 		}
-		n += len(d.fdb.slots)
+		n += d.fdb.Len()
 	}
 	return n > p.dumpMost
 }
@@ -64,9 +65,14 @@ func (p *Plane) check(bridge int, of func(*domain) *reading) error {
 	devs := []int{bridge}
 	for _, d := range p.byBr[bridge] {
 		r := of(d)
-		r.partial, r.ours = true, make(map[evpn.MAC]remote, len(d.fdb.slots))
+		r.partial, r.ours = true, make(map[evpn.MAC]remote, d.fdb.Len())
 		devs = append(devs, d.dev)
-		keys = union(union(keys, d.fdb.slots), d.fixed)
+		for mac := range d.fdb.All() {
+			keys[mac] = struct{}{}
+		}
+		for mac := range d.fdb.AllForeign() {
+			keys[mac] = struct{}{}
+		}
 	}
 	ports := []int{bridge}
 	for _, l := range p.byIndex() {
@@ -138,7 +144,7 @@ func (p *Plane) unseen(delta *evpn.Delta) {
 		if !f.Want || d == nil || d.dev == 0 || !d.blind || d.need != needNothing {
 			continue
 		}
-		if _, known := d.fdb.slots[f.MAC]; !known && f.MAC.IsHost() {
+		if _, known := d.fdb.Get(f.MAC); !known && f.MAC.IsHost() {
 			if macs == nil {
 				macs = make(map[*domain][]evpn.MAC)
 			}
@@ -154,7 +160,7 @@ func (p *Plane) unseen(delta *evpn.Delta) {
 			continue
 		}
 		for mac := range r.other {
-			d.fixed[mac] |= foreignDevice
+			d.fdb.Occupy(mac, entries.ForeignDevice)
 		}
 	}
 }

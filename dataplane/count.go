@@ -5,6 +5,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/dataplane/entries"
 )
 
 // Writing is a kind of write that Stats counts.
@@ -21,35 +23,33 @@ type Refusal struct {
 	Error string
 }
 
-// kindOf has the names that are shown.
-var kindOf = [...]string{kindFlood: KindFlood, kindFDB: KindMAC, kindNeigh: KindNeighbor}
+// kindNames are those that are shown.
+var kindNames = [numKinds]string{kindFlood: KindFlood, kindFDB: KindMAC, kindNeigh: KindNeighbor}
 
 // written counts the entries that the kernel took, by kind, those that were
 // added and those that were removed: an array, since it is done for each.
-type written [len(kindOf)][2]uint64
+type written [numKinds][2]uint64
 
-func (w *written) count(k kind, removed bool) { w[k][count(removed)]++ }
+func (w *written) count(k kindIndex, removed bool) { w[k][count(removed)]++ }
 
 func (w *written) shown() map[Writing]uint64 {
 	out := make(map[Writing]uint64)
 	for k, n := range w {
-		if kindOf[k] != "" {
-			out[Writing{kindOf[k], false}], out[Writing{kindOf[k], true}] = n[0], n[1]
-		}
+		out[Writing{kindNames[k], false}], out[Writing{kindNames[k], true}] = n[0], n[1]
 	}
 	return out
 }
 
-// countRefused counts an entry that it did not take.
-func (s *Stats) countRefused(k kind, err error) {
+// countRefused counts n entries that it did not take.
+func (s *Stats) countRefused(k kindIndex, n int, err error) {
 	if s.Refused == nil {
 		s.Refused = make(map[Refusal]uint64)
 	}
-	s.Refused[Refusal{kindOf[k], errName(err)}]++
+	s.Refused[Refusal{kindNames[k], errName(err)}] += uint64(n)
 }
 
-// kindOf returns what an op is for.
-func opKind(op *Op) kind {
+// opKind returns what an op is for.
+func opKind(op *Op) kindIndex {
 	switch {
 	case op.Family != Bridge:
 		return kindNeigh
@@ -62,10 +62,17 @@ func opKind(op *Op) kind {
 func errName(err error) string {
 	var errno syscall.Errno
 	switch {
-	case errors.As(err, new(heldError)), errors.Is(err, errStill), errors.Is(err, errTaken):
+	case errors.As(err, new(entries.ForeignError)), errors.Is(err, errTaken):
 		return "held"
 	case errors.As(err, &errno) && unix.ErrnoName(errno) != "":
 		return unix.ErrnoName(errno)
 	}
 	return "other"
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

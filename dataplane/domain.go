@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -24,79 +25,41 @@ type domain struct {
 	toldUp  bool
 	need    need // to be read before anything is written
 	blind   bool // it may have an operator's entries that nobody knows of (unseen)
-	sweep   bool // adopted entries that nobody wishes may go
 	queued  bool // stands in Plane.writes
 
-	flood tracker[evpn.Via, struct{}]
-	fdb   tracker[evpn.MAC, target]
-	neigh tracker[netip.Addr, binding]
+	flood table[evpn.Via, entries.Flood]
+	fdb   table[evpn.MAC, entries.FDB]
+	neigh table[netip.Addr, entries.Neigh]
 
-	local *hosts.BD               // local MACs and addresses
-	fixed map[evpn.MAC]holder     // MACs that no wish may take
-	still map[netip.Addr]struct{} // addresses of operators' static neighbors, which no wish may take
-	vlans map[evpn.MAC]struct{}   // MACs left out because they have a VLAN
+	local *hosts.BD             // local MACs and addresses
+	vlans map[evpn.MAC]struct{} // MACs left out because they have a VLAN
 }
-
-// target is what an FDB wish says of a MAC.
-type target struct {
-	dest   evpn.Via
-	sticky bool
-}
-
-// binding is what a neighbor entry says of an address.
-type binding struct {
-	mac    evpn.MAC
-	router bool
-}
-
-// holder says who has entries that a wish must not take: there can be one
-// in the bridge and one in the VXLAN device.
-type holder uint8
-
-const (
-	ownAddress    holder = 1 << iota // a bridge port's own address
-	staticPort                       // an operator's static entry on a bridge port
-	foreignDevice                    // an entry in the VXLAN device's table without our mark
-)
 
 func (p *Plane) newDomain(vni evpn.VNI) *domain {
-	d := &domain{
+	return &domain{
 		vni:   vni,
-		flood: newTracker[evpn.Via, struct{}](),
-		fdb:   newTracker[evpn.MAC, target](),
-		neigh: newTracker[netip.Addr, binding](),
+		flood: table[evpn.Via, entries.Flood]{entries.NewFlood(p.sweep), floodSpec},
+		fdb:   table[evpn.MAC, entries.FDB]{entries.NewFDB(p.sweep), fdbSpec},
+		neigh: table[netip.Addr, entries.Neigh]{entries.NewNeigh(p.sweep), neighSpec},
 		local: p.hosts.AddBD(vni),
+		vlans: make(map[evpn.MAC]struct{}),
 	}
-	d.forgetForeign()
-	return d
-}
-
-func (d *domain) forgetForeign() {
-	d.fixed = make(map[evpn.MAC]holder)
-	d.still = make(map[netip.Addr]struct{})
-	d.vlans = make(map[evpn.MAC]struct{})
 }
 
 // empty tells whether nothing would be lost with d.
 func (d *domain) empty() bool {
 	return d.dev == 0 && !d.up && !d.upDirty && !d.toldUp &&
-		len(d.flood.slots)+len(d.fdb.slots)+len(d.neigh.slots) == 0
+		d.flood.Len()+d.fdb.Len()+d.neigh.Len() == 0
 }
 
 // neighDev is the device whose neighbor entries are those of the VNI: the
 // bridge. With VLAN filtering it would be the VLAN's device on top of it.
 func (d *domain) neighDev() int { return d.bridge }
 
-func (d *domain) busy() bool { return d.flood.busy() || d.fdb.busy() || d.neigh.busy() }
-
-// requeue queues all that differs between wish and kernel.
-func (d *domain) requeue() int {
-	return d.flood.requeue(d.sweep, sortDests) + d.fdb.requeue(d.sweep, sortMACs) + d.neigh.requeue(d.sweep, sortAddrs)
-}
+func (d *domain) busy() bool { return d.flood.Busy() || d.fdb.Busy() || d.neigh.Busy() }
 
 func sortMACs(k []evpn.MAC)    { slices.SortFunc(k, evpn.MAC.Compare) }
 func sortAddrs(k []netip.Addr) { slices.SortFunc(k, netip.Addr.Compare) }
-func sortDests(k []evpn.Via)   { slices.SortFunc(k, compareDest) }
 
 // viaOf returns where the VXLAN device of vni sends what e is about. The kernel
 // names the VNI in an entry only where it is not that of the device.
@@ -111,10 +74,6 @@ func entryVNI(v evpn.Via, vni evpn.VNI) evpn.VNI {
 		return 0
 	}
 	return v.VNI
-}
-
-func compareDest(a, b evpn.Via) int {
-	return cmp.Or(a.VTEP.Compare(b.VTEP), cmp.Compare(a.VNI, b.VNI))
 }
 
 // setVTEP records whether the VNI can forward, and with which address.

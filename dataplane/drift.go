@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -67,100 +68,85 @@ var errChanged = errors.New("somebody else changed this entry; it is put back")
 // changed follows a notice about a remote MAC that we did not write: what is
 // there now counts, not what the notice says.
 func (p *Plane) changed(d *domain, mac evpn.MAC) {
-	s, ok := d.fdb.slots[mac]
-	if !ok || !s.mark.has(present) {
-		p.adopt(d, mac)
+	x, _ := d.fdb.Get(mac)
+	if x.Present && !x.Installed() {
+		d.fdb.Recheck(mac) // it is about to be written, or nobody desires it yet
 		return
 	}
-	if !s.mark.has(wanted | synced) {
-		d.fdb.doubt(mac)
-		return // it is about to be written, or nobody wishes it yet
-	}
-	now, there, err := p.remoteNow(d, mac)
-	if err != nil || there && now.target == s.val {
-		return
-	}
-	p.repair()
-	s.mark &^= synced | sticky | usurped
-	if now.sticky {
-		s.mark |= sticky
-	}
-	if now.device && !now.marked {
-		s.mark |= usurped
-	}
-	d.fdb.put(mac, s)
-	d.fdb.fail(mac, errChanged, time.Now())
-	p.retrySoon()
-}
-
-// adopt takes over a remote MAC with our mark that we did not write, as one
-// of an earlier run.
-func (p *Plane) adopt(d *domain, mac evpn.MAC) {
-	now, there, err := p.remoteNow(d, mac)
-	if err != nil || !there {
-		return
-	}
-	d.fdb.found(mac, now.target, now.sticky)
-	if d.sweep {
-		d.fdb.queue(mac, d.fdb.slots[mac])
-		p.enqueue(d)
+	now, err := p.remoteNow(d, mac)
+	switch {
+	case err != nil:
+	case !x.Present:
+		// One of an earlier run, perhaps.
+		if now.Has(entries.Device | entries.Marked | entries.Bridge) {
+			d.fdb.Seen(mac, now)
+		}
+	case now != x.Value:
+		p.repair()
+		d.fdb.Seen(mac, now)
+		d.fdb.Fail(mac, errChanged, time.Now())
+		p.retrySoon()
 	}
 }
 
-// remoteNow reads both parts of a remote MAC. It is there when both are, the
-// device's with our mark; a bridge's part at a local port counts as there,
-// for that is told of by itself.
-func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now remote, there bool, err error) {
+// remoteNow reads both parts of a remote MAC. A bridge's part at a local port
+// counts as behind the device, for that is told of by itself.
+func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now entries.FDB, err error) {
 	dev, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.dev, MAC: mac})
 	if errors.Is(err, syscall.ENOENT) {
-		return now, false, nil
+		return now, nil
 	}
 	if err != nil {
-		return now, false, err
+		return now, err
 	}
-	now.device, now.marked = true, dev.Flags&ExtLearned != 0
-	now.dest = viaOf(&dev, d.vni)
+	now = entries.FDB{Via: viaOf(&dev, d.vni), Parts: entries.Device}
+	if dev.Flags&ExtLearned != 0 {
+		now.Parts |= entries.Marked
+	}
 	br, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
-	if errors.Is(err, syscall.ENOENT) {
-		return now, false, nil
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return now, nil
+	case err != nil:
+		return now, err
+	case br.Ifindex != d.dev && br.Flags&ExtLearned == 0:
+		now.Parts |= entries.Bridge
+	case br.Ifindex == d.dev:
+		now.Parts |= entries.Bridge
+		if br.Flags&Sticky != 0 {
+			now.Parts |= entries.Sticky
+		}
 	}
-	if err != nil {
-		return now, false, err
-	}
-	now.bridge, now.sticky = br.Ifindex == d.dev, br.Ifindex == d.dev && br.Flags&Sticky != 0
-	return now, now.marked && (now.bridge || br.Flags&ExtLearned == 0), nil
+	return now, nil
 }
+
+// neighOf returns what a neighbor entry says.
+func neighOf(e *Entry) entries.Neigh { return entries.Neigh{MAC: e.MAC, Router: e.Flags&Router != 0} }
 
 // neighborChanged is changed for a neighbor.
 func (p *Plane) neighborChanged(d *domain, e *Entry) {
-	s, ok := d.neigh.slots[e.IP]
-	switch {
-	case ok && s.mark.has(wanted|synced):
-		if p.neighborThere(d, e.IP, s.val) {
+	switch x, _ := d.neigh.Get(e.IP); {
+	case x.Installed():
+		if p.neighborThere(d, e.IP, x.Value) {
 			return
 		}
 		p.repair()
-		s.mark &^= synced
-		d.neigh.put(e.IP, s)
-		d.neigh.fail(e.IP, errChanged, time.Now())
+		d.neigh.Recheck(e.IP)
+		d.neigh.Fail(e.IP, errChanged, time.Now())
 		p.retrySoon()
-	case ok && s.mark.has(present) || p.wishedBeside(d, e.IP):
-		// It is about to be written, or nobody wishes it yet, or it is another
+	case x.Present || p.wishedBeside(d, e.IP):
+		// It is about to be written, or nobody desires it yet, or it is another
 		// VNI's of the same bridge.
-		d.neigh.doubt(e.IP)
+		d.neigh.Recheck(e.IP)
 	case e.Flags&ExtLearned != 0 && e.State&NoARP != 0:
-		d.neigh.found(e.IP, binding{e.MAC, e.Flags&Router != 0}, false)
-		if d.sweep {
-			d.neigh.queue(e.IP, d.neigh.slots[e.IP])
-			p.enqueue(d)
-		}
+		d.neigh.Seen(e.IP, neighOf(e))
 	}
 }
 
 // wishedBeside tells whether another VNI of d's bridge wishes a neighbor.
 func (p *Plane) wishedBeside(d *domain, ip netip.Addr) bool {
 	for _, o := range p.byBr[d.bridge] {
-		if o != d && o.neigh.slots[ip].mark.has(wanted) {
+		if x, _ := o.neigh.Get(ip); o != d && x.Desired {
 			return true
 		}
 	}

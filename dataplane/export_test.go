@@ -40,11 +40,11 @@ func (p *Plane) AtRest() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range p.domains {
-		if !d.flood.atRest() || !d.fdb.atRest() || !d.neigh.atRest() {
-			return false
+		for _, k := range d.kinds() {
+			if k.Desired() != k.Installed() || k.Len() != k.Desired() {
+				return false
+			}
 		}
 	}
 	return true
 }
-
-func (t *tracker[K, V]) atRest() bool { return t.wants == t.holds && len(t.slots) == t.wants }

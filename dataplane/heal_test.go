@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -15,14 +16,14 @@ func TestReleaseWritesAtOnce(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
 	d := p.newDomain(200)
 	mac, now := evpn.MAC{2, 0, 0, 0, 0, 1}, time.Now()
-	d.fixed[mac] = foreignDevice
-	d.fdb.wish(mac, target{})
+	d.fdb.Occupy(mac, entries.ForeignDevice)
+	d.fdb.Want(mac, entries.FDB{})
 	for range 10 {
-		d.fdb.nextAdd(now)
-		d.fdb.fail(mac, heldError{foreignDevice}, now)
+		d.fdb.Next(false, now)
+		d.fdb.Fail(mac, entries.ForeignError{By: entries.ForeignDevice}, now)
 	}
-	p.release(d, mac, foreignDevice)
-	if k, _, ok := d.fdb.nextAdd(now); !ok || k != mac {
+	p.release(d, mac, entries.ForeignDevice)
+	if c, ok := d.fdb.Next(false, now); !ok || c.Key != mac {
 		t.Error("the entry waits for its next try, though nobody holds its key any more")
 	}
 }
@@ -41,12 +42,12 @@ func TestTwoHolders(t *testing.T) {
 		p.entry(&order[0], false)
 		p.entry(&order[1], false)
 		p.entry(&order[1], true)
-		if d.fixed[mac] == 0 {
+		if d.fdb.Foreign(mac) == 0 {
 			t.Errorf("nobody holds the MAC, though %+v is there", order[0])
 		}
 		p.entry(&order[0], true)
-		if d.fixed[mac] != 0 {
-			t.Errorf("%v holds the MAC, though both are gone", d.fixed[mac])
+		if by := d.fdb.Foreign(mac); by != 0 {
+			t.Errorf("%v holds the MAC, though both are gone", by)
 		}
 	}
 }

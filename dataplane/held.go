@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -35,10 +36,9 @@ func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error)
 		return h, errNoDevice
 	}
 	dev, bridge, device, name := d.dev, d.bridge, d.name, p.links[d.bridge].Name
-	s, known := d.fdb.slots[mac]
-	wish, wanting := s.val, known && s.mark.has(wanted)
-	by := d.fixed[mac]
-	h.stands(stateOf(&d.fdb, mac))
+	x, _ := d.fdb.Get(mac)
+	by := d.fdb.Foreign(mac)
+	h.stands(d.fdb.State(mac))
 	p.mu.Unlock()
 
 	own, there, err := p.lookup(Entry{Family: Bridge, Ifindex: dev, MAC: mac})
@@ -55,8 +55,8 @@ func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error)
 	if inBridge {
 		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s master %s%s", mac, p.PortName(br.Ifindex), name, flagText(&br)))
 	}
-	if wanting {
-		h.Differs = differs(wish, vni, dev, &own, there, &br, inBridge)
+	if x.Desired {
+		h.Differs = differs(x.Value, vni, dev, &own, there, &br, inBridge)
 	}
 	if h.Differs != "" && by != 0 {
 		h.Differs += ": " + by.String()
@@ -74,7 +74,7 @@ func (h *KernelView) stands(state EntryState, err error) {
 var errNoDevice = errors.New("no VXLAN device serves it")
 
 // differs says how the two parts of a remote MAC differ from the wish.
-func differs(wish target, vni evpn.VNI, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
+func differs(want entries.FDB, vni evpn.VNI, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
 	switch dest := viaOf(own, vni); {
 	case !there && !inBridge:
 		return "the kernel has no entry for it"
@@ -82,17 +82,17 @@ func differs(wish target, vni evpn.VNI, dev int, own *Entry, there bool, br *Ent
 		return "the VXLAN device has no entry for it, so frames for it are flooded"
 	case own.Nexthop != 0:
 		return "the VXLAN device sends it to a nexthop group, which evpnd does not make: somebody changed it"
-	case dest != wish.dest:
-		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(vni), wish.dest.Text(vni))
+	case dest != want.Via:
+		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(vni), want.Via.Text(vni))
 	case own.Flags&ExtLearned == 0:
 		return "the entry of the VXLAN device is without evpnd's mark (extern_learn): somebody else wrote it"
 	case !inBridge:
 		return "the bridge has no entry for it, so it floods frames for it"
 	case br.Ifindex != dev:
 		return "the bridge has it behind a local port: a frame came from there"
-	case wish.sticky && br.Flags&Sticky == 0:
+	case want.Has(entries.Sticky) && br.Flags&Sticky == 0:
 		return "the bridge's entry is not sticky, as it should be"
-	case !wish.sticky && br.Flags&Sticky != 0:
+	case !want.Has(entries.Sticky) && br.Flags&Sticky != 0:
 		return "the bridge's entry is sticky, as it should not be"
 	}
 	return ""
@@ -108,10 +108,9 @@ func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err err
 		return h, errNoDevice
 	}
 	dev, name := d.neighDev(), p.links[d.bridge].Name
-	s, known := d.neigh.slots[ip]
-	wish, wanting := s.val, known && s.mark.has(wanted)
-	_, still := d.still[ip]
-	h.stands(stateOf(&d.neigh, ip))
+	x, _ := d.neigh.Get(ip)
+	by := d.neigh.Foreign(ip)
+	h.stands(d.neigh.State(ip))
 	p.mu.Unlock()
 	e, there, err := p.lookup(Entry{Family: family(ip), Ifindex: dev, IP: ip})
 	if err != nil {
@@ -121,16 +120,16 @@ func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err err
 		h.Entries = []string{fmt.Sprintf("%s dev %s lladdr %s%s", ip, name, e.MAC, flagText(&e))}
 	}
 	switch {
-	case !wanting:
+	case !x.Desired:
 	case !there:
 		h.Differs = "the kernel has no entry for it, so the bridge floods ARP and ND requests for it"
-	case still:
-		h.Differs = errStill.Error()
-	case e.MAC != wish.mac:
-		h.Differs = fmt.Sprintf("the kernel has it with %s, not with %s: somebody changed it", e.MAC, wish.mac)
+	case by != 0:
+		h.Differs = by.String()
+	case e.MAC != x.Value.MAC:
+		h.Differs = fmt.Sprintf("the kernel has it with %s, not with %s: somebody changed it", e.MAC, x.Value.MAC)
 	case e.Flags&ExtLearned == 0 || e.State&NoARP == 0:
 		h.Differs = "the kernel's entry is without evpnd's mark (extern_learn NOARP): the kernel or somebody else wrote it"
-	case wish.router != (e.Flags&Router != 0):
+	case x.Value.Router != (e.Flags&Router != 0):
 		h.Differs = "the router flag of the kernel's entry is not as it should be"
 	}
 	return h, nil

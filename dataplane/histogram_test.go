@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/evpnd/evpnd/dataplane/entries"
 )
 
 func TestHistogram(t *testing.T) {
@@ -33,8 +35,8 @@ func TestErrName(t *testing.T) {
 	}{
 		{syscall.ENOSPC, "ENOSPC"},
 		{fmt.Errorf("x: %w", syscall.EPERM), "EPERM"},
-		{heldError{ownAddress}, "held"},
-		{errStill, "held"},
+		{entries.ForeignError{By: entries.OwnAddress}, "held"},
+		{entries.ForeignError{By: entries.StaticNeighbor}, "held"},
 		{errTaken, "held"},
 		{errors.New("x"), "other"},
 		{syscall.Errno(9999), "other"},

@@ -7,56 +7,18 @@ import (
 	"time"
 )
 
-// leave removes all of ours from a device that is selected no more. The
-// wishes stay, for the day that it is again.
+// leave has all of ours removed from a device that is selected no more. What is
+// desired stays, for the day that it is again.
 func (p *Plane) leave(d *domain) {
-	flood, fdb, neigh := d.flood.renounce(), d.fdb.renounce(), d.neigh.renounce()
-	sweep := d.sweep
-	d.sweep = true
-	d.requeue()
-	for d.busy() && p.holdTill.IsZero() && p.writeDomain(d) {
-	}
-	d.sweep = sweep
-	// What could not be removed is removed when the kernel lets us.
-	for ip, s := range d.neigh.slots {
-		if s.mark.has(present) {
-			p.left = append(p.left, neighOp(d, ip, s.val, Delete))
-		}
-	}
-	for mac, s := range d.fdb.slots {
-		if s.mark.has(present) {
-			// Each part by itself: a deletion of both stops after one that
-			// is not there.
-			for _, part := range []Flags{Master, Self} {
-				p.left = append(p.left, Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: part, MAC: mac}})
-			}
-		}
-	}
-	for dest, s := range d.flood.slots {
-		if s.mark.has(present) {
-			p.left = append(p.left, floodOp(d, dest, Delete))
-		}
-	}
-	for k, v := range flood {
-		d.flood.wish(k, v)
-	}
-	for k, v := range fdb {
-		d.fdb.wish(k, v)
-	}
-	for k, v := range neigh {
-		d.neigh.wish(k, v)
+	kinds := d.kinds()
+	for _, k := range slices.Backward(kinds[:]) {
+		p.left = k.removals(d, p.left)
 	}
 }
 
-// leaveBridge removes our neighbors from a bridge that d's device is no port
-// of any more: the kernel removed its MACs, but not those.
-func (p *Plane) leaveBridge(d *domain) {
-	for ip, s := range d.neigh.slots {
-		if s.mark.has(present) {
-			p.left = append(p.left, neighOp(d, ip, s.val, Delete))
-		}
-	}
-}
+// leaveBridge has our neighbors removed from a bridge that d's device is no
+// port of any more: the kernel removed its MACs, but not those.
+func (p *Plane) leaveBridge(d *domain) { p.left = d.neigh.removals(d, p.left) }
 
 // forgetLeft drops what need not be removed any more.
 func (p *Plane) forgetLeft() { p.left = slices.DeleteFunc(p.left, p.needless) }
@@ -66,7 +28,7 @@ func (p *Plane) forgetLeft() { p.left = slices.DeleteFunc(p.left, p.needless) }
 // anything is written; or a VNI of the same bridge wishes the neighbor.
 func (p *Plane) needless(op Op) bool {
 	return p.gone[op.Ifindex] || p.links[op.Ifindex] == nil || p.byDev[op.Ifindex] != nil ||
-		slices.ContainsFunc(p.byBr[op.Ifindex], func(d *domain) bool { return d.neigh.slots[op.IP].mark.has(wanted) })
+		slices.ContainsFunc(p.byBr[op.Ifindex], func(d *domain) bool { e, _ := d.neigh.Get(op.IP); return e.Desired })
 }
 
 // clean removes the next of what was left in devices that are served no
@@ -93,7 +55,7 @@ func (p *Plane) clean(now time.Time) {
 		if k := opKind(&ops[i]); err == nil {
 			p.written.count(k, true)
 		} else if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
-			p.stats.countRefused(k, err)
+			p.stats.countRefused(k, 1, err)
 		}
 		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
 			p.log.Warn("cannot remove an entry from a device that is served no more", "mac", ops[i].MAC, "ip", ops[i].IP, "err", err)

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -36,23 +37,28 @@ func (p *Plane) notices(batch []Notice) {
 
 // entry takes over one entry that is new, changed or gone.
 func (p *Plane) entry(e *Entry, gone bool) {
-	if e.Family != Bridge {
+	follow := func(d *domain, f func(*domain, *Entry, bool)) {
+		f(d, e, gone)
+		if d.busy() {
+			p.enqueue(d)
+		}
+	}
+	switch {
+	case e.Family != Bridge:
 		for _, d := range p.byBr[e.Ifindex] {
-			p.neighbor(d, e, gone)
+			follow(d, p.neighbor)
 		}
-		return
-	}
-	if e.Bridge == 0 {
+	case e.Bridge == 0:
 		if d := p.byDev[e.Ifindex]; d != nil {
-			p.deviceEntry(d, e, gone)
+			follow(d, p.deviceEntry)
 		}
-		return
-	}
-	for _, d := range p.byBr[e.Bridge] {
-		if p.vxlans[e.Ifindex] {
-			p.remoteEntry(d, e, gone)
-		} else {
-			p.portEntry(d, e, gone)
+	case p.vxlans[e.Ifindex]:
+		for _, d := range p.byBr[e.Bridge] {
+			follow(d, p.remoteEntry)
+		}
+	default:
+		for _, d := range p.byBr[e.Bridge] {
+			follow(d, p.portEntry)
 		}
 	}
 }
@@ -73,7 +79,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 		return
 	case gone:
 		p.clearMAC(d, e.MAC)
-		p.release(d, e.MAC, ownAddress|staticPort)
+		p.release(d, e.MAC, entries.OwnAddress|entries.StaticPort)
 		// It may have taken our entry from the VXLAN port and be gone before
 		// we looked.
 		p.missing(d, e.MAC)
@@ -81,37 +87,34 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 	case e.State&Permanent != 0 || e.Ifindex == e.Bridge:
 		// A port's own address is no host, and no peer may take it.
 		p.clearMAC(d, e.MAC)
-		d.fixed[e.MAC] |= ownAddress
+		d.fdb.Occupy(e.MAC, entries.OwnAddress)
 		return
 	case e.Flags&(ExtLearned|Locked) != 0:
 		// Another control plane's entry, or a host that is not let in yet
 		// (MAC authentication bypass): neither is for us to announce. One of
 		// ours it must not take.
-		if _, ours := d.fdb.slots[e.MAC]; ours {
+		if _, known := d.fdb.Get(e.MAC); known {
 			p.changed(d, e.MAC)
 		}
 		return
 	}
-	s, ours := d.fdb.slots[e.MAC]
-	if ours && !p.stillAt(d, e) {
+	ours, known := d.fdb.Get(e.MAC)
+	if known && !p.stillAt(d, e) {
 		return
 	}
 	if e.State&NoARP != 0 {
-		d.fixed[e.MAC] |= staticPort
+		d.fdb.Occupy(e.MAC, entries.StaticPort)
 	} else {
-		p.release(d, e.MAC, ownAddress|staticPort)
+		p.release(d, e.MAC, entries.OwnAddress|entries.StaticPort)
 	}
 	d.local.SetMAC(e.MAC, e.Ifindex, e.State&NoARP != 0)
-	d.fdb.doubt(e.MAC)
-	if ours && s.mark.has(wanted) {
+	d.fdb.Recheck(e.MAC)
+	if ours.Desired {
 		// The host spoke here: the bridge moved its entry to the port. The
 		// engine answers with another wish; if it does not, the wish that
 		// stands is written again after a pause, which begins when the
 		// engine has been told.
-		s = d.fdb.slots[e.MAC]
-		s.mark &^= synced
-		d.fdb.put(e.MAC, s)
-		d.fdb.hold(e.MAC, errTaken, time.Now())
+		d.fdb.Hold(e.MAC, errTaken, time.Now())
 		if !d.local.MACPending(e.MAC) && !p.onItsWay(d, e.MAC) {
 			p.resume(d, e.MAC)
 		}
@@ -135,9 +138,9 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 	}
 	if e.State&Permanent != 0 {
 		if gone {
-			p.release(d, e.MAC, ownAddress)
+			p.release(d, e.MAC, entries.OwnAddress)
 		} else if e.MAC.IsHost() {
-			d.fixed[e.MAC] |= ownAddress
+			d.fdb.Occupy(e.MAC, entries.OwnAddress)
 		}
 		return
 	}
@@ -159,23 +162,22 @@ func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 	if e.MAC.IsZero() {
 		dest := viaOf(e, d.vni)
 		switch {
-		case gone && d.flood.slots[dest].mark.has(wanted|synced):
-			p.repair()
-			fallthrough
 		case gone:
+			if x, _ := d.flood.Get(dest); x.Installed() {
+				p.repair()
+			}
 			// It may be our own removal, told late, of a destination that was
 			// added again since; the kernel cannot be asked (check.go). To add
 			// or to remove it once too often does nothing.
-			d.flood.recheck(dest, d.sweep)
-			p.enqueue(d)
+			d.flood.Recheck(dest)
 		case !gone:
 			p.foundFlood(d, e)
 		}
 		return
 	}
 	if gone {
-		if d.fixed[e.MAC]&foreignDevice != 0 {
-			p.release(d, e.MAC, foreignDevice)
+		if d.fdb.Foreign(e.MAC)&entries.ForeignDevice != 0 {
+			p.release(d, e.MAC, entries.ForeignDevice)
 			return
 		}
 		p.missing(d, e.MAC)
@@ -183,9 +185,9 @@ func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 	}
 	// Our own additions are filtered out, so this one is somebody else's, or
 	// one of ours that somebody changed.
-	switch s := d.fdb.slots[e.MAC]; {
+	switch x, _ := d.fdb.Get(e.MAC); {
 	case !e.MAC.IsHost():
-	case s.mark.has(present), e.Flags&ExtLearned != 0:
+	case x.Present, e.Flags&ExtLearned != 0:
 		p.changed(d, e.MAC)
 	default:
 		p.foreign(d, e.MAC)
@@ -195,20 +197,15 @@ func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 // foreign records that somebody made an entry without our mark in the
 // VXLAN device's table.
 func (p *Plane) foreign(d *domain, mac evpn.MAC) {
-	d.fixed[mac] |= foreignDevice
-	if s, ok := d.fdb.slots[mac]; ok {
-		s.mark &^= present | synced
-		d.fdb.queue(mac, s)
-		p.enqueue(d)
-	}
+	d.fdb.Occupy(mac, entries.ForeignDevice)
+	d.fdb.Gone(mac)
 }
 
 // missing follows the deletion of an entry that may be ours. Our own
 // deletions are told as well, possibly after we wrote the MAC again.
 func (p *Plane) missing(d *domain, mac evpn.MAC) {
-	d.fdb.doubt(mac)
-	s, ok := d.fdb.slots[mac]
-	if !ok || !s.mark.has(wanted|synced) {
+	if x, _ := d.fdb.Get(mac); !x.Installed() {
+		d.fdb.Recheck(mac)
 		return
 	}
 	_, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.dev, MAC: mac})
@@ -219,8 +216,7 @@ func (p *Plane) missing(d *domain, mac evpn.MAC) {
 		return
 	}
 	p.repair()
-	d.fdb.lost(mac)
-	p.enqueue(d)
+	d.fdb.Gone(mac)
 }
 
 // repair counts an entry of ours that somebody removed.
@@ -228,18 +224,8 @@ func (p *Plane) repair() { p.stats.Repaired++ }
 
 // release records that some hold mac no more. When nobody does, the wish
 // that failed for it is tried at once.
-func (p *Plane) release(d *domain, mac evpn.MAC, by holder) {
-	h, ok := d.fixed[mac]
-	if !ok {
-		return
-	}
-	if h &^= by; h != 0 {
-		d.fixed[mac] = h
-		return
-	}
-	delete(d.fixed, mac)
-	d.fdb.again(mac)
-	p.enqueue(d)
+func (p *Plane) release(d *domain, mac evpn.MAC, by entries.Foreign) {
+	d.fdb.Release(mac, by)
 }
 
 func (p *Plane) clearMAC(d *domain, mac evpn.MAC) {
@@ -251,7 +237,7 @@ func (p *Plane) clearMAC(d *domain, mac evpn.MAC) {
 // resume begins the pause of a wish whose MAC a local host took, because the
 // engine knows, or will not be told.
 func (p *Plane) resume(d *domain, mac evpn.MAC) {
-	if d.fdb.resume(mac, time.Now()) {
+	if d.fdb.Resume(mac, time.Now()) {
 		p.retrySoon()
 	}
 }
@@ -285,7 +271,7 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 		static = Permanent | NoARP
 		valid  = Reachable | Stale | Delay | Probe | static
 	)
-	s, ours := d.neigh.slots[e.IP]
+	ours, _ := d.neigh.Get(e.IP)
 	switch {
 	case !gone && e.Flags&ExtLearned != 0:
 		d.local.ClearNeighbor(e.IP)
@@ -293,36 +279,33 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 		return
 	case gone || e.State&valid == 0 || !e.MAC.IsHost():
 		d.local.ClearNeighbor(e.IP)
-		if _, ok := d.still[e.IP]; ok {
-			delete(d.still, e.IP)
-			d.neigh.again(e.IP)
-			p.enqueue(d)
-		}
-		d.neigh.doubt(e.IP)
+		d.neigh.Release(e.IP, entries.StaticNeighbor)
 		// The kernel takes the mark off an entry before it deletes it.
-		if ours && s.mark.has(wanted|synced) && !p.neighborThere(d, e.IP, s.val) {
+		switch {
+		case !ours.Installed():
+			d.neigh.Recheck(e.IP)
+		case !p.neighborThere(d, e.IP, ours.Value):
 			p.repair()
-			d.neigh.lost(e.IP)
-			p.enqueue(d)
+			d.neigh.Gone(e.IP)
 		}
 		return
 	}
-	if ours && s.mark.has(present) {
+	if ours.Present {
 		p.neighborChanged(d, e)
 		return
 	}
 	if e.State&static != 0 {
-		d.still[e.IP] = struct{}{}
+		d.neigh.Occupy(e.IP, entries.StaticNeighbor)
 	} else {
-		delete(d.still, e.IP)
+		d.neigh.Release(e.IP, entries.StaticNeighbor)
 	}
 	d.local.SetNeighbor(e.IP, hosts.Binding{MAC: e.MAC, Router: e.Flags&Router != 0, Immutable: e.State&Permanent != 0})
 }
 
 // neighborThere asks the kernel whether a neighbor entry is as we wrote it.
-func (p *Plane) neighborThere(d *domain, ip netip.Addr, want binding) bool {
+func (p *Plane) neighborThere(d *domain, ip netip.Addr, want entries.Neigh) bool {
 	e, err := p.k.Lookup(Entry{Family: family(ip), Ifindex: d.neighDev(), IP: ip})
-	return err == nil && e.Flags&ExtLearned != 0 && e.MAC == want.mac && (e.Flags&Router != 0) == want.router
+	return err == nil && e.Flags&ExtLearned != 0 && neighOf(&e) == want
 }
 
 func family(ip netip.Addr) Family {

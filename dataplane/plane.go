@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -351,8 +352,9 @@ func (p *Plane) asked() {
 	if sweep && !p.sweep {
 		p.sweep = true
 		for _, d := range p.sorted() {
-			d.sweep = true
-			d.requeue()
+			for _, k := range d.kinds() {
+				k.Sweep()
+			}
 			p.enqueue(d)
 		}
 	}
@@ -366,9 +368,9 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		if d := p.wished(f.VNI, f.Want); d == nil {
 			continue
 		} else if f.Want {
-			d.flood.wish(f.Via, struct{}{})
+			d.flood.Want(f.Via, entries.Flood{})
 		} else {
-			d.flood.unwish(f.Via)
+			d.flood.Unwant(f.Via)
 		}
 	}
 	for i := range delta.FDB {
@@ -376,9 +378,9 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		if d := p.wished(f.VNI, f.Want); d == nil {
 			continue
 		} else if f.Want {
-			d.fdb.wish(f.MAC, target{f.Via, f.Sticky})
+			d.fdb.Want(f.MAC, entries.Remote(f.Via, f.Sticky))
 		} else {
-			d.fdb.unwish(f.MAC)
+			d.fdb.Unwant(f.MAC)
 		}
 	}
 	for i := range delta.Neigh {
@@ -386,9 +388,9 @@ func (p *Plane) wish(delta *evpn.Delta) {
 		if d := p.wished(n.VNI, n.Want); d == nil {
 			continue
 		} else if n.Want {
-			d.neigh.wish(n.IP, binding{n.MAC, n.Router})
+			d.neigh.Want(n.IP, entries.Neigh{MAC: n.MAC, Router: n.Router})
 		} else {
-			d.neigh.unwish(n.IP)
+			d.neigh.Unwant(n.IP)
 		}
 	}
 	p.queueProbes(delta.Probe)
@@ -414,7 +416,6 @@ func (p *Plane) wished(vni evpn.VNI, want bool) *domain {
 			return nil
 		}
 		d = p.newDomain(vni)
-		d.sweep = p.sweep
 		p.domains[vni] = d
 	}
 	p.enqueue(d)

@@ -1,11 +1,11 @@
 package dataplane
 
 import (
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -99,7 +99,7 @@ type reading struct {
 	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
 	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
 	ours  map[evpn.MAC]remote
-	flood map[evpn.Via]bool
+	flood map[evpn.Via]entries.Flood
 	other map[evpn.MAC]evpn.Via // device entries without our mark
 	vlans map[evpn.MAC]struct{} // bridge entries with a VLAN, beside those in macs
 	ips   []Entry
@@ -107,11 +107,11 @@ type reading struct {
 	partial bool // what it has not may be there, but for macs, ips and the MACs that were known
 }
 
-// remote is the two parts of a remote MAC. The device's has our mark; the
-// bridge's may also be without it, when it is the sticky one of an operator.
+// remote is a remote MAC that was read. Its bridge entry may be without our mark
+// when it is the sticky one of an operator.
 type remote struct {
-	target
-	device, bridge, marked bool
+	entries.FDB
+	bridgeMarked bool
 }
 
 // isOurs tells whether the parts found are ours: the device's with the mark,
@@ -119,14 +119,14 @@ type remote struct {
 // went half way.
 func (r *reading) isOurs(mac evpn.MAC, m remote) bool {
 	_, theirs := r.other[mac]
-	return m.device || m.marked && !theirs
+	return m.Has(entries.Device) || m.bridgeMarked && !theirs
 }
 
 func newReading(s scope) *reading {
 	return &reading{
 		scope: s,
 		macs:  make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
-		flood: make(map[evpn.Via]bool), other: make(map[evpn.MAC]evpn.Via),
+		flood: make(map[evpn.Via]entries.Flood), other: make(map[evpn.MAC]evpn.Via),
 		vlans: make(map[evpn.MAC]struct{}),
 	}
 }
@@ -135,14 +135,14 @@ func (r *reading) device(e *Entry) {
 	switch {
 	case e.MAC.IsZero():
 		if e.IP.IsValid() && e.IP != r.remote {
-			r.flood[viaOf(e, r.vni)] = true
+			r.flood[viaOf(e, r.vni)] = entries.Flood{}
 		}
 	case !e.MAC.IsHost():
 	case e.Flags&ExtLearned == 0:
 		r.other[e.MAC] = viaOf(e, r.vni)
 	default:
 		m := r.ours[e.MAC]
-		m.device, m.dest = true, viaOf(e, r.vni)
+		m.Via, m.Parts = viaOf(e, r.vni), m.Parts|entries.Device|entries.Marked
 		r.ours[e.MAC] = m
 	}
 }
@@ -156,7 +156,11 @@ func (r *reading) bridgeEntry(e *Entry) {
 	case e.Ifindex == r.dev && e.VLAN == 0:
 		if e.Flags&(ExtLearned|Sticky) != 0 {
 			m := r.ours[e.MAC]
-			m.bridge, m.sticky, m.marked = true, e.Flags&Sticky != 0, e.Flags&ExtLearned != 0
+			m.bridgeMarked = e.Flags&ExtLearned != 0
+			m.Parts |= entries.Bridge
+			if e.Flags&Sticky != 0 {
+				m.Parts |= entries.Sticky
+			}
 			r.ours[e.MAC] = m
 		}
 	case e.VLAN != 0:
@@ -178,40 +182,41 @@ func (r *reading) neighbor(e *Entry) {
 // settle makes d what was found.
 func (r *reading) settle(p *Plane, d *domain) {
 	if r.partial {
-		d.flood.suspect()
-		d.flood.requeue(d.sweep, sortDests) // and not counted: nothing may be missing
+		d.flood.RecheckAll() // and not counted: nothing may be missing
 	}
-	before := d.flood.holds + d.fdb.holds + d.neigh.holds
+	_, before := d.counts()
 	if !r.partial {
-		d.flood.forget()
-		for dest := range r.flood {
-			d.flood.found(dest, struct{}{}, false)
-		}
+		d.flood.Dumped(r.flood)
 	}
 	d.blind = r.partial
-	d.fdb.forget()
-	d.neigh.forget()
-	d.forgetForeign()
-	for mac := range r.own {
-		d.fixed[mac] |= ownAddress
-	}
 	d.vlans = r.vlans
+	d.fdb.ReleaseAll()
+	d.neigh.ReleaseAll()
+	for mac := range r.own {
+		d.fdb.Occupy(mac, entries.OwnAddress)
+	}
 	for mac := range r.other {
-		d.fixed[mac] |= foreignDevice
+		d.fdb.Occupy(mac, entries.ForeignDevice)
 	}
+	ours := make(map[evpn.MAC]entries.FDB, len(r.ours))
 	for mac, m := range r.ours {
-		if !r.isOurs(mac, m) {
-			continue
+		if r.isOurs(mac, m) {
+			ours[mac] = m.FDB
 		}
-		if m.device && !m.bridge {
-			// The bridge's part is missing, or is a host's here by now: it
-			// is ours, and it is not as it must be.
-			m.dest = evpn.Via{}
-		}
-		d.fdb.found(mac, m.target, m.sticky)
 	}
+	neighs := make(map[netip.Addr]entries.Neigh)
+	for i := range r.ips {
+		if e := &r.ips[i]; isOurNeigh(e) {
+			neighs[e.IP] = neighOf(e)
+		}
+	}
+	d.fdb.Dumped(ours)
+	d.neigh.Dumped(neighs)
 	r.settleLocal(p, d)
-	missing := d.requeue()
+	missing := 0
+	for _, k := range d.kinds() {
+		missing += k.Requeue()
+	}
 	if before > 0 {
 		p.stats.Repaired += uint64(max(0, min(missing, before)))
 	}
@@ -231,12 +236,10 @@ func (r *reading) settleLocal(p *Plane, d *domain) {
 	seen := make(map[netip.Addr]bool, len(r.ips))
 	for i := range r.ips {
 		e := &r.ips[i]
-		if e.Flags&ExtLearned != 0 && e.State&NoARP != 0 {
-			d.neigh.found(e.IP, binding{e.MAC, e.Flags&Router != 0}, false)
-			continue
+		if !isOurNeigh(e) {
+			seen[e.IP] = true
+			p.neighbor(d, e, false)
 		}
-		seen[e.IP] = true
-		p.neighbor(d, e, false)
 	}
 	for _, ip := range d.local.IPs() {
 		if !seen[ip] {
@@ -245,32 +248,14 @@ func (r *reading) settleLocal(p *Plane, d *domain) {
 	}
 }
 
+// isOurNeigh tells whether a neighbor entry has our mark.
+func isOurNeigh(e *Entry) bool { return e.Flags&ExtLearned != 0 && e.State&NoARP != 0 }
+
 // foundFlood takes over a flood entry that somebody added, if only us at the
 // last run.
 func (p *Plane) foundFlood(d *domain, e *Entry) {
-	if !e.IP.IsValid() || e.IP == d.remote {
-		return
-	}
 	dest := viaOf(e, d.vni)
-	s := d.flood.slots[dest]
-	if s.mark.has(present) {
-		return
+	if x, _ := d.flood.Get(dest); e.IP.IsValid() && e.IP != d.remote && !x.Present {
+		d.flood.Seen(dest, entries.Flood{})
 	}
-	d.flood.found(dest, struct{}{}, false)
-	if d.sweep {
-		d.flood.queue(dest, d.flood.slots[dest])
-		p.enqueue(d)
-	}
-}
-
-func (h holder) String() string {
-	switch {
-	case h&ownAddress != 0:
-		return "it is the address of a device of the bridge"
-	case h&staticPort != 0:
-		return "a static entry of the bridge holds it behind a local port"
-	case h&foreignDevice != 0:
-		return "an entry that evpnd did not make holds it in the VXLAN device"
-	}
-	return fmt.Sprintf("holder(%d)", uint8(h))
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -26,7 +27,7 @@ func (p *Plane) snoop(x *hosts.Snooped) {
 			continue
 		}
 		for _, d := range p.byBr[l.Master] {
-			if d.fixed[c.MAC]&ownAddress == 0 && d.local.Snoop(c, now) {
+			if d.fdb.Foreign(c.MAC)&entries.OwnAddress == 0 && d.local.Snoop(c, now) {
 				bound, _ := d.local.Broken(now)
 				p.log.Warn("hosts claim too many addresses; the rest is not announced", "vni", d.vni, "bound", p.boundText(bound))
 			}

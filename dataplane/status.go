@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -98,10 +99,7 @@ func (p *Plane) Devices() []DeviceStatus {
 		st.Problems = slices.Clone(st.Problems)
 		if d := p.byDev[st.Ifindex]; d != nil {
 			st.Wanted, st.Held = d.counts()
-			st.Foreign = len(d.still)
-			for _, h := range d.fixed {
-				st.Foreign += count(h&foreignDevice != 0)
-			}
+			st.Foreign = d.foreign()
 			if len(d.vlans) > 0 {
 				st.Problems = append(st.Problems, Problem{
 					Kind: ProblemVLAN, VNI: d.vni, Device: st.Device,
@@ -117,8 +115,25 @@ func (p *Plane) Devices() []DeviceStatus {
 	return out
 }
 
-func (d *domain) counts() (want, held int) {
-	return d.flood.wants + d.fdb.wants + d.neigh.wants, d.flood.holds + d.fdb.holds + d.neigh.holds
+// counts returns how many entries of d are desired, and how many of those the
+// kernel has.
+func (d *domain) counts() (desired, installed int) {
+	for _, k := range d.kinds() {
+		desired += k.Desired()
+		installed += k.Installed()
+	}
+	return desired, installed
+}
+
+// foreign counts the entries that are not ours and stay.
+func (d *domain) foreign() (n int) {
+	for _, by := range d.fdb.AllForeign() {
+		n += count(by&entries.ForeignDevice != 0)
+	}
+	for range d.neigh.AllForeign() {
+		n++
+	}
+	return n
 }
 
 // maxEntryProblems bounds how many failed entries of one VNI Problems lists;
@@ -142,17 +157,12 @@ func (p *Plane) Problems() []Problem {
 			out = append(out, Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: p.boundText(b) + "; the rest is not announced"})
 		}
 		var texts []string
-		for k, f := range d.flood.fails {
-			texts = append(texts, fmt.Sprintf("flood entry to %s: %s", k.VTEP, advice(f.err)))
-		}
-		for k, f := range d.fdb.fails {
-			if errors.Is(f.err, errTaken) && f.tries < 2 {
-				continue // the engine is about to answer
-			}
-			texts = append(texts, fmt.Sprintf("MAC %s: %s", k, advice(f.err)))
-		}
-		for k, f := range d.neigh.fails {
-			texts = append(texts, fmt.Sprintf("neighbor %s: %s", k, advice(f.err)))
+		for _, k := range d.kinds() {
+			k.failures(func(text string, f entries.Failure) {
+				if !errors.Is(f.Err, errTaken) || f.Tries > 1 { // else the engine is about to answer
+					texts = append(texts, text+": "+advice(f.Err))
+				}
+			})
 		}
 		slices.Sort(texts)
 		for i, t := range texts {
@@ -168,23 +178,16 @@ func (p *Plane) Problems() []Problem {
 	return out
 }
 
-// heldError says that an entry is not ours to change.
-type heldError struct{ by holder }
-
-func (e heldError) Error() string { return e.by.String() }
-
-var errStill = errors.New("a static neighbor entry that evpnd did not make holds it")
-
 // advice says what an error means and what to do.
 func advice(err error) string {
-	var held heldError
+	var foreign entries.ForeignError
 	switch {
-	case errors.As(err, &held) && held.by&ownAddress != 0:
+	case errors.As(err, &foreign) && foreign.By&entries.OwnAddress != 0:
 		return fmt.Sprintf("%v: another node announces it as well; give one of the two another address", err)
-	case errors.As(err, &held):
-		return fmt.Sprintf("%v: remove that one (bridge fdb del) or have it announced nowhere else", err)
-	case errors.Is(err, errStill):
+	case errors.As(err, &foreign) && foreign.By == entries.StaticNeighbor:
 		return fmt.Sprintf("%v: remove that one (ip neigh del)", err)
+	case errors.As(err, &foreign):
+		return fmt.Sprintf("%v: remove that one (bridge fdb del) or have it announced nowhere else", err)
 	case errors.Is(err, syscall.EPERM):
 		return fmt.Sprintf("%v: evpnd needs CAP_NET_ADMIN in this network namespace", err)
 	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOSPC):
@@ -199,34 +202,17 @@ func advice(err error) string {
 	return err.Error()
 }
 
-// EntryState is where a wished entry stands.
-type EntryState string
+// EntryState is how a desired entry stands.
+type EntryState = entries.State
 
 // The states of an entry.
 const (
-	Absent    EntryState = "absent"    // not wished
-	Adopted   EntryState = "adopted"   // not wished, found in the kernel, kept until Sweep
-	Pending   EntryState = "pending"   // wished, not yet written
-	Installed EntryState = "installed" // in the kernel as wished
-	FailedNow EntryState = "failed"    // could not be written; tried again
+	Absent    = entries.Absent
+	Adopted   = entries.Adopted
+	Pending   = entries.Pending
+	Installed = entries.Installed
+	FailedNow = entries.Failed
 )
-
-func stateOf[K, V comparable](t *tracker[K, V], k K) (EntryState, error) {
-	s, ok := t.slots[k]
-	switch {
-	case !ok:
-		return Absent, nil
-	case s.mark.has(failing):
-		return FailedNow, t.fails[k].err
-	case s.mark.has(wanted | synced):
-		return Installed, nil
-	case s.mark.has(wanted):
-		return Pending, nil
-	case s.mark.has(synced):
-		return Adopted, nil
-	}
-	return Absent, nil
-}
 
 // Entry returns how the FDB wish for a MAC stands, with the error when it
 // failed. Any goroutine may call it.
@@ -234,7 +220,7 @@ func (p *Plane) Entry(vni evpn.VNI, mac evpn.MAC) (EntryState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.domains[vni]; d != nil {
-		return stateOf(&d.fdb, mac)
+		return d.fdb.State(mac)
 	}
 	return Absent, nil
 }
@@ -244,7 +230,7 @@ func (p *Plane) NeighEntry(vni evpn.VNI, ip netip.Addr) (EntryState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.domains[vni]; d != nil {
-		return stateOf(&d.neigh, ip)
+		return d.neigh.State(ip)
 	}
 	return Absent, nil
 }
@@ -254,7 +240,7 @@ func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Via) (EntryState, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.domains[vni]; d != nil {
-		return stateOf(&d.flood, dest)
+		return d.flood.State(dest)
 	}
 	return Absent, nil
 }
@@ -322,7 +308,9 @@ func (p *Plane) Stats() Stats {
 		w, h := d.counts()
 		st.Wanted += w
 		st.Installed += h
-		st.Failed += len(d.flood.fails) + len(d.fdb.fails) + len(d.neigh.fails)
+		for _, k := range d.kinds() {
+			st.Failed += k.Failed()
+		}
 	}
 	return st
 }

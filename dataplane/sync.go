@@ -280,9 +280,7 @@ func (p *Plane) mtuFor(vtep netip.Addr, lower int) int {
 func (p *Plane) attach(chosen map[evpn.VNI]choice) {
 	for vni := range chosen {
 		if p.domains[vni] == nil {
-			d := p.newDomain(vni)
-			d.sweep = p.sweep
-			p.domains[vni] = d
+			p.domains[vni] = p.newDomain(vni)
 		}
 	}
 	p.byDev = make(map[int]*domain, len(chosen))
@@ -321,10 +319,10 @@ func (p *Plane) detach(d *domain, to, bridge int) {
 	}
 	p.setUp(d, false, netip.Addr{})
 	d.local.Clear()
-	d.forgetForeign()
-	d.flood.vanish()
-	d.fdb.vanish()
-	d.neigh.vanish()
+	d.vlans = make(map[evpn.MAC]struct{})
+	for _, k := range d.kinds() {
+		k.Reset()
+	}
 	d.dev, d.bridge, d.name = 0, 0, ""
 }
 

@@ -2,32 +2,18 @@ package dataplane
 
 import (
 	"errors"
-	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
-	"github.com/evpnd/evpnd/evpn"
+	"github.com/evpnd/evpnd/dataplane/entries"
 )
 
-// kind is a kind of entry that is written.
-type kind uint8
-
-const (
-	kindFlood kind = iota + 1
-	kindFDB
-	kindNeigh
-)
-
-// ref is the entry that one or more consecutive ops are for.
+// ref is an entry in a batch, which has one or more consecutive ops.
 type ref struct {
-	kind   kind
-	del    bool
+	kind   kindIndex
+	remove bool
 	ops    uint8
-	dest   evpn.Via // kindFlood
-	mac    evpn.MAC // kindFDB
-	target target
-	ip     netip.Addr // kindNeigh
-	to     binding
 }
 
 // batch is what is written at once. Its memory is used again.
@@ -46,17 +32,6 @@ func newBatch() *batch {
 }
 
 func (b *batch) clear() { b.ops, b.refs = b.ops[:0], b.refs[:0] }
-
-func (b *batch) add(r ref, ops ...Op) {
-	b.addTo(&r, ops...)
-	b.refs = append(b.refs, r)
-}
-
-// addTo appends ops of r, which is yet to be added.
-func (b *batch) addTo(r *ref, ops ...Op) {
-	r.ops += uint8(len(ops))
-	b.ops = append(b.ops, ops...)
-}
 
 // errTaken says that a frame from a local port took a MAC that is wished as
 // remote. It is for the engine to answer.
@@ -154,17 +129,20 @@ func (p *Plane) settleAll(d *domain, b *batch) {
 	now := time.Now()
 	p.hold = 0
 	p.clearTrouble(ProblemWrite, 0, "")
-	at := 0
-	for i := range b.refs {
-		r := &b.refs[i]
+	kinds, at := d.kinds(), 0
+	for _, r := range b.refs {
 		var err error
 		for j := at; j < at+int(r.ops); j++ {
-			if err == nil && (r.del || b.ops[j].Verb != Delete) { // a deletion before an addition may find nothing
+			if err == nil && (r.remove || b.ops[j].Verb != Delete) { // a deletion before an addition may find nothing
 				err = b.errs[j]
 			}
 		}
 		at += int(r.ops)
-		p.settle(d, r, err, now)
+		k := kinds[r.kind]
+		if err = k.settle(p, d, err, now); err != nil {
+			p.failed(k, 1, err)
+			p.react(err, now)
+		}
 	}
 }
 
@@ -197,15 +175,13 @@ func (p *Plane) probe() error {
 // the kernel has not seen, and pauses all writing.
 func (p *Plane) refusedAll(d *domain, err error, b, next *batch) {
 	p.stats.Failures++
-	for i := range b.refs {
-		if b.err != nil {
-			p.inDoubt(d, &b.refs[i])
-		}
-		p.stats.countRefused(b.refs[i].kind, err)
-		p.putBack(d, &b.refs[i])
+	kinds := d.kinds()
+	for _, r := range b.refs {
+		kinds[r.kind].putBack(b.err == nil)
+		p.stats.countRefused(r.kind, 1, err)
 	}
-	for i := range next.refs {
-		p.putBack(d, &next.refs[i])
+	for _, r := range next.refs {
+		kinds[r.kind].putBack(true)
 	}
 	p.enqueue(d)
 	p.refusedWrites(err, time.Now())
@@ -220,211 +196,40 @@ func (p *Plane) refusedWrites(err error, now time.Time) {
 	}
 }
 
-// inDoubt records that the kernel may hold an entry that was to be added: it
-// has to be removed then when nobody wishes it any more. One that was to be
-// removed is taken to be there as it is.
-func (p *Plane) inDoubt(d *domain, r *ref) {
-	if r.del {
-		return
-	}
-	switch r.kind {
-	case kindFlood:
-		d.flood.perhaps(r.dest, false)
-	case kindFDB:
-		d.fdb.perhaps(r.mac, r.target.sticky)
-	case kindNeigh:
-		d.neigh.perhaps(r.ip, false)
-	}
-}
-
-func (p *Plane) putBack(d *domain, r *ref) {
-	switch r.kind {
-	case kindFlood:
-		d.flood.queue(r.dest, d.flood.slots[r.dest])
-	case kindFDB:
-		d.fdb.queue(r.mac, d.fdb.slots[r.mac])
-	case kindNeigh:
-		d.neigh.queue(r.ip, d.neigh.slots[r.ip])
-	}
-}
-
-// compose takes the next entries of d off their queues: additions flood,
-// FDB, neighbor, then removals the other way round, so that nothing is
-// removed before what replaces it is there.
+// compose takes the next entries of d off their queues: additions in the order
+// of the kinds, then removals the other way round, so that nothing is removed
+// before what replaces it is there.
 func (p *Plane) compose(d *domain, b *batch) {
 	b.clear()
-	now := time.Now()
-	for len(b.refs) < writeBatch {
-		k, _, ok := d.flood.nextAdd(now)
-		if !ok {
-			break
-		}
-		b.add(ref{kind: kindFlood, dest: k}, floodOp(d, k, Append))
+	now, kinds := time.Now(), d.kinds()
+	for _, k := range kinds {
+		b.fill(d, k, false, now)
 	}
-	for len(b.refs) < writeBatch {
-		k, s, ok := d.fdb.nextAdd(now)
-		if !ok {
-			break
-		}
-		if h, held := d.fixed[k]; held {
-			p.fail(d, &ref{kind: kindFDB, mac: k}, heldError{h}, now)
-			continue
-		}
-		b.addFDB(d, k, s)
+	for _, k := range slices.Backward(kinds[:]) {
+		b.fill(d, k, true, now)
 	}
-	for len(b.refs) < writeBatch {
-		k, s, ok := d.neigh.nextAdd(now)
-		if !ok {
-			break
+	for _, k := range kinds {
+		if n := k.Refused(); n > 0 {
+			p.failed(k, n, entries.ForeignError{})
 		}
-		if _, held := d.still[k]; held {
-			p.fail(d, &ref{kind: kindNeigh, ip: k}, errStill, now)
-			continue
-		}
-		b.add(ref{kind: kindNeigh, ip: k, to: s.val}, neighOp(d, k, s.val, Replace))
-	}
-	for len(b.refs) < writeBatch {
-		k, s, ok := d.neigh.nextDel()
-		if !ok {
-			break
-		}
-		b.add(ref{kind: kindNeigh, del: true, ip: k}, neighOp(d, k, s.val, Delete))
-	}
-	for len(b.refs) < writeBatch {
-		k, s, ok := d.fdb.nextDel()
-		if !ok {
-			break
-		}
-		flags := Self | Master
-		if s.mark.has(half) {
-			flags = Self
-		}
-		b.add(ref{kind: kindFDB, del: true, mac: k},
-			Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: flags, MAC: k}})
-	}
-	for len(b.refs) < writeBatch {
-		k, _, ok := d.flood.nextDel()
-		if !ok {
-			break
-		}
-		b.add(ref{kind: kindFlood, del: true, dest: k}, floodOp(d, k, Delete))
 	}
 }
 
-// addFDB appends the ops that make a MAC remote. NUD_NOARP keeps the device's
-// entry while the device is down; the bridge does not look at it when the
-// entry is extern-learned.
-func (b *batch) addFDB(d *domain, mac evpn.MAC, s slot[target]) {
-	r := ref{kind: kindFDB, mac: mac, target: s.val}
-	both := Op{Verb: Replace, Entry: Entry{
-		Family: Bridge, Ifindex: d.dev, State: NoARP | Reachable,
-		Flags: Self | Master | ExtLearned, MAC: mac, IP: s.val.dest.VTEP, VNI: entryVNI(s.val.dest, d.vni),
-	}}
-	if s.mark.has(usurped) {
-		// vxlan_fdb_update_existing lets no extern-learned entry take over one
-		// of a user: it would get our destination, and not our mark.
-		b.addTo(&r, Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Self, MAC: mac}})
-	}
-	inBridge := Op{Verb: Replace, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Master, MAC: mac}}
-	switch {
-	case s.val.sticky:
-		inBridge.State, inBridge.Flags = NoARP|Reachable, Master|Sticky
-		b.add(r, both, inBridge)
-	case s.mark.has(sticky):
-		// A write as dynamic is what clears sticky and static.
-		inBridge.State = Reachable
-		b.add(r, inBridge, both)
-	default:
-		b.add(r, both)
-	}
-}
-
-func floodOp(d *domain, dest evpn.Via, v Verb) Op {
-	return Op{Verb: v, Entry: Entry{
-		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: entryVNI(dest, d.vni),
-	}}
-}
-
-func neighOp(d *domain, ip netip.Addr, to binding, v Verb) Op {
-	op := Op{Verb: v, Entry: Entry{
-		Family: family(ip), Ifindex: d.neighDev(), State: NoARP, Flags: ExtLearned, MAC: to.mac, IP: ip,
-	}}
-	if to.router {
-		op.Flags |= Router
-	}
-	return op
-}
-
-// settle records what the kernel said of one entry.
-func (p *Plane) settle(d *domain, r *ref, err error, now time.Time) {
-	switch {
-	case r.del && errors.Is(err, syscall.ENOENT) && r.kind == kindFDB:
-		// The bridge has none behind the device, because the host is local
-		// by now; it stopped there and left the device's own entry.
-		s := d.fdb.slots[r.mac]
-		if s.mark.has(half) {
-			d.fdb.removed(r.mac)
+// fill adds entries of one kind while there is room.
+func (b *batch) fill(d *domain, k kind, remove bool, now time.Time) {
+	for len(b.refs) < writeBatch {
+		n := len(b.ops)
+		if !k.next(d, b, remove, now) {
 			return
 		}
-		s.mark |= half
-		d.fdb.queue(r.mac, s)
-	case r.del && (err == nil || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENODEV)):
-		p.settleRemoved(d, r)
-	case !r.del && (err == nil || r.kind == kindFlood && errors.Is(err, syscall.EEXIST)):
-		p.settleAdded(d, r)
-	default:
-		p.fail(d, r, err, now)
-		p.react(err, now)
+		b.refs = append(b.refs, ref{kind: k.is(), remove: remove, ops: uint8(len(b.ops) - n)})
 	}
 }
 
-func (p *Plane) settleRemoved(d *domain, r *ref) {
-	p.written.count(r.kind, true)
-	switch r.kind {
-	case kindFlood:
-		d.flood.removed(r.dest)
-	case kindFDB:
-		d.fdb.removed(r.mac)
-	case kindNeigh:
-		d.neigh.removed(r.ip)
-	}
-}
-
-// settleAdded records an entry that was written. What was local under its
-// key is so no more: the kernel's own notice of that is filtered out with
-// the echo.
-func (p *Plane) settleAdded(d *domain, r *ref) {
-	p.written.count(r.kind, false)
-	switch r.kind {
-	case kindFlood:
-		d.flood.added(r.dest, struct{}{}, false)
-	case kindFDB:
-		d.fdb.added(r.mac, r.target, r.target.sticky)
-		p.clearMAC(d, r.mac)
-	case kindNeigh:
-		d.neigh.added(r.ip, r.to, false)
-		d.local.ClearNeighbor(r.ip)
-	}
-}
-
-// fail records that an entry could not be written. A part of it may be in
-// the kernel.
-func (p *Plane) fail(d *domain, r *ref, err error, now time.Time) {
-	p.stats.Failures++
-	p.stats.countRefused(r.kind, err)
-	switch r.kind {
-	case kindFlood:
-		d.flood.fail(r.dest, err, now)
-	case kindFDB:
-		if s, ok := d.fdb.slots[r.mac]; ok && !errors.As(err, new(heldError)) {
-			s.mark |= present
-			d.fdb.put(r.mac, s)
-		}
-		d.fdb.fail(r.mac, err, now)
-	case kindNeigh:
-		d.neigh.fail(r.ip, err, now)
-	}
-	p.log.Debug("cannot write an entry; trying again", "vni", d.vni, "mac", r.mac, "ip", r.ip, "vtep", r.dest.VTEP, "err", err)
+// failed counts entries that could not be written, and has them tried again.
+func (p *Plane) failed(k kind, n int, err error) {
+	p.stats.Failures += uint64(n)
+	p.stats.countRefused(k.is(), n, err)
 	p.retrySoon()
 }
 
@@ -441,7 +246,7 @@ func (p *Plane) react(err error, now time.Time) {
 }
 
 func (p *Plane) retrySoon() {
-	if at := time.Now().Add(retryFirst); p.retryAt.IsZero() || at.Before(p.retryAt) {
+	if at := time.Now().Add(entries.RetryFirst); p.retryAt.IsZero() || at.Before(p.retryAt) {
 		p.retryAt = at
 	}
 }
@@ -455,18 +260,13 @@ func (p *Plane) retry(now time.Time) {
 		}
 	}
 	for _, d := range p.sorted() {
-		if len(d.flood.fails)+len(d.fdb.fails)+len(d.neigh.fails) == 0 {
-			continue
-		}
-		t1, n1 := d.flood.retry(now, sortDests)
-		t2, n2 := d.fdb.retry(now, sortMACs)
-		t3, n3 := d.neigh.retry(now, sortAddrs)
-		later(t1)
-		later(t2)
-		later(t3)
-		if n1+n2+n3 > 0 {
-			// Those that fail again set the time anew.
-			p.enqueue(d)
+		for _, k := range d.kinds() {
+			n, next := k.Retry(now)
+			later(next)
+			if n > 0 {
+				// Those that fail again set the time anew.
+				p.enqueue(d)
+			}
 		}
 	}
 }

@@ -58,6 +58,7 @@ var layers = []layer{
 	{folder: "evpn/run", ours: []string{"evpn"}, stdOnly: true, because: "a Go program runs the engine between any two adapters", fromTest: []string{"bgp", "dataplane"}},
 	{folder: "evpn", stdOnly: true, because: "the rules of EVPN are pure: no I/O, no library"},
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
+	{folder: "dataplane/entries", ours: []string{"evpn"}, stdOnly: true, because: "desired and actual are compared without a kernel"},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
 	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/apiaddr", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},

@@ -1,0 +1,151 @@
+package dataplane
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/evpnd/evpnd/dataplane/entries"
+)
+
+// kind is one kind of entry of one broadcast domain, as the writer sees it. A
+// new kind is a file with a spec, a field of domain, and a place in the list
+// that domain.kinds returns.
+type kind interface {
+	is() kindIndex
+
+	// next appends to b what is to be written, or removed, next; false: nothing
+	// is. For each entry in b settle or putBack is called, in the order of next.
+	next(d *domain, b *batch, remove bool, now time.Time) bool
+	// settle records what the kernel said of an entry. The error is that of the
+	// entry when it is to be tried again.
+	settle(p *Plane, d *domain, err error, now time.Time) error
+	// putBack records that an entry was not written, or, when it is not
+	// answered, perhaps not.
+	putBack(answered bool)
+	// removals appends what removes all that the kernel has, or may have.
+	removals(d *domain, ops []Op) []Op
+	// failures calls yield with each entry that failed.
+	failures(yield func(text string, f entries.Failure))
+
+	// These are those of entries.Set.
+	Busy() bool
+	Len() int
+	Desired() int
+	Installed() int
+	Failed() int
+	Refused() int
+	Retry(now time.Time) (queued int, next time.Time)
+	Requeue() int
+	Sweep()
+	Reset()
+}
+
+// kindIndex is the place of a kind in the list of all.
+type kindIndex uint8
+
+const (
+	kindFlood kindIndex = iota
+	kindFDB
+	kindNeigh
+	numKinds
+)
+
+// kinds are all kinds of entry, in the order of additions: a VTEP is flooded to
+// before MACs are sent to it, and a MAC is known before the address of its host.
+// Removals go the other way round.
+func (d *domain) kinds() [numKinds]kind {
+	return [...]kind{kindFlood: &d.flood, kindFDB: &d.fdb, kindNeigh: &d.neigh}
+}
+
+// spec is what is particular to a kind.
+type spec[K comparable, V entries.Value] struct {
+	is kindIndex
+	// text is an entry in the words of a problem.
+	text func(K) string
+	// encode appends the messages that make a change.
+	encode func(d *domain, c entries.Change[K, V], ops []Op) []Op
+	// removal appends the messages that remove all of an entry, whatever it is.
+	removal func(d *domain, k K, v V, ops []Op) []Op
+	// mayExist says that an entry may be added that is there.
+	mayExist bool
+	// A kind whose entries have several parts has these. either returns what may
+	// be there when it is not known how far a replacement went. rest returns
+	// what is there when the first part was not there to be removed, unless
+	// nothing is.
+	either func(have, value V) V
+	rest   func(v V) (V, bool)
+	// installed follows an entry that was added.
+	installed func(p *Plane, d *domain, k K)
+}
+
+// table is a kind of entry: what is desired and what the kernel has.
+type table[K comparable, V entries.Value] struct {
+	*entries.Set[K, V]
+	spec *spec[K, V]
+}
+
+func (t *table[K, V]) is() kindIndex { return t.spec.is }
+
+func (t *table[K, V]) next(d *domain, b *batch, remove bool, now time.Time) bool {
+	c, ok := t.Next(remove, now)
+	if ok {
+		b.ops = t.spec.encode(d, c, b.ops)
+	}
+	return ok
+}
+
+func (t *table[K, V]) settle(p *Plane, d *domain, err error, now time.Time) error {
+	c := t.Taken()
+	if c.Remove && errors.Is(err, syscall.ENOENT) && t.spec.rest != nil {
+		if rest, ok := t.spec.rest(c.Value); ok {
+			t.Maybe(c.Key, rest)
+			t.PutBack(c)
+			return nil
+		}
+	}
+	switch {
+	case err == nil,
+		c.Remove && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENODEV)),
+		!c.Remove && t.spec.mayExist && errors.Is(err, syscall.EEXIST):
+		p.written.count(t.spec.is, c.Remove)
+		t.Done(c)
+		if !c.Remove && t.spec.installed != nil {
+			t.spec.installed(p, d, c.Key)
+		}
+		return nil
+	}
+	if !c.Remove && t.spec.either != nil {
+		t.Maybe(c.Key, t.spec.either(c.Have, c.Value))
+	}
+	t.Fail(c.Key, err, now)
+	p.log.Debug("cannot write an entry; trying again", "vni", d.vni, "entry", t.spec.text(c.Key), "err", err)
+	return err
+}
+
+func (t *table[K, V]) putBack(answered bool) {
+	c := t.Taken()
+	switch {
+	case answered:
+		t.PutBack(c)
+	case t.spec.either != nil:
+		t.Unanswered(c, t.spec.either(c.Have, c.Value))
+	default:
+		t.Unanswered(c, c.Value)
+	}
+}
+
+func (t *table[K, V]) removals(d *domain, ops []Op) []Op {
+	for k, e := range t.Sorted() {
+		if e.Present {
+			ops = t.spec.removal(d, k, e.Value, ops)
+		}
+	}
+	return ops
+}
+
+func (t *table[K, V]) failures(yield func(string, entries.Failure)) {
+	for k, f := range t.Failures() {
+		yield(t.spec.text(k), f)
+	}
+}

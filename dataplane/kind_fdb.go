@@ -1,0 +1,68 @@
+package dataplane
+
+import (
+	"fmt"
+
+	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// fdbSpec are the remote MACs: an entry in the bridge's table and one in the
+// VXLAN device's.
+var fdbSpec = &spec[evpn.MAC, entries.FDB]{
+	is:     kindFDB,
+	text:   func(m evpn.MAC) string { return fmt.Sprintf("MAC %s", m) },
+	encode: encodeFDB,
+	removal: func(d *domain, m evpn.MAC, _ entries.FDB, ops []Op) []Op {
+		// A deletion of both parts stops when the bridge has none.
+		return append(ops, removeMAC(d, m, Master|Self), removeMAC(d, m, Self))
+	},
+	either: entries.Either,
+	rest: func(v entries.FDB) (entries.FDB, bool) {
+		// The bridge has none behind the device, because the host is local by
+		// now; the kernel stopped there and left the device's own entry.
+		there := v.Has(entries.Bridge)
+		v.Parts &^= entries.Bridge | entries.Sticky
+		return v, there
+	},
+	// What was local under the MAC is so no more: the kernel's own notice of
+	// that is left out with the echo.
+	installed: func(p *Plane, d *domain, m evpn.MAC) { p.clearMAC(d, m) },
+}
+
+func removeMAC(d *domain, m evpn.MAC, parts Flags) Op {
+	return Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: parts, MAC: m}}
+}
+
+// encodeFDB appends the messages that make a MAC remote, or remove it.
+// NUD_NOARP keeps the device's entry while the device is down; the bridge does
+// not look at it when the entry is extern-learned.
+func encodeFDB(d *domain, c entries.Change[evpn.MAC, entries.FDB], ops []Op) []Op {
+	if c.Remove {
+		parts := Self | Master
+		if !c.Value.Has(entries.Bridge) {
+			parts = Self
+		}
+		return append(ops, removeMAC(d, c.Key, parts))
+	}
+	if c.Have.Has(entries.Device) && !c.Have.Has(entries.Marked) {
+		// vxlan_fdb_update_existing lets no extern-learned entry take over one
+		// of a user: it would get our destination, and not our mark.
+		ops = append(ops, removeMAC(d, c.Key, Self))
+	}
+	both := Op{Verb: Replace, Entry: Entry{
+		Family: Bridge, Ifindex: d.dev, State: NoARP | Reachable,
+		Flags: Self | Master | ExtLearned, MAC: c.Key, IP: c.Value.Via.VTEP, VNI: entryVNI(c.Value.Via, d.vni),
+	}}
+	inBridge := Op{Verb: Replace, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Master, MAC: c.Key}}
+	switch {
+	case c.Value.Has(entries.Sticky):
+		inBridge.State, inBridge.Flags = NoARP|Reachable, Master|Sticky
+		return append(ops, both, inBridge)
+	case c.Have.Has(entries.Sticky):
+		// A write as dynamic is what clears sticky and static.
+		inBridge.State = Reachable
+		return append(ops, inBridge, both)
+	}
+	return append(ops, both)
+}

@@ -1,0 +1,32 @@
+package dataplane
+
+import (
+	"fmt"
+
+	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/evpn"
+)
+
+// floodSpec are the destinations of broadcast and unknown unicast (head-end
+// replication): entries of the zero MAC in the VXLAN device's table, one a
+// remote VTEP.
+var floodSpec = &spec[evpn.Via, entries.Flood]{
+	is:   kindFlood,
+	text: func(v evpn.Via) string { return fmt.Sprintf("flood entry to %s", v.VTEP) },
+	encode: func(d *domain, c entries.Change[evpn.Via, entries.Flood], ops []Op) []Op {
+		if c.Remove {
+			return append(ops, floodOp(d, c.Key, Delete))
+		}
+		return append(ops, floodOp(d, c.Key, Append))
+	},
+	removal: func(d *domain, v evpn.Via, _ entries.Flood, ops []Op) []Op {
+		return append(ops, floodOp(d, v, Delete))
+	},
+	mayExist: true,
+}
+
+func floodOp(d *domain, dest evpn.Via, v Verb) Op {
+	return Op{Verb: v, Entry: Entry{
+		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: entryVNI(dest, d.vni),
+	}}
+}
