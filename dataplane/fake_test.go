@@ -34,6 +34,11 @@ func (w pretend) addVXLAN(name string, vni int, local, bridge string) {
 	w.SetUp(name, true)
 }
 
+func (w pretend) addExternal(name string) {
+	w.Add(dataplane.Link{Name: name, Kind: "vxlan", VXLAN: &dataplane.VXLAN{External: true, VNIFilter: true, Port: 5000}})
+	w.SetUp(name, true)
+}
+
 func (w pretend) addPort(name, bridge string) {
 	w.Add(dataplane.Link{Name: name, Kind: "veth"})
 	w.Kernel.SetMaster(name, bridge)

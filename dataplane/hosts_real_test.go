@@ -191,9 +191,9 @@ func (w *real) sniff(dev string) (fd int) {
 	return fd
 }
 
-// TestQuestionsStayHere looks whether questions or their answers get
+// TestProbesStayHere looks whether probes or their answers get
 // anywhere but to the port of the one asked.
-func TestQuestionsStayHere(t *testing.T) {
+func TestProbesStayHere(t *testing.T) {
 	w := newReal(t)
 	plain(w)
 	w.answer("p0", addr("172.18.0.11"), mac(1))
@@ -237,7 +237,7 @@ func TestQuestionsStayHere(t *testing.T) {
 		}
 	}
 	if seen["p0"] < 8 || seen["p1"]+seen["vx0"] != 0 {
-		t.Errorf("questions and answers per port: %v, want all on p0", seen)
+		t.Errorf("probes and answers per port: %v, want all on p0", seen)
 	}
 }
 

@@ -142,7 +142,7 @@ func testSilence(t *testing.T, w world) {
 	r.hosts(200, "172.18.0.11 "+mac(1).String(), "172.18.0.12 "+mac(2).String())
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
 	if took := time.Since(begin); took < 2*time.Second {
-		t.Errorf("gone after %v: three questions a second apart take longer", took)
+		t.Errorf("gone after %v: three probes a second apart take longer", took)
 	}
 	r.untilTrue("who answers is asked again", func() bool { return r.p.Stats().Probes >= 6 })
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
@@ -171,7 +171,7 @@ func testMovedHere(t *testing.T, w world) {
 	t.Logf("found after %v", time.Since(begin))
 	r.untilTrue("who does not answer is forgotten", func() bool { return r.p.Stats().Hosts == 1 })
 	if n := r.p.Stats().Probes; n != 4 {
-		t.Errorf("%d questions, want one to the one, three to the other", n)
+		t.Errorf("%d probes, want one to the one, three to the other", n)
 	}
 }
 
@@ -193,7 +193,7 @@ func testDoubt(t *testing.T, w world) {
 	}})
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
 	if n := r.p.Stats().Probes; n != 4 {
-		t.Errorf("%d questions, want one to who answers, three to who does not, and none else", n)
+		t.Errorf("%d probes, want one to who answers, three to who does not, and none else", n)
 	}
 	// Both were asked once, not again for the same doubt.
 	if n := r.p.Stats().Silent; n != 1 {
@@ -230,7 +230,7 @@ func testBounds(t *testing.T, w world) {
 }
 
 func TestDeaf(t *testing.T) {
-	for _, method := range []string{"Hear", "Listen"} {
+	for _, method := range []string{"Snoop", "SnoopPorts"} {
 		w := newPretend()
 		plain(w)
 		k := w.Open()
@@ -267,8 +267,8 @@ func TestNoProbe(t *testing.T) {
 		r.wish(evpn.Delta{Probe: []evpn.Probe{{VNI: 200, IP: addr("172.18.0.12"), MAC: mac(1)}}})
 		time.Sleep(time.Hour)
 		r.hosts(200, "172.18.0.11 "+mac(1).String())
-		if n := len(w.Asked()); n != 0 {
-			t.Errorf("%d questions", n)
+		if n := len(w.Probes()); n != 0 {
+			t.Errorf("%d probes", n)
 		}
 	})
 }
@@ -295,22 +295,22 @@ func TestProbePace(t *testing.T) {
 			t.Fatalf("%d hosts known", known)
 		}
 		time.Sleep(70 * time.Second)
-		if n := len(w.Asked()); n != 0 {
-			t.Errorf("%d questions before 75 s", n)
+		if n := len(w.Probes()); n != 0 {
+			t.Errorf("%d probes before 75 s", n)
 		}
 		most := 0
 		for range 230 {
 			time.Sleep(time.Second)
 			synctest.Wait()
-			most = max(most, len(w.Asked()))
+			most = max(most, len(w.Probes()))
 		}
-		// First questions are bound to the rate of the VNI; the second and
+		// First probes are bound to the rate of the VNI; the second and
 		// third follow each after a second, within the node's.
 		if most > hosts.DefaultProbeRate+hosts.DefaultProbeRate/10 || most < rate {
-			t.Errorf("up to %d questions a second", most)
+			t.Errorf("up to %d probes a second", most)
 		}
 		if st := r.p.Stats(); st.Hosts != 0 || int(st.Silent) != known || int(st.Probes) != 3*known {
-			t.Errorf("%d hosts left of %d, %d silent, %d questions", st.Hosts, known, st.Silent, st.Probes)
+			t.Errorf("%d hosts left of %d, %d silent, %d probes", st.Hosts, known, st.Silent, st.Probes)
 		}
 	})
 }

@@ -103,6 +103,11 @@ func (w *real) addVXLAN(name string, vni int, local, bridge string) {
 	w.ip("link set " + name + " up")
 }
 
+func (w *real) addExternal(name string) {
+	w.ip("link add " + name + " type vxlan external vnifilter dstport 5000")
+	w.ip("link set " + name + " up")
+}
+
 // addPort makes a veth pair; the host's end is name-h. Neither end sends
 // anything by itself.
 func (w *real) addPort(name, bridge string) {

@@ -1,9 +1,13 @@
 package dataplane_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
@@ -18,6 +22,7 @@ func suite(t *testing.T, fresh func(*testing.T) world) {
 		name string
 		run  func(*testing.T, world)
 	}{
+		{"keys", testKeys},
 		{"write", testWrite},
 		{"local", testLocal},
 		{"local to remote and back", testMoves},
@@ -68,6 +73,103 @@ func remoteLines(m evpn.MAC, dst string) []string {
 	return []string{
 		fmt.Sprintf("%s dev vx0 dst %s self extern_learn static", m, dst),
 		fmt.Sprintf("%s dev vx0 extern_learn master br0", m),
+	}
+}
+
+// testKeys holds the keys of the kernel's tables: a VXLAN device of many VNIs
+// has an entry a MAC and source VNI, which one of a single VNI need not be given,
+// and a bridge has one a MAC and VLAN that the port is in.
+func testKeys(t *testing.T, w world) {
+	w.addExternal("vxe")
+	plain(w)
+	k := w.open(t)
+	links, err := k.Links()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, index := make(map[int]string), make(map[string]int)
+	for _, l := range links {
+		names[l.Index], index[l.Name] = l.Name, l.Index
+	}
+	const dynamic = dataplane.NoARP | dataplane.Reachable
+	unicast := func(dev string, m, to int, src evpn.VNI) dataplane.Entry {
+		return dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: index[dev], State: dynamic, Flags: dataplane.Self | dataplane.ExtLearned,
+			MAC: mac(m), IP: vtep(to).VTEP, SrcVNI: src,
+		}
+	}
+	flood := func(to int, src evpn.VNI) dataplane.Entry {
+		return dataplane.Entry{
+			Family: dataplane.Bridge, Ifindex: index["vxe"], State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self,
+			IP: vtep(to).VTEP, SrcVNI: src,
+		}
+	}
+	tagged := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: index["p0"], State: dynamic, Flags: dataplane.Master | dataplane.ExtLearned, MAC: mac(9), VLAN: 10,
+	}
+	for _, c := range []struct {
+		what  string
+		verb  dataplane.Verb
+		entry dataplane.Entry
+		err   error
+	}{
+		{"a MAC in one VNI", dataplane.Replace, unicast("vxe", 1, 2, 10010), nil},
+		{"the same MAC in another", dataplane.Replace, unicast("vxe", 1, 3, 10020), nil},
+		{"the same MAC in a third", dataplane.Replace, unicast("vxe", 1, 4, 10030), nil},
+		{"a MAC that moves in its VNI", dataplane.Replace, unicast("vxe", 1, 5, 10010), nil},
+		{"a deletion in one VNI", dataplane.Delete, unicast("vxe", 1, 3, 10020), nil},
+		{"a deletion once more", dataplane.Delete, unicast("vxe", 1, 3, 10020), syscall.ENOENT},
+		{"a flood entry in one VNI", dataplane.Append, flood(2, 10010), nil},
+		{"the same in another", dataplane.Append, flood(2, 10020), nil},
+		{"the same again", dataplane.Append, flood(2, 10010), nil},
+		{"another destination", dataplane.Append, flood(3, 10010), nil},
+		{"a deletion of one destination", dataplane.Delete, flood(2, 10010), nil},
+		{"the source VNI of a device of one VNI", dataplane.Replace, unicast("vx0", 1, 2, 200), nil},
+		{"the same MAC without it", dataplane.Replace, unicast("vx0", 1, 3, 0), nil},
+		{"a VLAN that the port is not in", dataplane.Replace, tagged, syscall.EINVAL},
+	} {
+		errs := make([]error, 1)
+		if err := k.Write([]dataplane.Op{{Verb: c.verb, Entry: c.entry}}, errs); err != nil {
+			t.Fatal(err)
+		}
+		if !errors.Is(errs[0], c.err) || c.err == nil && errs[0] != nil {
+			t.Errorf("%s: %v, want %v", c.what, errs[0], c.err)
+		}
+	}
+	var lines []string
+	for _, dev := range []string{"vxe", "vx0"} {
+		err := k.Port(index[dev], func(e *dataplane.Entry) {
+			if e.Bridge == 0 {
+				lines = append(lines, fdbLine(e, names))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.Sort(lines)
+	want := []string{
+		"00:00:00:00:00:00 dev vxe dst 172.30.0.2 src_vni 10020 self permanent",
+		"00:00:00:00:00:00 dev vxe dst 172.30.0.3 src_vni 10010 self permanent",
+		mac(1).String() + " dev vx0 dst 172.30.0.3 self extern_learn static",
+		mac(1).String() + " dev vxe dst 172.30.0.4 src_vni 10030 self extern_learn static",
+		mac(1).String() + " dev vxe dst 172.30.0.5 src_vni 10010 self extern_learn static",
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("the kernel has\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+	for _, c := range []struct {
+		dev  string
+		src  evpn.VNI
+		dest int // 0: ENOENT
+	}{{"vxe", 10010, 5}, {"vxe", 10020, 0}, {"vxe", 10030, 4}, {"vx0", 0, 3}, {"vx0", 200, 3}} {
+		e, err := k.Lookup(dataplane.Entry{Family: dataplane.Bridge, Ifindex: index[c.dev], MAC: mac(1), SrcVNI: c.src})
+		switch {
+		case c.dest == 0 && !errors.Is(err, syscall.ENOENT):
+			t.Errorf("look-up in %s, source VNI %d: %+v, %v, want ENOENT", c.dev, c.src, e, err)
+		case c.dest != 0 && (err != nil || e.IP != vtep(c.dest).VTEP):
+			t.Errorf("look-up in %s, source VNI %d: %+v, %v, want VTEP %s", c.dev, c.src, e, err, vtep(c.dest).VTEP)
+		}
 	}
 }
 

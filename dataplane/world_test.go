@@ -25,6 +25,7 @@ type world interface {
 	open(t testing.TB) dataplane.Kernel
 	addBridge(name string)
 	addVXLAN(name string, vni int, local, bridge string) // up; bridge may be empty
+	addExternal(name string)                             // a VXLAN device of many VNIs, up
 	addPort(name, bridge string)                         // up, with a carrier
 	setUp(name string, up bool)
 	setMaster(name, bridge string)
@@ -34,7 +35,7 @@ type world interface {
 	portFlags(name string, learning, suppress bool)
 	frame(port string, src evpn.MAC) // a broadcast frame comes in at a port
 	claim(port string, c hosts.Claim)
-	answer(port string, ip netip.Addr, m evpn.MAC) // a silent host that answers questions
+	answer(port string, ip netip.Addr, m evpn.MAC) // a silent host that answers probes
 }
 
 func mac(i int) evpn.MAC { return evpn.MAC{0x02, 0x42, 0xac, byte(i >> 16), byte(i >> 8), byte(i)} }
@@ -255,8 +256,14 @@ func fdbLine(e *dataplane.Entry, names map[int]string) string {
 	if e.IP.IsValid() {
 		s += fmt.Sprintf(" dst %s", e.IP)
 	}
+	if e.VLAN != 0 {
+		s += fmt.Sprintf(" vlan %d", e.VLAN)
+	}
 	if e.VNI != 0 {
 		s += fmt.Sprintf(" vni %d", e.VNI)
+	}
+	if e.SrcVNI != 0 {
+		s += fmt.Sprintf(" src_vni %d", e.SrcVNI)
 	}
 	if e.Bridge == 0 {
 		s += " self"

@@ -18,8 +18,8 @@ const DefaultBuffer = 1 << 16
 type Handle struct {
 	k *Kernel
 
-	// Buffer is how many notices wait before more are lost. It is to be set
-	// before Watch.
+	// Buffer is how many notices wait before more are lost. Set it before
+	// Watch.
 	Buffer int
 
 	faults struct {
@@ -28,13 +28,13 @@ type Handle struct {
 		call func(name string) error
 	}
 	wake  chan struct{} // nil before Watch
-	hush  bool
+	muted bool
 	queue []dataplane.Notice
 	lost  bool
 
-	spoken chan struct{} // nil before Hear
-	claims []hosts.Claim
-	ports  []int
+	snooped chan struct{} // nil before Hear
+	claims  []hosts.Claim
+	ports   []int
 }
 
 var _ dataplane.Kernel = (*Handle)(nil)
@@ -56,8 +56,9 @@ func (h *Handle) FailOps(f func(dataplane.Op) error) {
 	h.faults.op = f
 }
 
-// FailCalls does the same for the methods, by name. "Reply" is the end of a
-// Write that was carried out, and whose answer is lost.
+// FailCalls makes each call that f returns an error for fail with it; method is
+// the name of the method, or "Reply": then Write does its work and returns the
+// error, as when the kernel's answer is lost. nil ends that.
 func (h *Handle) FailCalls(f func(method string) error) {
 	h.faults.Lock()
 	defer h.faults.Unlock()
@@ -82,8 +83,8 @@ func (h *Handle) opFault(op dataplane.Op) error {
 	return h.faults.op(op)
 }
 
-// Overrun loses all notices that wait, and tells so, as the kernel does when
-// a socket's buffer is full.
+// Overrun drops all notices that wait and reports the loss, as the kernel does
+// when a socket's buffer is full.
 func (h *Handle) Overrun() {
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
@@ -91,15 +92,15 @@ func (h *Handle) Overrun() {
 	h.ring()
 }
 
-// notify gives a notice to all who watch. Who has hushed does not get those of
-// extern-learned FDB entries, nor of neighbors that it writes itself, as with
-// the BPF program of dataplane/linux.
+// notify queues a notice for every handle that watches. A handle whose echo is
+// muted does not get notices of extern-learned FDB entries, nor of extern-learned
+// neighbors that it writes itself, as with the BPF program of dataplane/linux.
 func (k *Kernel) notify(n dataplane.Notice) {
 	echo := n.Kind == dataplane.NoticeEntry && n.Entry.Flags&dataplane.ExtLearned != 0
 	fdb := n.Entry.Family == dataplane.Bridge
 	for _, h := range k.handles {
 		switch {
-		case h.wake == nil, echo && h.hush && (fdb || k.writer == h):
+		case h.wake == nil, echo && h.muted && (fdb || k.writer == h):
 		case len(h.queue) >= h.Buffer:
 			h.queue, h.lost = nil, true
 			h.ring()
@@ -124,7 +125,7 @@ func (h *Handle) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
-	h.wake, h.hush = make(chan struct{}, 1), true
+	h.wake, h.muted = make(chan struct{}, 1), true
 	out := make(chan []dataplane.Notice)
 	go func() {
 		defer close(out)
@@ -156,12 +157,12 @@ func (h *Handle) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 
 // MuteEcho implements dataplane.Kernel.
 func (h *Handle) MuteEcho(on bool) error {
-	if err := h.fault("Hush"); err != nil {
+	if err := h.fault("MuteEcho"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
-	h.hush = on
+	h.muted = on
 	return nil
 }
 
@@ -210,8 +211,8 @@ func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
 		h.k.mu.Unlock()
 		return syscall.ENODEV
 	}
-	for _, mac := range br.macs() {
-		all = append(all, br.bridgeEntry(mac))
+	for _, key := range br.bridgeKeys() {
+		all = append(all, br.bridgeEntry(key))
 	}
 	for _, l := range h.k.ordered() {
 		if l.Master != bridge {
@@ -239,9 +240,9 @@ func (h *Handle) Port(port int, yield func(*dataplane.Entry)) error {
 			br = l
 		}
 		if br != nil {
-			for _, mac := range br.macs() {
-				if br.bridge[mac].port == port {
-					all = append(all, br.bridgeEntry(mac))
+			for _, key := range br.bridgeKeys() {
+				if br.bridge[key].port == port {
+					all = append(all, br.bridgeEntry(key))
 				}
 			}
 		}
@@ -306,11 +307,16 @@ func (h *Handle) lookup(e dataplane.Entry) (dataplane.Entry, error) {
 		}
 		return e, syscall.ENOENT
 	}
-	if _, ok := l.bridge[e.MAC]; ok {
-		return l.bridgeEntry(e.MAC), nil
-	}
-	if _, ok := l.device[e.MAC]; ok {
-		return l.deviceEntry(e.MAC), nil
+	if l.bridge != nil {
+		key := brKey{e.MAC, e.VLAN}
+		if _, ok := l.bridge[key]; ok {
+			return l.bridgeEntry(key), nil
+		}
+	} else if l.device != nil {
+		key := l.devKey(&e)
+		if _, ok := l.device[key]; ok {
+			return l.deviceEntry(key), nil
+		}
 	}
 	return e, syscall.ENOENT
 }
@@ -411,7 +417,7 @@ func (h *Handle) make(method string, l dataplane.Link) error {
 		return syscall.EEXIST
 	}
 	for _, o := range h.k.ordered() {
-		// One namespace has one device for a VNI and port.
+		// A namespace has one device for a VNI and port.
 		if l.VXLAN != nil && o.VXLAN != nil && o.VXLAN.VNI == l.VXLAN.VNI && o.VXLAN.Port == l.VXLAN.Port {
 			return fmt.Errorf("%w (a VXLAN device with the specified VNI already exists)", syscall.EEXIST)
 		}

@@ -1,7 +1,9 @@
 package fake
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,7 +24,7 @@ type Kernel struct {
 	neighs  map[neighKey]dataplane.Entry
 	handles []*Handle
 	writer  *Handle // whose write is carried out
-	asked   []hosts.ProbeRequest
+	probes  []hosts.ProbeRequest
 	answers func(hosts.ProbeRequest) bool
 }
 
@@ -34,9 +36,42 @@ type neighKey struct {
 // link is a device with its tables.
 type link struct {
 	dataplane.Link
-	bridge map[evpn.MAC]brEntry  // a bridge's
-	device map[evpn.MAC]devEntry // a VXLAN device's
-	flood  []dataplane.Entry     // a VXLAN device's zero-MAC destinations
+	bridge map[brKey]brEntry   // a bridge's
+	device map[devKey]devEntry // a VXLAN device's
+	flood  []dataplane.Entry   // a VXLAN device's zero-MAC destinations
+}
+
+// brKey is the key of an entry of a bridge. The VLAN is 0 in a bridge that does
+// not filter VLANs.
+type brKey struct {
+	mac  evpn.MAC
+	vlan uint16
+}
+
+// devKey is the key of an entry of a VXLAN device (struct vxlan_fdb_key).
+type devKey struct {
+	mac    evpn.MAC
+	srcVNI evpn.VNI
+}
+
+// devKey returns the key under which a VXLAN device has an entry. The source VNI
+// is the device's own when none is given, as vxlan_fdb_parse has it. Older
+// kernels, 6.12 among them, ignore it on a device that has one VNI.
+func (l *link) devKey(e *dataplane.Entry) devKey {
+	key := devKey{e.MAC, e.SrcVNI}
+	if key.srcVNI == 0 {
+		key.srcVNI = l.VXLAN.VNI
+	}
+	return key
+}
+
+// shownSrcVNI is the source VNI that an entry tells (vxlan_fdb_info): none on a
+// device that has one VNI.
+func (l *link) shownSrcVNI(key devKey) evpn.VNI {
+	if l.VXLAN.External {
+		return key.srcVNI
+	}
+	return 0
 }
 
 // brEntry is an entry of a bridge (struct net_bridge_fdb_entry).
@@ -69,9 +104,9 @@ func (k *Kernel) add(l dataplane.Link) *link {
 	n := &link{Link: l}
 	switch l.Kind {
 	case "bridge":
-		n.bridge = make(map[evpn.MAC]brEntry)
+		n.bridge = make(map[brKey]brEntry)
 	case "vxlan":
-		n.device = make(map[evpn.MAC]devEntry)
+		n.device = make(map[devKey]devEntry)
 		v := *l.VXLAN
 		n.VXLAN = &v
 	}
@@ -159,8 +194,9 @@ func (k *Kernel) setMaster(l *link, bridge int) {
 	l.Master, l.Port = bridge, nil
 	if br := k.links[bridge]; br != nil {
 		l.Port = &dataplane.Port{Learning: true}
-		br.bridge[l.MAC] = brEntry{port: l.Index, local: true, static: true}
-		k.notifyBridge(br, l.MAC)
+		key := brKey{mac: l.MAC}
+		br.bridge[key] = brEntry{port: l.Index, local: true, static: true}
+		k.notifyBridge(br, key)
 	}
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
 }
@@ -226,29 +262,30 @@ func (k *Kernel) frame(l *link, src evpn.MAC) {
 	if br == nil || !l.Up || !br.Up || !l.Port.Learning {
 		return
 	}
-	e, ok := br.bridge[src]
+	key := brKey{mac: src}
+	e, ok := br.bridge[key]
 	switch {
 	case !ok:
-		br.bridge[src] = brEntry{port: l.Index}
+		br.bridge[key] = brEntry{port: l.Index}
 	case e.local || e.sticky || e.port == l.Index:
 		return
 	default:
 		e.port, e.ext = l.Index, false
-		br.bridge[src] = e
+		br.bridge[key] = e
 	}
-	k.notifyBridge(br, src)
+	k.notifyBridge(br, key)
 }
 
 // flushPort removes a port's entries: all, or those that a port that goes
 // down loses.
 func (k *Kernel) flushPort(br *link, port int, all bool) {
-	for _, mac := range br.macs() {
-		e := br.bridge[mac]
+	for _, key := range br.bridgeKeys() {
+		e := br.bridge[key]
 		if e.port != port || !all && (e.static || e.ext) {
 			continue
 		}
-		n := br.bridgeEntry(mac)
-		delete(br.bridge, mac)
+		n := br.bridgeEntry(key)
+		delete(br.bridge, key)
 		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
 	}
 }
@@ -256,12 +293,12 @@ func (k *Kernel) flushPort(br *link, port int, all bool) {
 // flushDevice removes a VXLAN device's entries: all, or those that neither
 // are permanent nor static.
 func (k *Kernel) flushDevice(l *link, all bool) {
-	for _, mac := range l.deviceMACs() {
-		if !all && l.device[mac].state&(dataplane.Permanent|dataplane.NoARP) != 0 {
+	for _, key := range l.deviceKeys() {
+		if !all && l.device[key].state&(dataplane.Permanent|dataplane.NoARP) != 0 {
 			continue
 		}
-		n := l.deviceEntry(mac)
-		delete(l.device, mac)
+		n := l.deviceEntry(key)
+		delete(l.device, key)
 		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
 	}
 	if all {
@@ -308,22 +345,25 @@ func (k *Kernel) delNeighbor(key neighKey) error {
 	return nil
 }
 
-func sortedMACs[V any](m map[evpn.MAC]V) []evpn.MAC {
-	out := make([]evpn.MAC, 0, len(m))
-	for mac := range m {
-		out = append(out, mac)
-	}
-	slices.SortFunc(out, evpn.MAC.Compare)
-	return out
+func (l *link) bridgeKeys() []brKey {
+	return slices.SortedFunc(maps.Keys(l.bridge), func(a, b brKey) int {
+		return cmp.Or(a.mac.Compare(b.mac), cmp.Compare(a.vlan, b.vlan))
+	})
 }
 
-func (l *link) macs() []evpn.MAC       { return sortedMACs(l.bridge) }
-func (l *link) deviceMACs() []evpn.MAC { return sortedMACs(l.device) }
+func (l *link) deviceKeys() []devKey {
+	return slices.SortedFunc(maps.Keys(l.device), func(a, b devKey) int {
+		return cmp.Or(a.mac.Compare(b.mac), cmp.Compare(a.srcVNI, b.srcVNI))
+	})
+}
 
 // bridgeEntry describes an entry as br_fdb_fill_info does.
-func (l *link) bridgeEntry(mac evpn.MAC) dataplane.Entry {
-	b := l.bridge[mac]
-	e := dataplane.Entry{Family: dataplane.Bridge, Ifindex: b.port, Bridge: l.Index, MAC: mac, State: dataplane.Reachable}
+func (l *link) bridgeEntry(key brKey) dataplane.Entry {
+	b := l.bridge[key]
+	e := dataplane.Entry{
+		Family: dataplane.Bridge, Ifindex: b.port, Bridge: l.Index,
+		MAC: key.mac, VLAN: key.vlan, State: dataplane.Reachable,
+	}
 	switch {
 	case b.local:
 		e.State = dataplane.Permanent
@@ -342,22 +382,22 @@ func (l *link) bridgeEntry(mac evpn.MAC) dataplane.Entry {
 // ownEntries appends the entries of the device's own table.
 func (l *link) ownEntries(all []dataplane.Entry) []dataplane.Entry {
 	all = append(all, l.flood...)
-	for _, mac := range l.deviceMACs() {
-		all = append(all, l.deviceEntry(mac))
+	for _, key := range l.deviceKeys() {
+		all = append(all, l.deviceEntry(key))
 	}
 	return all
 }
 
-func (l *link) deviceEntry(mac evpn.MAC) dataplane.Entry {
-	d := l.device[mac]
+func (l *link) deviceEntry(key devKey) dataplane.Entry {
+	d := l.device[key]
 	return dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: l.Index, MAC: mac,
+		Family: dataplane.Bridge, Ifindex: l.Index, MAC: key.mac, SrcVNI: l.shownSrcVNI(key),
 		State: d.state, Flags: d.flags | dataplane.Self, IP: d.dest.VTEP, VNI: d.dest.VNI,
 	}
 }
 
-func (k *Kernel) notifyBridge(br *link, mac evpn.MAC) {
-	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: br.bridgeEntry(mac)})
+func (k *Kernel) notifyBridge(br *link, key brKey) {
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: br.bridgeEntry(key)})
 }
 
 // String renders the tables as `bridge fdb show` and `ip neigh show` do.
@@ -366,14 +406,11 @@ func (k *Kernel) String() string {
 	defer k.mu.Unlock()
 	var b strings.Builder
 	for _, l := range k.ordered() {
-		for _, mac := range l.macs() {
-			k.line(&b, l.bridgeEntry(mac))
+		for _, key := range l.bridgeKeys() {
+			k.line(&b, l.bridgeEntry(key))
 		}
-		for _, e := range l.flood {
+		for _, e := range l.ownEntries(nil) {
 			k.line(&b, e)
-		}
-		for _, mac := range l.deviceMACs() {
-			k.line(&b, l.deviceEntry(mac))
 		}
 	}
 	for _, key := range k.neighKeys() {
@@ -395,8 +432,14 @@ func (k *Kernel) line(b *strings.Builder, e dataplane.Entry) {
 	if e.IP.IsValid() {
 		fmt.Fprintf(b, " dst %s", e.IP)
 	}
+	if e.VLAN != 0 {
+		fmt.Fprintf(b, " vlan %d", e.VLAN)
+	}
 	if e.VNI != 0 {
 		fmt.Fprintf(b, " vni %d", e.VNI)
+	}
+	if e.SrcVNI != 0 {
+		fmt.Fprintf(b, " src_vni %d", e.SrcVNI)
 	}
 	if e.Bridge == 0 {
 		b.WriteString(" self")

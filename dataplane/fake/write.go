@@ -55,14 +55,18 @@ func (k *Kernel) writeNeighbor(op dataplane.Op) error {
 
 // writeBridge is br_fdb_add and br_fdb_delete.
 func (k *Kernel) writeBridge(br, port *link, op dataplane.Op) error {
-	e, ok := br.bridge[op.MAC]
+	if op.VLAN != 0 {
+		return syscall.EINVAL // no port has VLANs here
+	}
+	key := brKey{op.MAC, op.VLAN}
+	e, ok := br.bridge[key]
 	old := e
 	if op.Verb == dataplane.Delete {
 		if !ok || e.port != port.Index {
 			return syscall.ENOENT
 		}
-		n := br.bridgeEntry(op.MAC)
-		delete(br.bridge, op.MAC)
+		n := br.bridgeEntry(key)
+		delete(br.bridge, key)
 		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
 		return nil
 	}
@@ -89,8 +93,8 @@ func (k *Kernel) writeBridge(br, port *link, op dataplane.Op) error {
 	if ok && old == e {
 		return nil
 	}
-	br.bridge[op.MAC] = e
-	k.notifyBridge(br, op.MAC)
+	br.bridge[key] = e
+	k.notifyBridge(br, key)
 	return nil
 }
 
@@ -99,13 +103,14 @@ func (k *Kernel) writeDevice(l *link, op dataplane.Op) error {
 	if op.MAC.IsZero() {
 		return k.writeFlood(l, op)
 	}
-	old, ok := l.device[op.MAC]
+	key := l.devKey(&op.Entry)
+	old, ok := l.device[key]
 	if op.Verb == dataplane.Delete {
 		if !ok {
 			return syscall.ENOENT
 		}
-		n := l.deviceEntry(op.MAC)
-		delete(l.device, op.MAC)
+		n := l.deviceEntry(key)
+		delete(l.device, key)
 		k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: n})
 		return nil
 	}
@@ -121,8 +126,8 @@ func (k *Kernel) writeDevice(l *link, op dataplane.Op) error {
 	if ok && old == e {
 		return nil
 	}
-	l.device[op.MAC] = e
-	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: l.deviceEntry(op.MAC)})
+	l.device[key] = e
+	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: l.deviceEntry(key)})
 	return nil
 }
 
@@ -130,6 +135,8 @@ func (l *link) checkDevice(op dataplane.Op) error {
 	switch {
 	case op.State&(dataplane.Permanent|dataplane.Reachable) == 0, !op.IP.IsValid():
 		return syscall.EINVAL
+	case op.Nexthop != 0:
+		return syscall.EINVAL // a VTEP and a nexthop group exclude each other
 	case op.IP.Is4() != !l.VXLAN.Local.Is6():
 		return syscall.EAFNOSUPPORT
 	}
@@ -137,7 +144,10 @@ func (l *link) checkDevice(op dataplane.Op) error {
 }
 
 func (k *Kernel) writeFlood(l *link, op dataplane.Op) error {
-	at := slices.IndexFunc(l.flood, func(e dataplane.Entry) bool { return e.IP == op.IP && e.VNI == op.VNI })
+	srcVNI := l.shownSrcVNI(l.devKey(&op.Entry))
+	at := slices.IndexFunc(l.flood, func(e dataplane.Entry) bool {
+		return e.SrcVNI == srcVNI && e.IP == op.IP && e.VNI == op.VNI
+	})
 	if op.Verb == dataplane.Delete {
 		if at < 0 {
 			return syscall.ENOENT
@@ -157,7 +167,7 @@ func (k *Kernel) writeFlood(l *link, op dataplane.Op) error {
 		return nil
 	}
 	e := op.Entry
-	e.Flags = dataplane.Self
+	e.Flags, e.SrcVNI = dataplane.Self, srcVNI
 	l.flood = append(l.flood, e)
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: e})
 	return nil

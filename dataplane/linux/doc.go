@@ -10,10 +10,10 @@
 // failure with its sequence number. So a batch costs two system calls, and
 // the last acknowledgement is the barrier behind it.
 //
-// Hosts are heard over one packet socket a bridge port (hear.go), with a
-// filter that passes ARP and ND alone, and a small buffer. One thread reads
-// them all in turn, some frames of each, so that a port that floods takes
-// nothing from the others.
+// ARP and ND of hosts are snooped by one packet socket a bridge port
+// (snoop.go), with a filter that passes nothing else, and a small buffer. One
+// thread reads them in turn, some frames of each, so that a port that floods
+// takes nothing from the others.
 //
 // Everything the kernel sends is read through attrs, which checks each
 // length once.

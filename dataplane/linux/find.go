@@ -24,7 +24,7 @@ func (r *Reader) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
 	return out, nil
 }
 
-// encodeLookup appends the question for one key, for finish. The key of an
+// encodeLookup appends the request for one key, for finish. The key of an
 // entry of a bridge is MAC and VLAN, that of one of a VXLAN device MAC and
 // source VNI, which vxlan_fdb_get takes from NDA_VNI.
 func encodeLookup(b []byte, e *dataplane.Entry) []byte {
@@ -47,7 +47,7 @@ func encodeLookup(b []byte, e *dataplane.Entry) []byte {
 	return b
 }
 
-// Find implements dataplane.Kernel: many questions with one send, whose
+// Find implements dataplane.Kernel: many look-ups with one send, whose
 // answers are all there when it returns. An answer has its own datagram; the
 // kernel trims it, so that those of a batch fit the smallest receive buffer.
 func (r *Reader) Find(entries []dataplane.Entry, errs []error) error {
@@ -91,7 +91,7 @@ func (r *Reader) find(entries []dataplane.Entry, errs []error) error {
 			}
 			i := m.seq - first
 			if i >= uint32(len(entries)) {
-				continue // of an earlier question that gave up
+				continue // of an earlier look-up that gave up
 			}
 			left--
 			switch {

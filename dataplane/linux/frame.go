@@ -14,30 +14,31 @@ import (
 // Ethernet, ARP (RFC 826), IPv6 (RFC 8200) and ND (RFC 4861) as they are on
 // the wire.
 const (
-	ethLen  = 14
-	arpLen  = 28
-	ip6Len  = 40
-	ndLen   = 24 // type, code, checksum, flags, target: of NS and NA both
-	ndOther = ethLen + ip6Len
+	ethLen = 14
+	arpLen = 28
+	ip6Len = 40
+	ndLen  = 24 // type, code, checksum, flags, target: of NS and NA both
+	icmpAt = ethLen + ip6Len
 
-	icmpNS = 135
-	icmpNA = 136
-	optSLL = 1 // source link-layer address
-	optTLL = 2 // target link-layer address
+	icmpNS       = 135
+	icmpNA       = 136
+	optSourceMAC = 1 // source link-layer address
+	optTargetMAC = 2 // target link-layer address
 
 	naRouter    = 0x80
 	naSolicited = 0x40
 	naOverride  = 0x20
 
-	// snapLen is what is read of a frame: an NA with several options.
+	// snapLen is how much is read of a frame: enough for a neighbor
+	// advertisement with several options.
 	snapLen = 256
 )
 
-// hearFilter passes the untagged ARP, NS and NA frames that come in at a
-// port, and of them what is looked at. The kernel takes the tag off a frame
-// before the filter sees it and keeps it beside; the type says whether a
-// frame comes or goes.
-func hearFilter() ([]bpf.RawInstruction, error) {
+// snoopFilter passes the untagged ARP, NS and NA frames that come in at a port,
+// cut to snapLen. The kernel takes the VLAN tag off a frame before the filter
+// sees it and keeps it beside the frame; the packet type tells frames that come
+// in from those that go out.
+func snoopFilter() ([]bpf.RawInstruction, error) {
 	return bpf.Assemble([]bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtVLANTagPresent},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: 10},
@@ -48,7 +49,7 @@ func hearFilter() ([]bpf.RawInstruction, error) {
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.ETH_P_IPV6, SkipTrue: 5},
 		bpf.LoadAbsolute{Off: ethLen + 6, Size: 1}, // next header
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_ICMPV6, SkipTrue: 3},
-		bpf.LoadAbsolute{Off: ndOther, Size: 1},
+		bpf.LoadAbsolute{Off: icmpAt, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpNS, SkipTrue: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: icmpNA, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
@@ -56,25 +57,25 @@ func hearFilter() ([]bpf.RawInstruction, error) {
 	})
 }
 
-// word is what a frame is worth.
-type word uint8
+// verdict is what parseFrame makes of a frame.
+type verdict uint8
 
 const (
-	nothing word = iota // it claims nothing: a probe, or another protocol
-	odd                 // it is malformed, or contradicts itself
-	claimed
+	noClaim   verdict = iota // it claims nothing: a probe, or another protocol
+	malformed                // it is malformed, or contradicts itself
+	aClaim
 )
 
-// parseFrame reads the claim of a frame, the port of which is set by the
-// caller. Nothing of an address that names no single host is claimed.
-func parseFrame(b []byte, c *hosts.Claim) word {
+// parseFrame reads the claim of a frame. The caller has set its port. A claim is
+// of the address of a single host.
+func parseFrame(b []byte, c *hosts.Claim) verdict {
 	if len(b) < ethLen {
-		return odd
+		return malformed
 	}
 	c.Router, c.Override = false, false
 	c.MAC = evpn.MAC(b[6:12])
 	if !c.MAC.IsHost() {
-		return odd
+		return malformed
 	}
 	switch binary.BigEndian.Uint16(b[12:]) {
 	case unix.ETH_P_ARP:
@@ -82,33 +83,33 @@ func parseFrame(b []byte, c *hosts.Claim) word {
 	case unix.ETH_P_IPV6:
 		return parseND(b[ethLen:], c)
 	}
-	return nothing
+	return noClaim
 }
 
-// parseARP reads a request or a reply: both say where their sender is
-// (RFC 826). A request with sender 0.0.0.0 is a probe, which says nothing
-// (RFC 5227 §2.1.1).
-func parseARP(b []byte, c *hosts.Claim) word {
+// parseARP reads a request or a reply. Both have the binding of their sender
+// (RFC 826). A request with sender 0.0.0.0 is a probe and has none (RFC 5227
+// §2.1.1).
+func parseARP(b []byte, c *hosts.Claim) verdict {
 	if len(b) < arpLen {
-		return odd
+		return malformed
 	}
 	const ethernetIPv4 = 0x0001_0800_0604 // hardware, protocol, their lengths
 	if binary.BigEndian.Uint64(b)>>16 != ethernetIPv4 {
-		return odd
+		return malformed
 	}
 	if op := binary.BigEndian.Uint16(b[6:]); op != 1 && op != 2 {
-		return nothing
+		return noClaim
 	}
 	c.Kind, c.IP = hosts.ClaimARP, netip.AddrFrom4([4]byte(b[14:18]))
 	switch {
 	case evpn.MAC(b[8:14]) != c.MAC:
-		return odd
+		return malformed
 	case c.IP.IsUnspecified() || c.IP.IsLinkLocalUnicast():
-		return nothing
+		return noClaim
 	case !unicast(c.IP):
-		return odd
+		return malformed
 	}
-	return claimed
+	return aClaim
 }
 
 // unicast tells whether ip can be one host's.
@@ -119,64 +120,64 @@ func unicast(ip netip.Addr) bool {
 	return !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback() && !ip.Is4In6()
 }
 
-// parseND reads a neighbor solicitation, which says where its source is, or
-// a neighbor advertisement, which says where its target is. The checks are
-// those of RFC 4861 §7.1.
-func parseND(b []byte, c *hosts.Claim) word {
+// parseND reads a neighbor solicitation, which has the binding of its source, or
+// a neighbor advertisement, which has that of its target. The checks are those of
+// RFC 4861 §7.1.
+func parseND(b []byte, c *hosts.Claim) verdict {
 	if len(b) < ip6Len+ndLen || b[0]>>4 != 6 || b[6] != unix.IPPROTO_ICMPV6 {
-		return odd
+		return malformed
 	}
 	n := int(binary.BigEndian.Uint16(b[4:]))
 	if n < ndLen || n > len(b)-ip6Len || b[7] != 255 {
-		return odd
+		return malformed
 	}
 	icmp := b[ip6Len : ip6Len+n]
 	if icmp[1] != 0 || checksum(b[8:40], icmp) != 0 {
-		return odd
+		return malformed
 	}
 	src, target := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(icmp[8:24]))
 	if target.IsMulticast() || src.IsMulticast() {
-		return odd
+		return malformed
 	}
 	switch icmp[0] {
 	case icmpNS:
-		mac, ok := option(icmp[ndLen:], optSLL)
+		mac, ok := option(icmp[ndLen:], optSourceMAC)
 		switch {
 		case !ok:
-			return odd
+			return malformed
 		case src.IsUnspecified():
-			return nothing // it is about to take target, and asks whose it is (RFC 4862 §5.4.2)
+			return noClaim // duplicate address detection (RFC 4862 §5.4.2)
 		case mac.IsZero():
-			return nothing
+			return noClaim
 		case mac != c.MAC || !unicast(src):
-			return odd
+			return malformed
 		}
 		c.Kind, c.IP = hosts.ClaimNS, src
 	case icmpNA:
 		flags := icmp[4]
-		mac, ok := option(icmp[ndLen:], optTLL)
+		mac, ok := option(icmp[ndLen:], optTargetMAC)
 		switch {
 		case !ok || !unicast(target) || src.IsUnspecified():
-			return odd
+			return malformed
 		case flags&naSolicited != 0 && b[24] == 0xff:
-			return odd // RFC 4861 §7.1.2
+			return malformed // RFC 4861 §7.1.2
 		case mac.IsZero() && flags&naSolicited == 0:
-			return nothing
+			return noClaim
 		case !mac.IsZero() && mac != c.MAC:
-			return odd
+			return malformed
 		}
-		// An answer to a unicast question may leave the option out: the
-		// asker has the address, and the frame has it (RFC 4861 §4.4).
+		// An answer to a unicast solicitation may leave the option out
+		// (RFC 4861 §4.4): the MAC is the sender of the frame.
 		c.Kind, c.IP = hosts.ClaimNA, target
 		c.Router, c.Override = flags&naRouter != 0, flags&naOverride != 0
 	default:
-		return nothing
+		return noClaim
 	}
-	return claimed
+	return aClaim
 }
 
-// option returns the link-layer address in the options of an ND message, or
-// zero, and whether all options are whole (RFC 4861 §4.6).
+// option returns the link-layer address of one kind in the options of an ND
+// message, or zero, and whether all options are well-formed (RFC 4861 §4.6).
 func option(b []byte, kind byte) (mac evpn.MAC, ok bool) {
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -197,8 +198,8 @@ func option(b []byte, kind byte) (mac evpn.MAC, ok bool) {
 	return mac, true
 }
 
-// checksum returns the ICMPv6 checksum over the two addresses and the
-// message (RFC 4443 §2.3), which is 0 when the message has the right one.
+// checksum returns the ICMPv6 checksum over the two addresses and the message
+// (RFC 4443 §2.3). Over a message with the right checksum it is 0.
 func checksum(addrs, icmp []byte) uint16 {
 	sum := uint32(len(icmp)) + unix.IPPROTO_ICMPV6
 	for _, b := range [][]byte{addrs, icmp} {
@@ -215,13 +216,13 @@ func checksum(addrs, icmp []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// putQuestion appends the frame of a question.
-func putQuestion(b []byte, q *hosts.ProbeRequest) []byte {
+// putProbe appends the frame of a probe.
+func putProbe(b []byte, q *hosts.ProbeRequest) []byte {
 	b = append(b, q.MAC[:]...)
 	b = append(b, q.From[:]...)
 	if q.IP.Is4() {
-		// Nobody learns anything from sender 0.0.0.0, and the host whose
-		// address it is answers (RFC 5227 §2.1.1).
+		// Sender 0.0.0.0 makes it an ARP probe: nobody learns a binding from it,
+		// and the host that has the address answers (RFC 5227 §2.1.1).
 		ip := q.IP.As4()
 		b = append(b, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1)
 		b = append(b, q.From[:]...)
@@ -229,9 +230,9 @@ func putQuestion(b []byte, q *hosts.ProbeRequest) []byte {
 		b = append(b, ip[:]...)
 		return append(b, make([]byte, 60-ethLen-arpLen)...)
 	}
-	// Without a source the answer would go to all nodes (RFC 4861 §7.2.4),
-	// over the whole fabric. So it is the link-local address that belongs to
-	// From (RFC 4291 appendix A).
+	// An answer to the unspecified source goes to all nodes (RFC 4861 §7.2.4),
+	// and so over the whole fabric. The source is the link-local address that
+	// belongs to From (RFC 4291 appendix A).
 	m, target := q.From, q.IP.As16()
 	src := [16]byte{0xfe, 0x80, 8: m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]}
 	b = append(b, 0x86, 0xdd, 0x60, 0, 0, 0, 0, ndLen+8, unix.IPPROTO_ICMPV6, 255)
@@ -240,7 +241,7 @@ func putQuestion(b []byte, q *hosts.ProbeRequest) []byte {
 	at := len(b)
 	b = append(b, icmpNS, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, target[:]...)
-	b = append(b, optSLL, 1)
+	b = append(b, optSourceMAC, 1)
 	b = append(b, m[:]...)
 	binary.BigEndian.PutUint16(b[at+2:], checksum(b[at-32:at], b[at:]))
 	return b

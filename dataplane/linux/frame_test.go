@@ -71,72 +71,72 @@ func TestParseFrame(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		frame []byte
-		says  word
+		says  verdict
 		claim hosts.Claim
 	}{
-		{"ARP request", unhex(t, arpRequest), claimed, v4},
-		{"gratuitous ARP", unhex(t, arpGratuitous), claimed, v4},
-		{"ARP reply with padding", append(unhex(t, arpReply), make([]byte, 18)...), claimed, v4},
-		{"ARP probe", unhex(t, strings.Replace(arpRequest, "ac12000b", "00000000", 1)), nothing, v4},
-		{"ARP of a link-local address", unhex(t, strings.Replace(arpRequest, "ac12000b", "a9fe0001", 1)), nothing, v4},
-		{"ARP of a group", unhex(t, strings.Replace(arpRequest, "ac12000b", "e0000001", 1)), odd, v4},
-		{"ARP of broadcast", unhex(t, strings.Replace(arpRequest, "ac12000b", "ffffffff", 1)), odd, v4},
-		{"ARP of another's MAC", edit(unhex(t, arpReply), 27, 9), odd, v4},
-		{"ARP from a group MAC", edit(unhex(t, arpReply), 6, 3), odd, v4},
-		{"RARP", edit(unhex(t, arpReply), 21, 3), nothing, v4},
-		{"ARP of other lengths", edit(unhex(t, arpReply), 18, 8), odd, v4},
-		{"short ARP", unhex(t, arpReply)[:41], odd, v4},
-		{"NS", ns("2001:db8::b", sll), claimed, solicit},
-		{"DAD", ns("::", ""), nothing, solicit},
-		{"DAD with nonce", ns("::", "0e01010203040506"), nothing, solicit},
-		{"NS without option", ns("2001:db8::b", ""), nothing, solicit},
-		{"NS of another's MAC", ns("2001:db8::b", "01010242ac000009"), odd, solicit},
-		{"NS with an option too long", ns("2001:db8::b", "01020242ac000001"), odd, solicit},
-		{"NS with an empty option", ns("2001:db8::b", "01000242ac000001"), odd, solicit},
-		{"NS with two addresses", ns("2001:db8::b", sll+sll), odd, solicit},
-		{"NS with another option before", ns("2001:db8::b", "0e01010203040506"+sll), claimed, solicit},
-		{"unsolicited NA", na("20", "ff02::1", tll), claimed, override},
-		{"NA of a router", na("c0", "fe80::2", tll), claimed, router},
-		{"NA to a unicast question", na("40", "fe80::2", ""), claimed, advert},
-		{"unsolicited NA without option", na("20", "ff02::1", ""), nothing, advert},
-		{"solicited NA to all", na("60", "ff02::1", tll), odd, advert},
-		{"NA of another's MAC", na("20", "ff02::1", "02010242ac000009"), odd, advert},
-		{"NA over a router", edit(na("20", "ff02::1", tll), 21, 254), odd, advert},
-		{"NA with a wrong checksum", edit(na("20", "ff02::1", tll), 77, 9), odd, advert},
-		{"NA with code", edit(na("20", "ff02::1", tll), 55, 1), odd, advert},
-		{"short NA", na("20", "ff02::1", tll)[:80], odd, advert},
-		{"NA longer than it says", append(na("20", "ff02::1", tll), 0, 0), claimed, override},
-		{"IPv4", edit(unhex(t, arpReply), 13, 0), nothing, v4},
-		{"nothing", nil, odd, v4},
+		{"ARP request", unhex(t, arpRequest), aClaim, v4},
+		{"gratuitous ARP", unhex(t, arpGratuitous), aClaim, v4},
+		{"ARP reply with padding", append(unhex(t, arpReply), make([]byte, 18)...), aClaim, v4},
+		{"ARP probe", unhex(t, strings.Replace(arpRequest, "ac12000b", "00000000", 1)), noClaim, v4},
+		{"ARP of a link-local address", unhex(t, strings.Replace(arpRequest, "ac12000b", "a9fe0001", 1)), noClaim, v4},
+		{"ARP of a group", unhex(t, strings.Replace(arpRequest, "ac12000b", "e0000001", 1)), malformed, v4},
+		{"ARP of broadcast", unhex(t, strings.Replace(arpRequest, "ac12000b", "ffffffff", 1)), malformed, v4},
+		{"ARP of another's MAC", edit(unhex(t, arpReply), 27, 9), malformed, v4},
+		{"ARP from a group MAC", edit(unhex(t, arpReply), 6, 3), malformed, v4},
+		{"RARP", edit(unhex(t, arpReply), 21, 3), noClaim, v4},
+		{"ARP of other lengths", edit(unhex(t, arpReply), 18, 8), malformed, v4},
+		{"short ARP", unhex(t, arpReply)[:41], malformed, v4},
+		{"NS", ns("2001:db8::b", sll), aClaim, solicit},
+		{"DAD", ns("::", ""), noClaim, solicit},
+		{"DAD with nonce", ns("::", "0e01010203040506"), noClaim, solicit},
+		{"NS without option", ns("2001:db8::b", ""), noClaim, solicit},
+		{"NS of another's MAC", ns("2001:db8::b", "01010242ac000009"), malformed, solicit},
+		{"NS with an option too long", ns("2001:db8::b", "01020242ac000001"), malformed, solicit},
+		{"NS with an empty option", ns("2001:db8::b", "01000242ac000001"), malformed, solicit},
+		{"NS with two addresses", ns("2001:db8::b", sll+sll), malformed, solicit},
+		{"NS with another option before", ns("2001:db8::b", "0e01010203040506"+sll), aClaim, solicit},
+		{"unsolicited NA", na("20", "ff02::1", tll), aClaim, override},
+		{"NA of a router", na("c0", "fe80::2", tll), aClaim, router},
+		{"NA to a unicast solicitation", na("40", "fe80::2", ""), aClaim, advert},
+		{"unsolicited NA without option", na("20", "ff02::1", ""), noClaim, advert},
+		{"solicited NA to all", na("60", "ff02::1", tll), malformed, advert},
+		{"NA of another's MAC", na("20", "ff02::1", "02010242ac000009"), malformed, advert},
+		{"NA over a router", edit(na("20", "ff02::1", tll), 21, 254), malformed, advert},
+		{"NA with a wrong checksum", edit(na("20", "ff02::1", tll), 77, 9), malformed, advert},
+		{"NA with code", edit(na("20", "ff02::1", tll), 55, 1), malformed, advert},
+		{"short NA", na("20", "ff02::1", tll)[:80], malformed, advert},
+		{"NA longer than it says", append(na("20", "ff02::1", tll), 0, 0), aClaim, override},
+		{"IPv4", edit(unhex(t, arpReply), 13, 0), noClaim, v4},
+		{"nothing", nil, malformed, v4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var got hosts.Claim
 			if w := parseFrame(c.frame, &got); w != c.says {
-				t.Fatalf("is worth %d, want %d: %x", w, c.says, c.frame)
+				t.Fatalf("has the verdict %d, want %d: %x", w, c.says, c.frame)
 			}
-			if c.says == claimed && got != c.claim {
+			if c.says == aClaim && got != c.claim {
 				t.Errorf("claims %+v, want %+v", got, c.claim)
 			}
 		})
 	}
 }
 
-// TestQuestion holds questions to RFC 5227 §2.1.1 and RFC 4861 §4.3. Nobody
+// TestProbeFrame holds probes to RFC 5227 §2.1.1 and RFC 4861 §4.3. Nobody
 // may take a binding from either but the one asked.
-func TestQuestion(t *testing.T) {
+func TestProbeFrame(t *testing.T) {
 	q := hosts.ProbeRequest{
 		From: evpn.MAC{0x0e, 0xff, 0, 0, 0, 1}, MAC: evpn.MAC{2, 0x42, 0xac, 0, 0, 1}, IP: netip.MustParseAddr("172.18.0.11"),
 	}
 	want := unhex(t, `0242ac000001 0eff00000001 0806 0001 0800 06 04 0001 0eff00000001 00000000 000000000000 ac12000b`)
 	want = append(want, make([]byte, 18)...)
-	if got := putQuestion(nil, &q); hex.EncodeToString(got) != hex.EncodeToString(want) {
+	if got := putProbe(nil, &q); hex.EncodeToString(got) != hex.EncodeToString(want) {
 		t.Errorf("ARP\n%x, want\n%x", got, want)
 	}
 	q.IP = netip.MustParseAddr("2001:db8::b")
 	want = neighborFrame(t, "0eff00000001", "fe80::cff:ff:fe00:1", "2001:db8::b",
 		"87000000 00000000 20010db800000000000000000000000b 0101 0eff00000001")
 	copy(want, unhex(t, hostMAC))
-	if got := putQuestion(nil, &q); hex.EncodeToString(got) != hex.EncodeToString(want) {
+	if got := putProbe(nil, &q); hex.EncodeToString(got) != hex.EncodeToString(want) {
 		t.Errorf("ND\n%x, want\n%x", got, want)
 	}
 }
@@ -150,7 +150,7 @@ func FuzzParseFrame(f *testing.F) {
 	f.Add(neighborFrame(f, hostMAC, "fe80::1", "ff02::1", "87000000 00000000 20010db800000000000000000000000b 0101"+hostMAC))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var c hosts.Claim
-		if parseFrame(b, &c) != claimed {
+		if parseFrame(b, &c) != aClaim {
 			return
 		}
 		if len(b) < ethLen+arpLen || c.MAC != evpn.MAC(b[6:12]) || !c.MAC.IsHost() {

@@ -16,7 +16,7 @@ type Kernel struct {
 	// watcher is nil once Watch has it; its goroutine closes it.
 	watcher *socket
 	echo    echo
-	ear     ear
+	snooper snooper
 	netns   netnsID
 	netnsFD int
 	out     []byte // the batch being written

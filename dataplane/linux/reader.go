@@ -170,7 +170,7 @@ func (r *Reader) DefaultRoute() (ifindex int, err error) {
 	return ifindex, err
 }
 
-// routeMsg begins a question about routes (struct rtmsg, linux/rtnetlink.h).
+// routeMsg begins a request for routes (struct rtmsg, linux/rtnetlink.h).
 func routeMsg(family, prefixLen uint8) []byte {
 	b := begin(nil, unix.RTM_GETROUTE)
 	return append(b, family, prefixLen, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -23,8 +23,8 @@ type mmsghdr struct {
 	n   uint32
 }
 
-// receiver reads notices, many with one system call: at one a call the calls
-// are most of the cost. Its memory is used again.
+// receiver reads notices, many with one system call, since with one a call the
+// calls are most of the cost. It uses its memory again.
 type receiver struct {
 	heads [noticeCount]mmsghdr
 	vecs  [noticeCount]unix.Iovec
@@ -46,11 +46,10 @@ func newReceiver() *receiver {
 // read takes what waits in the socket, up to watchBatch notices, or tells that
 // some were lost.
 //
-// From a loss on the kernel drops every notice until the queue is empty, and
-// says so at the beginning alone (netlink_overrun, netlink_rcv_wake). So what
-// is left in the queue is read and dropped before the loss is told: whatever
-// is dropped after that is a loss of its own, and who reads all tables again
-// misses nothing.
+// After a loss the kernel drops every notice until the queue is empty, and says
+// so once, at the beginning (netlink_overrun, netlink_rcv_wake). So the queue is
+// emptied before the loss is reported. Notices that are dropped after that are
+// another loss, and a reader that reads all tables again misses nothing.
 func (r *receiver) read(fd int) []dataplane.Notice {
 	// A storm's next batch is likely as long as this one.
 	batch := make([]dataplane.Notice, 0, max(8, r.size))
@@ -60,8 +59,8 @@ func (r *receiver) read(fd int) []dataplane.Notice {
 			break
 		}
 		if err != nil {
-			// ENOBUFS says that notices were lost; anything else that a
-			// netlink socket may say is no better.
+			// ENOBUFS says that notices were lost; any other error is treated
+			// alike.
 			r.drain(fd)
 			return []dataplane.Notice{{Kind: dataplane.NoticeLost}}
 		}
@@ -76,8 +75,8 @@ func (r *receiver) read(fd int) []dataplane.Notice {
 	return batch
 }
 
-// drain empties the queue. It ends, since nothing comes into the queue
-// meanwhile, or else a loss begins it anew.
+// drain empties the queue. It ends, since the kernel puts nothing into the queue
+// before it is empty.
 func (r *receiver) drain(fd int) {
 	for {
 		if _, err := r.receive(fd); err != nil && !errors.Is(err, unix.ENOBUFS) {

@@ -16,27 +16,28 @@ import (
 
 const (
 	// watchBatch is how many notices are handed over together at most, and
-	// watchQueue how many such batches wait for the Plane. What is more
-	// waits in the socket, and when that is full the kernel tells.
+	// watchQueue how many such batches wait for the Plane. More notices wait in
+	// the socket; when it is full the kernel drops them and says so (ENOBUFS).
 	watchBatch = 512
 	watchQueue = 8
 
-	// After a read that had stormSize notices or more, the next waits for
-	// gather, so that they come many at once.
+	// After a read of stormSize notices or more the reader waits for gather,
+	// so that the next read has many.
 	stormSize = 16
 	gather    = time.Millisecond
 )
 
-// echoFilter drops RTM_NEWNEIGH with NTF_EXT_LEARNED: while the Plane writes,
-// the echo of what it adds. A deletion passes, by whomever, for a foreign one
-// must be seen. A multicast datagram holds one message, so offsets are fixed.
+// echoFilter drops RTM_NEWNEIGH with NTF_EXT_LEARNED, which are the echo of
+// what the Plane adds. All deletions pass, since deletions by others must be
+// seen. A multicast datagram holds one message, so offsets are fixed.
 //
 // Notices of neighbors name the socket that made the change (nlmsg_pid, from
-// __neigh_update), so only those of the writer are dropped. Those of FDB
-// entries name nobody.
+// __neigh_update), so only those of the writer are dropped. Notices of FDB
+// entries do not.
 //
-// The kernel runs the filter when it queues a notice, which is while the
-// writer's sendto runs: a filter that is on just then leaves nothing behind.
+// The kernel runs the filter when it queues a notice, which is while the sendto
+// of the writer runs. So a filter that is on during the write drops all of its
+// echo.
 func echoFilter(writer uint32) ([]bpf.RawInstruction, error) {
 	newNeigh := uint32(unix.RTM_NEWNEIGH)
 	if native.Uint16([]byte{1, 0}) == 1 { // little endian, and BPF loads big endian
@@ -59,8 +60,8 @@ func echoFilter(writer uint32) ([]bpf.RawInstruction, error) {
 
 // Watch implements dataplane.Kernel. It may be called once.
 //
-// The reader waits in poll(2) on a thread of its own, not in Go's poller:
-// that would be woken by each notice, also while nobody is to read.
+// The reader waits in poll(2) on a thread of its own and not in Go's poller,
+// which each notice would wake, also during a pause of the reader.
 func (k *Kernel) Watch(ctx context.Context) (<-chan []dataplane.Notice, error) {
 	s := k.watcher
 	if s == nil {
@@ -124,8 +125,8 @@ func watch(ctx context.Context, s *socket, end int, out chan<- []dataplane.Notic
 		if len(batch) < stormSize {
 			continue
 		}
-		// One notice a wake-up would cost more than the notices do, and
-		// their sender too.
+		// To wake up for each notice would cost more than the notices do, for
+		// the sender too.
 		pause.Reset(gather)
 		select {
 		case <-pause.C:
@@ -202,8 +203,8 @@ func (s *socket) subscribe() error {
 	return nil
 }
 
-// decodeNotice appends what the datagram b tells, if anything. A multicast
-// datagram holds one message, and a device's is cut off behind its head.
+// decodeNotice appends the notice of the datagram b, if it has one. A multicast
+// datagram holds one message; that of a device is cut off behind its header.
 func decodeNotice(batch []dataplane.Notice, b []byte) []dataplane.Notice {
 	if len(b) < hdrLen {
 		return append(batch, dataplane.Notice{Kind: dataplane.NoticeLost})
@@ -225,8 +226,8 @@ func decodeNotice(batch []dataplane.Notice, b []byte) []dataplane.Notice {
 		}
 		n.Ifindex = int(int32(native.Uint32(body[4:])))
 		n.Kind = dataplane.NoticeLink
-		// The bridge tells with family AF_BRIDGE that a device is no port
-		// of it any more; the device is still there.
+		// With family AF_BRIDGE it says that a device is no port of a bridge
+		// any more; the device is still there.
 		if kind == unix.RTM_DELLINK && body[0] != unix.AF_BRIDGE {
 			n.Kind = dataplane.NoticeLinkGone
 		}

@@ -119,7 +119,7 @@ func TestHush(t *testing.T) {
 			return x.Kind == dataplane.NoticeEntryGone && x.Entry.MAC == op.MAC
 		})
 		if told == on {
-			t.Errorf("hushed %v: told of the addition %v", on, told)
+			t.Errorf("echo muted %v: told of the addition %v", on, told)
 		}
 		r.await("the other half's deletion", func(x *dataplane.Notice) bool {
 			return x.Kind == dataplane.NoticeEntryGone && x.Entry.MAC == op.MAC

@@ -9,17 +9,17 @@ import (
 	"github.com/evpnd/evpnd/dataplane/hosts"
 )
 
-// heardMost is how many claims wait for a reader before more are lost.
-const heardMost = 1 << 10
+// maxClaims is how many claims wait for a reader before more are lost.
+const maxClaims = 1 << 10
 
 // Snoop implements dataplane.Kernel.
 func (h *Handle) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
-	if err := h.fault("Hear"); err != nil {
+	if err := h.fault("Snoop"); err != nil {
 		return nil, err
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
-	h.spoken = make(chan struct{}, 1)
+	h.snooped = make(chan struct{}, 1)
 	out := make(chan hosts.Snooped)
 	go func() {
 		defer close(out)
@@ -27,7 +27,7 @@ func (h *Handle) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-h.spoken:
+			case <-h.snooped:
 			}
 			h.k.mu.Lock()
 			x := hosts.Snooped{Claims: h.claims}
@@ -48,7 +48,7 @@ func (h *Handle) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 
 // SnoopPorts implements dataplane.Kernel.
 func (h *Handle) SnoopPorts(ports []int) error {
-	if err := h.fault("Listen"); err != nil {
+	if err := h.fault("SnoopPorts"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
@@ -57,10 +57,9 @@ func (h *Handle) SnoopPorts(ports []int) error {
 	return nil
 }
 
-// SendProbe implements dataplane.Kernel. Only a host that Answers was told of
-// answers.
+// SendProbe implements dataplane.Kernel. Answers says which probes are answered.
 func (h *Handle) SendProbe(q hosts.ProbeRequest) error {
-	if err := h.fault("Ask"); err != nil {
+	if err := h.fault("SendProbe"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
@@ -68,11 +67,11 @@ func (h *Handle) SendProbe(q hosts.ProbeRequest) error {
 	l := h.k.links[q.Port]
 	switch {
 	case !slices.Contains(h.ports, q.Port) || l == nil:
-		return errors.New("fake: the port is not listened on")
+		return errors.New("fake: the port is not snooped")
 	case !l.Up:
 		return syscall.ENETDOWN
 	}
-	h.k.asked = append(h.k.asked, q)
+	h.k.probes = append(h.k.probes, q)
 	if h.k.answers != nil && h.k.answers(q) {
 		kind := hosts.ClaimARP
 		if q.IP.Is6() {
@@ -93,30 +92,30 @@ func (k *Kernel) Claim(port string, c hosts.Claim) {
 func (k *Kernel) claim(l *link, c hosts.Claim) {
 	c.Port = l.Index
 	for _, h := range k.handles {
-		if h.spoken == nil || !slices.Contains(h.ports, l.Index) || len(h.claims) >= heardMost {
+		if h.snooped == nil || !slices.Contains(h.ports, l.Index) || len(h.claims) >= maxClaims {
 			continue
 		}
 		h.claims = append(h.claims, c)
 		select {
-		case h.spoken <- struct{}{}:
+		case h.snooped <- struct{}{}:
 		default:
 		}
 	}
 	k.frame(l, c.MAC)
 }
 
-// Answers sets which questions are answered.
+// Answers sets which probes are answered: those for which f returns true.
 func (k *Kernel) Answers(f func(hosts.ProbeRequest) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.answers = f
 }
 
-// Asked returns the questions since the last call.
-func (k *Kernel) Asked() []hosts.ProbeRequest {
+// Probes returns the probes since the last call.
+func (k *Kernel) Probes() []hosts.ProbeRequest {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := k.asked
-	k.asked = nil
+	out := k.probes
+	k.probes = nil
 	return out
 }

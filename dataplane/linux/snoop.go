@@ -17,55 +17,56 @@ import (
 )
 
 const (
-	// hearBuf bounds what a port's socket holds: about a thousand frames.
-	// What comes beyond is dropped by the kernel, and never more is held of
-	// a port that floods than of another.
-	hearBuf = 512 << 10
+	// snoopBuffer bounds what the socket of a port holds, about a thousand
+	// frames. The kernel drops what comes beyond, so a port that floods costs
+	// no more memory than another.
+	snoopBuffer = 512 << 10
 
-	// hearCount is how many frames are taken from one port before the next
-	// port's turn, and hearPorts how many ports have theirs before all that
-	// they said is handed over.
-	hearCount = 64
-	hearPorts = 16
-	// After that many frames of one port all wait, so that a flood costs a
-	// bounded part of one processor.
-	hearPause = 5 * time.Millisecond
+	// framesPerTurn is how many frames are read from one port before the next
+	// port has its turn, and portsPerTurn how many ports have theirs before
+	// their claims are handed over together.
+	framesPerTurn = 64
+	portsPerTurn  = 16
+	// floodPause follows a turn in which a port had framesPerTurn frames, so
+	// that a flood costs a bounded part of one processor.
+	floodPause = 5 * time.Millisecond
 )
 
-// ear is the listener: one packet socket a port, one reader for all.
-type ear struct {
+// snooper reads the frames of local ports: one packet socket a port, one
+// goroutine for all.
+type snooper struct {
 	mu    sync.Mutex  // held while sockets are read or changed
 	ports map[int]int // socket by ifindex
 	epoll int
-	end   int // eventfd: the reader is to end
-	out   []byte
+	stop  int    // eventfd that ends the goroutine
+	out   []byte // the frame of a probe
 }
 
 // Snoop implements dataplane.Kernel. It may be called once.
 //
-// A bridge takes the frames of its ports before protocol handlers see them;
-// sockets for all protocols come before the bridge. Like that of Watch the
-// reader waits on a thread of its own.
+// A bridge takes the frames of its ports before protocol handlers see them, but
+// after the sockets for all protocols (ETH_P_ALL), so the sockets are such. The
+// goroutine that reads them waits in epoll_wait, on a thread of its own.
 func (k *Kernel) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
-	if k.ear.ports != nil {
+	if k.snooper.ports != nil {
 		return nil, errors.New("listen on local ports: they are listened on already")
 	}
-	// Whether it is allowed at all shows here.
+	// Without CAP_NET_RAW this fails.
 	fd, err := k.packetSocket()
 	if err != nil {
 		return nil, err
 	}
 	unix.Close(fd)
-	e := &k.ear
+	e := &k.snooper
 	if e.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("epoll_create", err)
 	}
-	if e.end, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+	if e.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
 		unix.Close(e.epoll)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
-	if err := unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, e.end, &unix.EpollEvent{Events: unix.EPOLLIN}); err != nil {
-		unix.Close(e.end)
+	if err := unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, e.stop, &unix.EpollEvent{Events: unix.EPOLLIN}); err != nil {
+		unix.Close(e.stop)
 		unix.Close(e.epoll)
 		return nil, os.NewSyscallError("epoll_ctl", err)
 	}
@@ -74,11 +75,11 @@ func (k *Kernel) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
-		_, _ = unix.Write(e.end, native.AppendUint64(nil, 1))
+		_, _ = unix.Write(e.stop, native.AppendUint64(nil, 1))
 	})
 	go func() {
 		defer close(out)
-		e.hear(ctx, out)
+		e.read(ctx, out)
 		if !stop() {
 			<-told
 		}
@@ -87,23 +88,23 @@ func (k *Kernel) Snoop(ctx context.Context) (<-chan hosts.Snooped, error) {
 	return out, nil
 }
 
-func (e *ear) close() {
+func (e *snooper) close() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, fd := range e.ports {
 		unix.Close(fd)
 	}
 	e.ports = map[int]int{}
-	unix.Close(e.end)
+	unix.Close(e.stop)
 	unix.Close(e.epoll)
 	e.epoll = -1
 }
 
-// hear reads until ctx is done.
-func (e *ear) hear(ctx context.Context, out chan<- hosts.Snooped) {
+// read reads until ctx is done.
+func (e *snooper) read(ctx context.Context, out chan<- hosts.Snooped) {
 	r := newFrames()
-	events := make([]unix.EpollEvent, hearPorts)
-	pause := time.NewTimer(hearPause)
+	events := make([]unix.EpollEvent, portsPerTurn)
+	pause := time.NewTimer(floodPause)
 	defer pause.Stop()
 	for {
 		n, err := unix.EpollWait(e.epoll, events, -1)
@@ -114,7 +115,7 @@ func (e *ear) hear(ctx context.Context, out chan<- hosts.Snooped) {
 		r.got = 0
 		e.mu.Lock()
 		for i := range max(0, n) {
-			// A port that was taken off meanwhile has another socket, or none.
+			// The port may have another socket by now, or none.
 			port := int(events[i].Pad)
 			if fd, ok := e.ports[port]; ok && fd == int(events[i].Fd) {
 				r.read(fd, port, &x)
@@ -130,10 +131,10 @@ func (e *ear) hear(ctx context.Context, out chan<- hosts.Snooped) {
 		case <-ctx.Done():
 			return
 		}
-		if r.got < hearCount {
+		if r.got < framesPerTurn {
 			continue
 		}
-		pause.Reset(hearPause)
+		pause.Reset(floodPause)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -144,11 +145,11 @@ func (e *ear) hear(ctx context.Context, out chan<- hosts.Snooped) {
 
 // frames reads frames, many with one system call.
 type frames struct {
-	heads [hearCount]mmsghdr
-	vecs  [hearCount]unix.Iovec
-	bufs  [hearCount][snapLen]byte
-	size  int // how many claims the last batch had
-	got   int // the most frames that one port had
+	heads [framesPerTurn]mmsghdr
+	vecs  [framesPerTurn]unix.Iovec
+	bufs  [framesPerTurn][snapLen]byte
+	size  int // claims of the last batch
+	got   int // frames of the port that had the most
 }
 
 func newFrames() *frames {
@@ -162,18 +163,18 @@ func newFrames() *frames {
 	return r
 }
 
-// read takes the next frames of one port.
+// read reads the next frames of one port.
 func (r *frames) read(fd, port int, x *hosts.Snooped) {
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.heads)), hearCount, unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.heads)), framesPerTurn, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
-		return // nothing there, or the device went down; reading says so once
+		return // no frame waits, or the device went down, which is said once
 	}
 	c := hosts.Claim{Port: port}
 	for i := range int(n) {
 		switch parseFrame(r.bufs[i][:r.heads[i].n], &c) {
-		case claimed:
+		case aClaim:
 			x.Claims = append(x.Claims, c)
-		case odd:
+		case malformed:
 			x.Ignored++
 		}
 	}
@@ -182,15 +183,15 @@ func (r *frames) read(fd, port int, x *hosts.Snooped) {
 
 // SnoopPorts implements dataplane.Kernel.
 func (k *Kernel) SnoopPorts(ports []int) error {
-	e := &k.ear
+	e := &k.snooper
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ports == nil || e.epoll < 0 {
 		return nil
 	}
 	for port, fd := range e.ports {
-		// The socket of a device that is gone has no device, also when
-		// another has the number by now.
+		// The socket of a device that is gone has no device any more, also
+		// when another device has the index by now.
 		sa, _ := unix.Getsockname(fd)
 		ll, ok := sa.(*unix.SockaddrLinklayer)
 		if !ok || ll.Ifindex != port || !slices.Contains(ports, port) {
@@ -205,7 +206,7 @@ func (k *Kernel) SnoopPorts(ports []int) error {
 		}
 		fd, err := k.openPort(port)
 		if errors.Is(err, unix.ENODEV) {
-			continue // it went; the next look at the devices shows it
+			continue // the device is gone, which a notice tells
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("port %d: %w", port, err))
@@ -216,20 +217,21 @@ func (k *Kernel) SnoopPorts(ports []int) error {
 	return errors.Join(errs...)
 }
 
-// openPort opens the socket of a port and has it read.
+// openPort opens the socket of a port and adds it to those that are read.
 func (k *Kernel) openPort(port int) (int, error) {
 	fd, err := k.packetSocket()
 	if err != nil {
 		return -1, err
 	}
-	// Bound last: before that it hears nothing, least of all unfiltered.
-	err = setHearing(fd)
+	// It is bound last: before that it gets no frame, and so none that is not
+	// filtered.
+	err = setSnooping(fd)
 	if err == nil {
 		err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL), Ifindex: port})
 	}
 	if err == nil {
 		ev := &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd), Pad: int32(port)}
-		err = unix.EpollCtl(k.ear.epoll, unix.EPOLL_CTL_ADD, fd, ev)
+		err = unix.EpollCtl(k.snooper.epoll, unix.EPOLL_CTL_ADD, fd, ev)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -238,8 +240,8 @@ func (k *Kernel) openPort(port int) (int, error) {
 	return fd, nil
 }
 
-func setHearing(fd int) error {
-	prog, err := hearFilter()
+func setSnooping(fd int) error {
+	prog, err := snoopFilter()
 	if err != nil {
 		return err
 	}
@@ -252,18 +254,18 @@ func setHearing(fd int) error {
 	}); err != nil {
 		return os.NewSyscallError("attach a filter", err)
 	}
-	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, hearBuf) != nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, hearBuf)
+	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, snoopBuffer) != nil {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, snoopBuffer)
 	}
-	// Kernels before 4.20 have it not; the filter sees to it as well.
+	// Kernels before 4.20 do not know it; the filter drops such frames too.
 	_ = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 	return nil
 }
 
 func bigEndian(v uint16) uint16 { return native.Uint16([]byte{byte(v >> 8), byte(v)}) }
 
-// packetSocket opens a packet socket in the Kernel's network namespace that
-// hears nothing yet.
+// packetSocket opens a packet socket in the Kernel's network namespace. It gets
+// no frame before it is bound.
 func (k *Kernel) packetSocket() (int, error) {
 	open := func() (int, error) {
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -283,8 +285,8 @@ func (k *Kernel) packetSocket() (int, error) {
 			done <- result{fd, err}
 			return
 		}
-		// Another namespace than the process's: the thread goes there, and
-		// as it stays locked it ends with the goroutine.
+		// The Kernel has another namespace than the process. The thread enters
+		// it, stays locked, and so ends with the goroutine.
 		if err := unix.Setns(k.netnsFD, unix.CLONE_NEWNET); err != nil {
 			done <- result{-1, os.NewSyscallError("setns", err)}
 			return
@@ -321,14 +323,14 @@ func threadNetns() (netnsID, error) {
 
 // SendProbe implements dataplane.Kernel.
 func (k *Kernel) SendProbe(q hosts.ProbeRequest) error {
-	e := &k.ear
+	e := &k.snooper
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	fd, ok := e.ports[q.Port]
 	if !ok {
 		return fmt.Errorf("ask %s at %s: port %d is not listened on", q.IP, q.MAC, q.Port)
 	}
-	e.out = putQuestion(e.out[:0], &q)
+	e.out = putProbe(e.out[:0], &q)
 	if _, err := unix.Write(fd, e.out); err != nil {
 		return fmt.Errorf("ask %s at %s: %w", q.IP, q.MAC, err)
 	}
