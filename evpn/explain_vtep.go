@@ -172,12 +172,12 @@ func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
 	x.BDStatus, x.Flood, x.Refused = v.status(), !v.noFlood, len(v.refused)
 	x.RDFrom, x.ExportFrom, x.ImportFrom = e.sources(v)
 	x.Received = len(v.floodPaths)
-	x.Advertised = len(v.told)
+	x.Advertised = len(v.advertised)
 	for _, m := range v.macs {
 		x.Received += len(m.paths)
 		x.Frozen += bit(m.frozen())
 		if m.loc != nil {
-			x.Advertised += len(m.loc.told)
+			x.Advertised += len(m.loc.advertised)
 		}
 	}
 	for _, h := range v.ips {

@@ -45,7 +45,7 @@ func (e *Engine) Fork(vni VNI) *Engine {
 func (v *vni) fork(f *Engine) *vni {
 	w := *v
 	w.refused, w.flood = maps.Clone(v.refused), maps.Clone(v.flood)
-	w.told = slices.Clone(v.told)
+	w.advertised = slices.Clone(v.advertised)
 	w.macs = make(map[MAC]*macEntry, len(v.macs))
 	for addr, m := range v.macs {
 		w.macs[addr] = m.fork(f)
@@ -71,7 +71,7 @@ func (m *macEntry) fork(f *Engine) *macEntry {
 	}
 	if m.loc != nil {
 		l := *m.loc
-		l.bound, l.told = slices.Clone(l.bound), slices.Clone(l.told)
+		l.bound, l.advertised = slices.Clone(l.bound), slices.Clone(l.advertised)
 		c.loc = &l
 	}
 	return c
@@ -131,19 +131,4 @@ func (e *Engine) Received(vni VNI, yield func(peer netip.Addr, r Route, a *Attrs
 	for _, x := range v.floodPaths {
 		yield(x.peer.addr, x.reach(InclusiveMulticast, MAC{}), x.attrs)
 	}
-}
-
-// AdvertisedAll returns the routes that are announced for a VNI, in no order.
-func (e *Engine) AdvertisedAll(vni VNI) []Advert {
-	v := e.vnis[vni]
-	if v == nil {
-		return nil
-	}
-	out := e.Advertised(vni, MAC{})
-	for addr, m := range v.macs {
-		if m.loc != nil && len(m.loc.told) > 0 {
-			out = append(out, e.Advertised(vni, addr)...)
-		}
-	}
-	return out
 }

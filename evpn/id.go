@@ -155,6 +155,9 @@ func (e ESI) String() string {
 	return b.String()
 }
 
+// Compare orders segments by their bytes.
+func (e ESI) Compare(o ESI) int { return bytes.Compare(e[:], o[:]) }
+
 // IsZero tells whether e is the single-homed segment.
 func (e ESI) IsZero() bool { return e == ESI{} }
 

@@ -102,7 +102,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	if i, found := slices.BinarySearchFunc(l.bound, ev.IP, netip.Addr.Compare); !found {
 		l.bound = slices.Insert(l.bound, i, ev.IP)
 	}
-	e.adverts.queue.push(MACKey{v.id, ev.MAC})
+	e.adverts.queue.push(macAdverts(v.id, ev.MAC))
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: ev.MAC})
 	e.reselectIP(v, ev.IP, h)
 	if mac, x := v.bestBinding(ev.IP, h, nil); x != nil && !x.stale() {
@@ -135,7 +135,7 @@ func (e *Engine) unbind(v *vni, ip netip.Addr, h *ipEntry) {
 		m.loc.bound = slices.Delete(m.loc.bound, i, i+1)
 	}
 	e.alarms.clear(Alarm{Kind: AlarmIPLimit, VNI: v.id, MAC: mac})
-	e.adverts.queue.push(MACKey{v.id, mac})
+	e.adverts.queue.push(macAdverts(v.id, mac))
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: mac})
 	e.tidy(v, mac, m)
 }
@@ -257,7 +257,7 @@ func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 		return
 	}
 	if h.bound.set {
-		e.adverts.queue.push(MACKey{v.id, h.bound.mac})
+		e.adverts.queue.push(macAdverts(v.id, h.bound.mac))
 	}
 	countIP(v, prev, -1)
 	countIP(v, next, 1)

@@ -152,7 +152,7 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 		e.fdb.push(key)
 	}
 	if prev.Local || next.Local {
-		e.adverts.queue.push(key)
+		e.adverts.queue.push(macAdverts(v.id, addr))
 	}
 	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: addr})
 	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})

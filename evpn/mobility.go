@@ -16,13 +16,13 @@ type local struct {
 	// one thing that remembers the past: a MAC comes here with a sequence
 	// above every route that others know of it (RFC 7432 §15), and does not
 	// go below its own while any of those is left.
-	seq   uint32
-	bound []netip.Addr // local bindings, ascending
-	told  []told       // routes that are announced for it
+	seq        uint32
+	bound      []netip.Addr // local bindings, ascending
+	advertised []advertised // routes that are announced for it
 }
 
 // idle tells whether l holds nothing that is worth keeping.
-func (l *local) idle() bool { return !l.present && len(l.bound) == 0 && len(l.told) == 0 }
+func (l *local) idle() bool { return !l.present && len(l.bound) == 0 && len(l.advertised) == 0 }
 
 func (m *macEntry) local() *local {
 	if m.loc == nil {

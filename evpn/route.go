@@ -9,8 +9,8 @@ import (
 // RouteType is the first byte of an EVPN NLRI (RFC 7432 §7).
 type RouteType uint8
 
-// The route types evpnd reads. It originates and uses types 2 and 3; the
-// others are counted and left alone.
+// The route types evpnd knows. It originates and uses those that routeTypes
+// lists; the others are counted and left alone.
 const (
 	EthernetAD         RouteType = 1 // RFC 7432 §7.1
 	MACIP              RouteType = 2 // RFC 7432 §7.2
@@ -36,20 +36,41 @@ func (t RouteType) String() string {
 }
 
 // NLRI is the identity of a route: two UPDATEs that carry equal NLRI speak
-// of the same route, and the later one replaces the earlier. Labels and ESI
-// are not part of it (RFC 7432 §7.2).
+// of the same route, and the later one replaces the earlier. It is one flat
+// comparable struct for all types, a map key as it is; what a type has no use
+// for is zero. Labels are not part of it (RFC 7432 §7.2), and a segment is part
+// of it where the route is about the segment itself: in types 1 and 4, not in
+// types 2 and 5, which have it in Route.
 type NLRI struct {
 	Type RouteType
+	Bits uint8 // type 5: the length of the prefix (RFC 9136 §3.1)
 	RD   RD
-	Tag  uint32     // Ethernet tag; 0 with VLAN-based service
-	MAC  MAC        // type 2
-	IP   netip.Addr // type 2: the host's address, invalid in a MAC-only route; type 3: the originating router
+	MAC  MAC    // type 2
+	ESI  ESI    // types 1 and 4
+	Tag  uint32 // Ethernet tag; 0 with VLAN-based service
+	// IP is, in type 2, the host's address, invalid in a MAC-only route; in
+	// types 3 and 4 that of the originating router; in type 5 that of the
+	// prefix, with its host bits zero.
+	IP netip.Addr
 }
 
-// Compare orders NLRI by type, RD, tag, MAC and IP.
+// Prefix returns what a type 5 route is about, or the host of a type 2 route
+// as a prefix: /32 or /128. Of other types, and of a MAC-only route, it is not
+// valid.
+func (n NLRI) Prefix() netip.Prefix {
+	switch n.Type {
+	case IPPrefix:
+		return netip.PrefixFrom(n.IP, int(n.Bits))
+	case MACIP:
+		return netip.PrefixFrom(n.IP, n.IP.BitLen())
+	}
+	return netip.Prefix{}
+}
+
+// Compare orders NLRI by type, RD, tag, ESI, MAC, IP and prefix length.
 func (n NLRI) Compare(o NLRI) int {
-	return cmp.Or(cmp.Compare(n.Type, o.Type), n.RD.Compare(o.RD), cmp.Compare(n.Tag, o.Tag),
-		n.MAC.Compare(o.MAC), n.IP.Compare(o.IP))
+	return cmp.Or(cmp.Compare(n.Type, o.Type), n.RD.Compare(o.RD), cmp.Compare(n.Tag, o.Tag), n.ESI.Compare(o.ESI),
+		n.MAC.Compare(o.MAC), n.IP.Compare(o.IP), cmp.Compare(n.Bits, o.Bits))
 }
 
 // String renders n as FRR and Cumulus show it: [2]:[tag]:[48]:[mac]:[32]:[ip],
@@ -70,6 +91,8 @@ func (n NLRI) String() string {
 // in the NLRI.
 type Route struct {
 	NLRI
+	// ESI is the segment that the MAC of a type 2 route, or the prefix of a
+	// type 5 route, is behind; zero: behind one VTEP only.
 	ESI     ESI
 	Label   VNI // the L2 VNI of a type 2 route, from the whole 24-bit field (RFC 8365 §5.1.3)
 	L3Label VNI // second label of a type 2 route, zero when absent

@@ -28,8 +28,8 @@ type vni struct {
 	floodPaths map[floodID]path
 	flood      map[Via]int // how many routes ask for each destination
 
-	attrs attrsCache // of what is announced
-	told  []told     // the type 3 route, when announced
+	attrs      attrsCache   // of what is announced
+	advertised []advertised // the type 3 route, when announced
 
 	localMACs, remoteMACs, localIPs, remoteIPs int
 
@@ -88,7 +88,7 @@ func (e *Engine) vniUp(ev *BDUp) {
 	v.rd, v.noRD = e.rdOf(v.id)
 	e.imports.add(v.id, v.imports)
 	e.wantRefresh()
-	e.adverts.queue.push(MACKey{VNI: v.id})
+	e.adverts.queue.push(imetAdverts(v.id))
 	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
 }
 
@@ -189,7 +189,7 @@ func (e *Engine) resettle(v *vni) {
 	v.set(&e.cfg)
 	if off := e.cfg.noFlood(v.id); off != v.noFlood {
 		e.reflood(v, func() { v.noFlood = off })
-		e.adverts.queue.push(MACKey{VNI: v.id})
+		e.adverts.queue.push(imetAdverts(v.id))
 	}
 	if !slices.Equal(sticky, v.sticky) {
 		for _, addr := range slices.Concat(sticky, v.sticky) {

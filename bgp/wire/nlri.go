@@ -91,26 +91,39 @@ func appendLabel(dst []byte, v evpn.VNI) []byte {
 	return append(dst, byte(v>>16), byte(v>>8), byte(v))
 }
 
-// AppendNLRI appends a type 2 or 3 route as it stands in MP_REACH_NLRI and
-// MP_UNREACH_NLRI. The IP of a type 3 route must be valid.
+// AppendNLRI appends a route as it stands in MP_REACH_NLRI and
+// MP_UNREACH_NLRI. Its type must be 2 or 3, and the IP of a type 3 route valid.
 func AppendNLRI(dst []byte, r *evpn.Route) []byte {
 	start := len(dst)
 	dst = append(append(dst, byte(r.Type), 0), r.RD[:]...)
-	ip := r.IP.Unmap().WithZone("")
-	if r.Type == evpn.MACIP {
-		dst = append(dst, r.ESI[:]...)
+	switch r.Type {
+	case evpn.MACIP:
+		dst = appendMACIP(dst, r)
+	case evpn.InclusiveMulticast:
 		dst = binary.BigEndian.AppendUint32(dst, r.Tag)
-		dst = append(append(dst, 48), r.MAC[:]...)
-	} else {
-		dst = binary.BigEndian.AppendUint32(dst, r.Tag)
-	}
-	dst = append(append(dst, byte(ip.BitLen())), ip.AsSlice()...)
-	if r.Type == evpn.MACIP {
-		dst = appendLabel(dst, r.Label)
-		if r.L3Label != 0 {
-			dst = appendLabel(dst, r.L3Label)
-		}
+		dst = appendIP(dst, r.IP)
+	default:
+		panic("wire: no encoding for a route of type " + r.Type.String())
 	}
 	dst[start+1] = byte(len(dst) - start - 2)
 	return dst
+}
+
+// appendMACIP appends what parseMACIP reads, less the RD.
+func appendMACIP(dst []byte, r *evpn.Route) []byte {
+	dst = append(dst, r.ESI[:]...)
+	dst = binary.BigEndian.AppendUint32(dst, r.Tag)
+	dst = append(append(dst, 48), r.MAC[:]...)
+	dst = appendIP(dst, r.IP)
+	dst = appendLabel(dst, r.Label)
+	if r.L3Label != 0 {
+		dst = appendLabel(dst, r.L3Label)
+	}
+	return dst
+}
+
+// appendIP appends the length of an address in bits, and the address.
+func appendIP(dst []byte, ip netip.Addr) []byte {
+	ip = ip.Unmap().WithZone("")
+	return append(append(dst, byte(ip.BitLen())), ip.AsSlice()...)
 }

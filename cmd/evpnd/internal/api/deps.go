@@ -215,6 +215,7 @@ type view interface {
 	NeighKeys(evpn.VNI) []evpn.IPKey
 	Neigh(evpn.VNI, netip.Addr) (evpn.NeighStatus, bool)
 	Advertised(evpn.VNI, evpn.MAC) []evpn.Advert
+	AdvertisedFlood(evpn.VNI) []evpn.Advert
 	Peers() []evpn.PeerStatus
 	Alarms() []evpn.Alarm
 

@@ -151,7 +151,11 @@ func (f *routeFilter) collect(v view, dst []placedRoute, k evpn.MACKey) []placed
 		}
 	}
 	if f.advertised {
-		for _, a := range v.Advertised(k.VNI, k.MAC) {
+		routes := v.Advertised(k.VNI, k.MAC)
+		if k.MAC.IsZero() {
+			routes = v.AdvertisedFlood(k.VNI)
+		}
+		for _, a := range routes {
 			dst = append(dst, placedRoute{vni: k.VNI, advertised: a, out: true})
 		}
 	}
