@@ -109,7 +109,7 @@ func TestAdverts(t *testing.T) {
 					t.Errorf("attribute %d\n got % x\nwant % x", typ, got[typ], want)
 				}
 			}
-			eventually(t, "one route stands", func() bool { return s.Advertised() == 1 })
+			eventually(t, "one route stands", func() bool { return s.Advertised() == 1 && s.Peers()[0].Advertised == 1 })
 			s.Adverts() <- []evpn.Advert{{Route: evpn.Route{NLRI: c.a.NLRI}}}
 			gone := attrsOf(t, p.want(wire.TypeUpdate))
 			u, _, bad := wire.NewReader(true, true, 1, netip.Addr{}).Update(append([]byte{0, 0, 0, byte(3 + len(gone[15])), 0x80, 15, byte(len(gone[15]))}, gone[15]...))
@@ -117,6 +117,13 @@ func TestAdverts(t *testing.T) {
 				t.Errorf("withdrawn %+v %v, want %v", u.Withdrawn, bad, c.a.NLRI)
 			}
 			eventually(t, "nothing stands", func() bool { return s.Advertised() == 0 })
+			s.Adverts() <- []evpn.Advert{c.a}
+			eventually(t, "one route stands again", func() bool { return s.Advertised() == 1 })
+			p.conn.Close()
+			eventually(t, "no session, so nothing is told the peer", func() bool {
+				st := s.Peers()[0]
+				return st.State != Established && st.Advertised == 0
+			})
 			s.stop()
 		})
 	}

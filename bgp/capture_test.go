@@ -11,15 +11,15 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// TestLook: the peer is asked for its routes, and what matches is shown, also
-// what is discarded; afterwards nobody looks any more.
-func TestLook(t *testing.T) {
+// TestCapture: the peer is asked for its routes, and what matches is returned, also
+// what is discarded; afterwards no capture runs.
+func TestCapture(t *testing.T) {
 	s, p := passive(t, peerOpen())
 	event[*evpn.PeerUp](s)
 	p.want(wire.TypeUpdate)
 	type result struct {
-		look Capture
-		err  error
+		capture Capture
+		err     error
 	}
 	ended := make(chan result, 1)
 	told := make(chan int, 100)
@@ -40,26 +40,26 @@ func TestLook(t *testing.T) {
 	select {
 	case got = <-ended:
 	case <-time.After(patience):
-		t.Fatal("Look does not end")
+		t.Fatal("Capture does not end")
 	}
-	if got.err != nil || len(got.look.Routes) != 2 || got.look.More != 0 {
-		t.Fatalf("saw %+v, %v", got.look, got.err)
+	if got.err != nil || len(got.capture.Routes) != 2 || got.capture.More != 0 {
+		t.Fatalf("saw %+v, %v", got.capture, got.err)
 	}
-	a, b := got.look.Routes[0], got.look.Routes[1]
-	if a.Reach.MAC[5] != 10 || a.Attrs == nil || a.Discard != 0 || a.Peer != lo || len(a.Attrs.Targets) == 0 {
+	a, b := got.capture.Routes[0], got.capture.Routes[1]
+	if a.Route.MAC[5] != 10 || a.Attrs == nil || a.Discard != 0 || a.Peer != lo || len(a.Attrs.Targets) == 0 {
 		t.Errorf("the first is %+v", a)
 	}
-	if b.Reach.MAC[5] != 11 || b.Attrs != nil || b.Discard != wire.DiscardASPath {
+	if b.Route.MAC[5] != 11 || b.Attrs != nil || b.Discard != wire.DiscardASPath {
 		t.Errorf("the second is %+v", b)
 	}
-	if q := got.look.Refreshes; len(q) != 1 || q[0].Routes != 3 || q[0].Why != "" || q[0].Open {
+	if q := got.capture.Refreshes; len(q) != 1 || q[0].Routes != 3 || q[0].Skipped != "" || q[0].Open {
 		t.Errorf("asked %+v, want 3 routes of one peer", q)
 	}
 	if len(told) == 0 {
 		t.Error("no progress was told")
 	}
-	if s.looks.Load() != nil {
-		t.Error("somebody still looks")
+	if s.captured.Load() != nil {
+		t.Error("a capture still runs")
 	}
 
 	// The peers are left alone for a while: the next waits, and its caller may
@@ -71,9 +71,9 @@ func TestLook(t *testing.T) {
 	}
 }
 
-// TestLookGivenUp: who gives up once the peers are asked does not have them
+// TestCaptureGivenUp: who gives up once the peers are asked does not have them
 // asked again before they have answered, and were left alone after that.
-func TestLookGivenUp(t *testing.T) {
+func TestCaptureGivenUp(t *testing.T) {
 	s, p := passive(t, peerOpen())
 	event[*evpn.PeerUp](s)
 	p.want(wire.TypeUpdate)
@@ -86,9 +86,9 @@ func TestLookGivenUp(t *testing.T) {
 	p.want(wire.TypeRouteRefresh)
 	giveUp()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Fatalf("Look ended with %v", err)
+		t.Fatalf("Capture ended with %v", err)
 	}
-	l := s.looks.Load()
+	l := s.captured.Load()
 	if l == nil {
 		t.Fatal("the answer of the peer is not waited for")
 	}
@@ -96,31 +96,31 @@ func TestLookGivenUp(t *testing.T) {
 	event[*evpn.Routes](s)
 	var next time.Time
 	select {
-	case next = <-s.looking:
+	case next = <-s.captureTurn:
 	case <-time.After(patience):
-		t.Fatal("nobody may look again")
+		t.Fatal("no other capture may begin")
 	}
-	k := (*l)[0]
-	if h := k.heard[lo]; h == nil || h.routes != 2 || len(k.seen) != 0 {
-		t.Errorf("counted %+v and kept %d routes of the answer, want 2 and none", h, len(k.seen))
+	k := l
+	if h := k.answers[lo]; h == nil || h.routes != 2 || len(k.routes) != 0 {
+		t.Errorf("counted %+v and kept %d routes of the answer, want 2 and none", h, len(k.routes))
 	}
-	if wait := time.Until(next); wait < lookPause/2 {
+	if wait := time.Until(next); wait < capturePause/2 {
 		t.Errorf("the peers are left alone for %v", wait)
 	}
-	if s.looks.Load() != nil {
-		t.Error("somebody still looks")
+	if s.captured.Load() != nil {
+		t.Error("a capture still runs")
 	}
-	s.looking <- next
+	s.captureTurn <- next
 }
 
-func TestLookAtPeersThatCannot(t *testing.T) {
+func TestCaptureSkipsPeers(t *testing.T) {
 	o := peerOpen()
 	o.RouteRefresh = false
 	s, p := passive(t, o)
 	event[*evpn.PeerUp](s)
 	p.want(wire.TypeUpdate)
 	l, err := s.Capture(context.Background(), func(*evpn.Route, *evpn.Attrs) bool { return true }, func(int) {})
-	if err != nil || len(l.Refreshes) != 1 || !strings.Contains(l.Refreshes[0].Why, "route refresh") || len(l.Routes) != 0 {
+	if err != nil || len(l.Refreshes) != 1 || l.Refreshes[0].Skipped != SkippedNoRefresh || len(l.Routes) != 0 {
 		t.Errorf("saw %+v, %v", l, err)
 	}
 	if st := s.Peers()[0]; st.State != Established {

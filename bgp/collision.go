@@ -93,7 +93,7 @@ func (p *peer) compare(x, o *session) (keep, busy bool) {
 		if !p.replaces(x, o) {
 			return false, false
 		}
-		o.stop(&ending{text: "the peer connected anew", cause: LossReplaced})
+		o.stop(&ending{text: "the peer connected anew", cause: DownReplaced})
 		return true, true
 	case x.incoming == o.incoming:
 		// The peer does not make a second connection while it believes in

@@ -12,59 +12,59 @@ type DownReason string
 
 // The reasons for the loss of a session.
 const (
-	LossHoldTimer    DownReason = "hold-timer"    // nothing was heard for the hold time
-	LossClosed       DownReason = "closed"        // the peer closed the connection, without a word
-	LossReset        DownReason = "tcp-reset"     // the peer's host reset the connection
-	LossTimeout      DownReason = "timeout"       // the peer took nothing for too long
-	LossNetwork      DownReason = "network"       // another error of the connection
-	LossNotified     DownReason = "notification"  // the peer sent a NOTIFICATION
-	LossProtocol     DownReason = "protocol"      // the peer sent what cannot be; we sent a NOTIFICATION
-	LossLimit        DownReason = "route-limit"   // the peer sent more routes than it may
-	LossReplaced     DownReason = "replaced"      // the peer connected anew
-	LossOperator     DownReason = "operator"      // reset, or shut down, here
-	LossConfigured   DownReason = "configuration" // removed, or changed, here
-	LossOther        DownReason = "other"
-	LossNoRefresh    DownReason = "no-refresh" // its routes were needed again, and it cannot refresh them
-	LossOutOfService DownReason = "resources"  // no neighbor could be made for it inside
+	DownHoldTimer  DownReason = "hold-timer"    // nothing was heard for the hold time
+	DownClosed     DownReason = "closed"        // the peer closed the connection, without a word
+	DownReset      DownReason = "tcp-reset"     // the peer's host reset the connection
+	DownTimeout    DownReason = "timeout"       // the peer took nothing for too long
+	DownNetwork    DownReason = "network"       // another error of the connection
+	DownNotified   DownReason = "notification"  // the peer sent a NOTIFICATION
+	DownProtocol   DownReason = "protocol"      // the peer sent what cannot be; we sent a NOTIFICATION
+	DownLimit      DownReason = "route-limit"   // the peer sent more routes than it may
+	DownReplaced   DownReason = "replaced"      // the peer connected anew
+	DownOperator   DownReason = "operator"      // reset, or shut down, here
+	DownConfigured DownReason = "configuration" // removed, or changed, here
+	DownOther      DownReason = "other"
+	DownNoRefresh  DownReason = "no-refresh" // its routes were needed again, and it cannot refresh them
+	DownResources  DownReason = "resources"  // no neighbor could be made for it inside
 )
 
-// loss returns which of the reasons an ending is.
-func (e *ending) loss() DownReason {
+// downReason returns which of the reasons an ending is.
+func (e *ending) downReason() DownReason {
 	switch {
 	case e.cause != "":
 		return e.cause
 	case e.notify == nil:
-		return LossOther
+		return DownOther
 	}
 	switch e.notify.Code {
 	case wire.CodeHoldTimer:
-		return LossHoldTimer
+		return DownHoldTimer
 	case wire.CodeHeader, wire.CodeOpen, wire.CodeUpdate, wire.CodeFSM, wire.CodeRefresh:
-		return LossProtocol
+		return DownProtocol
 	case wire.CodeCease:
 		switch e.notify.Subcode {
 		case wire.CeaseMaxPrefixes:
-			return LossLimit
+			return DownLimit
 		case wire.CeaseShutdown, wire.CeaseReset:
-			return LossOperator
+			return DownOperator
 		case wire.CeaseDeconfigured, wire.CeaseConfigChange:
-			return LossConfigured
+			return DownConfigured
 		case wire.CeaseCollision:
-			return LossReplaced
+			return DownReplaced
 		case wire.CeaseOutOfResource:
-			return LossOutOfService
+			return DownResources
 		}
 	}
-	return LossOther
+	return DownOther
 }
 
-// countLoss counts the end of a session that was up. p.mu is held.
-func (p *peer) countLoss(why *ending) {
-	if p.losses == nil {
-		p.losses = make(map[DownReason]uint64)
+// countDown counts the end of a session that was up. p.mu is held.
+func (p *peer) countDown(why *ending) {
+	if p.downs == nil {
+		p.downs = make(map[DownReason]uint64)
 	}
-	p.losses[why.loss()]++
+	p.downs[why.downReason()]++
 }
 
-// lossCounts returns a copy for status. p.mu is held.
-func (p *peer) lossCounts() map[DownReason]uint64 { return maps.Clone(p.losses) }
+// downCounts returns a copy for status. p.mu is held.
+func (p *peer) downCounts() map[DownReason]uint64 { return maps.Clone(p.downs) }

@@ -17,22 +17,22 @@ func TestLoss(t *testing.T) {
 		why  *ending
 		want DownReason
 	}{
-		{failure(io.EOF), LossClosed},
-		{failure(syscall.ECONNRESET), LossReset},
-		{failure(os.ErrDeadlineExceeded), LossTimeout},
-		{failure(syscall.EHOSTUNREACH), LossNetwork},
-		{told(&wire.Notification{Code: wire.CodeHoldTimer}), LossNotified},
-		{ownEnding(&wire.Notification{Code: wire.CodeHoldTimer}), LossHoldTimer},
-		{refusal(&wire.Notification{Code: wire.CodeUpdate, Subcode: 1}, "x"), LossProtocol},
-		{configChange(), LossConfigured},
-		{cease(wire.CeaseDeconfigured), LossConfigured},
-		{cease(wire.CeaseReset), LossOperator},
-		{cease(wire.CeaseShutdown), LossOperator},
-		{cease(wire.CeaseMaxPrefixes), LossLimit},
-		{collided(), LossReplaced},
-		{&ending{text: "stopped"}, LossOther},
+		{failure(io.EOF), DownClosed},
+		{failure(syscall.ECONNRESET), DownReset},
+		{failure(os.ErrDeadlineExceeded), DownTimeout},
+		{failure(syscall.EHOSTUNREACH), DownNetwork},
+		{notified(&wire.Notification{Code: wire.CodeHoldTimer}), DownNotified},
+		{ownEnding(&wire.Notification{Code: wire.CodeHoldTimer}), DownHoldTimer},
+		{refusal(&wire.Notification{Code: wire.CodeUpdate, Subcode: 1}, "x"), DownProtocol},
+		{configChange(), DownConfigured},
+		{cease(wire.CeaseDeconfigured), DownConfigured},
+		{cease(wire.CeaseReset), DownOperator},
+		{cease(wire.CeaseShutdown), DownOperator},
+		{cease(wire.CeaseMaxPrefixes), DownLimit},
+		{collided(), DownReplaced},
+		{&ending{text: "stopped"}, DownOther},
 	} {
-		if got := c.why.loss(); got != c.want {
+		if got := c.why.downReason(); got != c.want {
 			t.Errorf("%q is counted as %q, want %q", c.why.text, got, c.want)
 		}
 	}

@@ -39,13 +39,13 @@ func endingOf(ctx context.Context) *ending {
 func failure(err error) *ending {
 	switch {
 	case errors.Is(err, io.EOF):
-		return &ending{text: "the peer closed the connection", cause: LossClosed}
+		return &ending{text: "the peer closed the connection", cause: DownClosed}
 	case errors.Is(err, syscall.ECONNRESET):
-		return &ending{text: "the peer reset the connection", cause: LossReset}
+		return &ending{text: "the peer reset the connection", cause: DownReset}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &ending{text: "the peer did not answer in time", cause: LossTimeout}
+		return &ending{text: "the peer did not answer in time", cause: DownTimeout}
 	}
-	return &ending{text: dialError(err).Error(), cause: LossNetwork}
+	return &ending{text: dialError(err).Error(), cause: DownNetwork}
 }
 
 // refusal is the ending that answers what the peer has sent.
@@ -53,13 +53,13 @@ func refusal(n *wire.Notification, what string) *ending {
 	return &ending{text: fmt.Sprintf("%s; we sent: %v", what, n), notify: n}
 }
 
-// told is the ending that a NOTIFICATION of the peer makes.
-func told(n *wire.Notification) *ending {
+// notified is the ending that a NOTIFICATION of the peer makes.
+func notified(n *wire.Notification) *ending {
 	text := fmt.Sprintf("the peer sent: %v", n)
 	if in := n.Inner(); in != n {
 		text += fmt.Sprintf(" (%v)", in)
 	}
-	return &ending{text: text, cause: LossNotified, goodbye: n.Final()}
+	return &ending{text: text, cause: DownNotified, goodbye: n.Final()}
 }
 
 // ownEnding is the ending that GoBGP decides on.

@@ -42,7 +42,7 @@ func (x *session) handshake(in *stream) *ending {
 	switch wire.TypeOf(msg) {
 	case wire.TypeOpen:
 	case wire.TypeNotification:
-		return told(wire.ParseNotification(wire.Body(msg)))
+		return notified(wire.ParseNotification(wire.Body(msg)))
 	default:
 		return refusal(&wire.Notification{Code: wire.CodeFSM, Subcode: 1}, "the peer did not begin with an OPEN")
 	}
@@ -55,10 +55,10 @@ func (x *session) handshake(in *stream) *ending {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.open, x.openAt, x.got = o, time.Now(), true
+	x.open, x.openAt, x.hasPeerOpen = o, time.Now(), true
 	x.hold = min(time.Duration(o.HoldTime)*time.Second, x.p.cfg.HoldTime)
-	if x.alive = x.p.cfg.Keepalive; x.alive == 0 || x.alive >= x.hold {
-		x.alive = x.hold / 3
+	if x.keepalive = x.p.cfg.Keepalive; x.keepalive == 0 || x.keepalive >= x.hold {
+		x.keepalive = x.hold / 3
 	}
 	if x.why == nil {
 		_ = x.conn.SetReadDeadline(time.Time{})

@@ -29,8 +29,8 @@ type listener struct {
 	keys map[netip.Prefix]string // TCP MD5
 }
 
-// listenRetry is how often a listener that failed is tried again.
-const listenRetry = 2 * time.Second
+// ListenRetry is how often a listener that failed is tried again.
+const ListenRetry = 2 * time.Second
 
 // newListener starts a listener. s.mu is held.
 func newListener(s *Speaker, addr netip.AddrPort) *listener {
@@ -44,10 +44,12 @@ func newListener(s *Speaker, addr netip.AddrPort) *listener {
 	return l
 }
 
-func (l *listener) problem() string { return "listen " + l.addr.String() }
+func (l *listener) problem(err error) Problem {
+	return Problem{Kind: ProblemListen, Listen: l.addr, Err: err}
+}
 
 func (l *listener) run(ctx context.Context) {
-	defer l.s.setProblem(l.problem(), "")
+	defer l.s.endProblem(l.problem(nil))
 	select {
 	case <-l.s.begun:
 	case <-ctx.Done():
@@ -56,7 +58,7 @@ func (l *listener) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		ln, err := l.open(ctx)
 		if err == nil {
-			if l.s.setProblem(l.problem(), "") {
+			if l.s.endProblem(l.problem(nil)) {
 				l.s.log.Info("listening again", "address", l.addr)
 			}
 			stop := context.AfterFunc(ctx, func() { ln.Close() })
@@ -69,27 +71,14 @@ func (l *listener) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if text := l.explain(err); l.s.setProblem(l.problem(), text) {
+		if l.s.setProblem(l.problem(err)) {
 			l.s.log.Warn("cannot accept BGP connections", "address", l.addr, "err", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(listenRetry):
+		case <-time.After(ListenRetry):
 		}
 	}
-}
-
-func (l *listener) explain(err error) string {
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		return fmt.Sprintf("%v is already in use: another BGP daemon listens there; stop it, or set other listen addresses. "+
-			"Peers that we connect to are not affected. It is tried again every %v.", l.addr, listenRetry)
-	case errors.Is(err, unix.EACCES):
-		return fmt.Sprintf("no permission to listen on %v: ports below 1024 need CAP_NET_BIND_SERVICE", l.addr)
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Sprintf("%v is not an address of this host; it is tried again every %v", l.addr.Addr(), listenRetry)
-	}
-	return err.Error()
 }
 
 func (l *listener) open(ctx context.Context) (*net.TCPListener, error) {

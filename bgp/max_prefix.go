@@ -9,14 +9,14 @@ import (
 	"github.com/evpnd/evpnd/bgp/wire"
 )
 
-// holdOff is how long a peer that sent more routes than it may is left alone.
+// HoldOff is how long a peer that sent more routes than it may is left alone.
 // A peer that is back at once sends the same again, and the VTEPs behind it
 // would come and go with every round.
-const holdOff = time.Minute
+const HoldOff = time.Minute
 
 // EndAtLimit ends the session of a peer that has sent more routes than
 // Session.RouteLimit allows: CEASE "maximum number of prefixes reached" (RFC 4486
-// §4), its routes go at once, and for a minute it is neither connected to nor
+// §4), its routes go at once, and for HoldOff it is neither connected to nor
 // accepted, unless Reset lets it. A peer that is not there any more is left
 // out. Any goroutine may call it.
 func (s *Speaker) EndAtLimit(addr netip.Addr) {
@@ -24,20 +24,12 @@ func (s *Speaker) EndAtLimit(addr netip.Addr) {
 	if p == nil {
 		return
 	}
-	p.mu.Lock()
-	p.heldUntil = time.Now().Add(holdOff)
-	p.mu.Unlock()
-	p.wakeUp()
+	p.setHoldOff(time.Now().Add(HoldOff))
 	p.stopSessions(&ending{
-		text:   p.overLimit(),
+		text:   fmt.Sprintf("it sent more than %d routes that are imported here, its limit; it is left alone for %v", p.cfg.RouteLimit.Routes, HoldOff),
 		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseMaxPrefixes},
 		final:  true,
 	})
-}
-
-func (p *peer) overLimit() string {
-	return fmt.Sprintf("it sent more than %d routes that are imported here, its limit (max-routes); it is left alone for %v: "+
-		"find out who makes them up, or raise the limit; evpnctl peer reset lets it come back at once", p.cfg.RouteLimit.Routes, holdOff)
 }
 
 // RefreshPeer asks one peer for all its routes again (RFC 2918). Where it
@@ -55,57 +47,51 @@ func (s *Speaker) find(addr netip.Addr) *peer {
 	return s.peers[addr]
 }
 
-// letBack ends a hold-off.
-func (p *peer) letBack() {
+// setHoldOff has p left alone until a time; the zero time ends that.
+func (p *peer) setHoldOff(until time.Time) {
 	p.mu.Lock()
-	p.heldUntil = time.Time{}
+	p.holdOffUntil = until
 	p.mu.Unlock()
-	p.wakeUp()
+	signal(p.holdOffChanged)
 }
 
-// wakeUp has run look at the hold-off.
-func (p *peer) wakeUp() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
-// held returns how long p is still to be left alone.
-func (p *peer) held() time.Duration {
+// holdOff returns how long p is still to be left alone.
+func (p *peer) holdOff() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.heldFor()
+	return p.holdOffLocked()
 }
 
-// heldFor is held with p.mu held.
-func (p *peer) heldFor() time.Duration {
-	if p.heldUntil.IsZero() {
+// holdOffLocked is holdOff with p.mu held.
+func (p *peer) holdOffLocked() time.Duration {
+	if p.holdOffUntil.IsZero() {
 		return 0
 	}
-	return max(0, time.Until(p.heldUntil))
+	return max(0, time.Until(p.holdOffUntil))
 }
 
-// awaken connects again when a hold-off is over, or waits for its end. Until
-// then it stands as a problem.
-func (p *peer) awaken(ctx context.Context) {
-	if d := p.held(); d > 0 {
-		p.s.setProblem(p.problem(), fmt.Sprintf("peer %v: %s", p.addr, p.overLimit()))
+// reconnect connects to the peer, unless it is left alone: then it waits for
+// the end of that, which stands as a problem until then.
+func (p *peer) reconnect(ctx context.Context) {
+	if d := p.holdOff(); d > 0 {
+		p.s.setProblem(p.problem())
 		p.setState(nil, Idle)
 		p.retry.Reset(d)
 		return
 	}
-	p.s.setProblem(p.problem(), "")
+	p.s.endProblem(p.problem())
 	if p.cfg.Passive && len(p.sessions) == 0 {
 		p.setState(nil, Active)
 	}
 	p.dial(ctx)
 }
 
-func (p *peer) problem() string { return "peer " + p.addr.String() }
+func (p *peer) problem() Problem {
+	return Problem{Kind: ProblemPeerLimit, Peer: p.addr, Limit: p.cfg.RouteLimit.Routes}
+}
 
-// forgotten tells whether nothing keeps a peer that came by a range. One that
-// is held off stays, or it would be back as a new one.
-func (p *peer) forgotten() bool {
-	return p.dynamic && len(p.sessions) == 0 && p.held() == 0
+// unused tells whether nothing keeps a peer that came by a range. One that is
+// left alone stays, or it would be back as a new one.
+func (p *peer) unused() bool {
+	return p.dynamic && len(p.sessions) == 0 && p.holdOff() == 0
 }

@@ -43,12 +43,12 @@ func TestEndAtLimit(t *testing.T) {
 		t.Errorf("the routes of the peer are kept for %v", d.Retain)
 	}
 	eventually(t, "idle", func() bool { return s.Peers()[0].State == Idle })
-	if st := s.Peers()[0]; !strings.Contains(st.LastError, "more than 5 routes") || st.MaxRoutes != 5 {
+	if st := s.Peers()[0]; !strings.Contains(st.LastError, "more than 5 routes") || st.MaxRoutes != 5 || st.LastDown != DownLimit {
 		t.Errorf("shown: %+v", st)
 	}
 	eventually(t, "a problem that names the peer and the limit", func() bool {
 		pr := s.Problems()
-		return len(pr) == 1 && pr[0].Name == "peer 127.0.0.1" && strings.Contains(pr[0].Text, "more than 5 routes")
+		return len(pr) == 1 && pr[0].Name() == "peer 127.0.0.1" && pr[0].Kind == ProblemPeerLimit && pr[0].Limit == 5
 	})
 	refused(t, at)
 
@@ -93,9 +93,9 @@ func TestHoldOffEnds(t *testing.T) {
 	}
 	held := s.find(lo)
 	held.mu.Lock()
-	held.heldUntil = time.Now().Add(50 * time.Millisecond) // the minute is nearly over
+	held.holdOffUntil = time.Now().Add(50 * time.Millisecond) // the minute is nearly over
 	held.mu.Unlock()
-	held.wakeUp()
+	signal(held.holdOffChanged)
 	accept().establish(peerOpen())
 	event[*evpn.PeerUp](s)
 }
@@ -119,7 +119,7 @@ func TestHoldOffOfDynamicPeer(t *testing.T) {
 	if st := s.Peers(); len(st) != 1 || !strings.Contains(st[0].LastError, "limit") {
 		t.Fatalf("peers %+v, want the one that is held off", st)
 	}
-	s.find(lo).letBack()
+	s.find(lo).setHoldOff(time.Time{})
 	eventually(t, "forgotten", func() bool { return len(s.Peers()) == 0 && len(s.Problems()) == 0 })
 	dialRaw(t, at).establish(peerOpen())
 	event[*evpn.PeerUp](s)

@@ -32,11 +32,11 @@ type peer struct {
 	leaving chan struct{}           // closed when no connection is taken any more
 	done    chan struct{}
 
-	in     chan *net.TCPConn // accepted
-	opened chan *session     // its peer's OPEN has come
-	over   chan *session     // it has ended
-	dialed chan dialResult
-	wake   chan struct{} // heldUntil has changed
+	in             chan *net.TCPConn // accepted
+	opened         chan *session     // its peer's OPEN has come
+	over           chan *session     // it has ended
+	dialed         chan dialResult
+	holdOffChanged chan struct{}
 
 	sessions []*session
 	waiting  []*session         // those in sessions that wait for a verdict
@@ -51,6 +51,7 @@ type peer struct {
 	established uint64
 	lastError   string
 	lastErrorAt time.Time
+	lastDown    DownReason
 	current     *session // the one that is shown
 	// Of the last session: it had graceful restart of EVPN, and the
 	// long-lived kind, and until when the first lasts.
@@ -59,8 +60,8 @@ type peer struct {
 	live                []*session
 	rcvd, sent          Messages
 	counts              wire.Counts // of sessions that have ended
-	losses              map[DownReason]uint64
-	heldUntil           time.Time // no session before; see EndAtLimit
+	downs               map[DownReason]uint64
+	holdOffUntil        time.Time // no session before; see EndAtLimit
 }
 
 type dialResult struct {
@@ -71,18 +72,18 @@ type dialResult struct {
 func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
 	return &peer{
 		s: s, addr: c.Address, port: c.Port, cfg: c.Session, dynamic: dynamic,
-		log:         s.log.With("peer", c.Address),
-		leaving:     make(chan struct{}),
-		done:        make(chan struct{}),
-		in:          make(chan *net.TCPConn),
-		opened:      make(chan *session),
-		over:        make(chan *session),
-		dialed:      make(chan dialResult, 1),
-		wake:        make(chan struct{}, 1),
-		backoff:     quick(c.ConnectRetry),
-		description: c.Description,
-		state:       Idle,
-		since:       time.Now(),
+		log:            s.log.With("peer", c.Address),
+		leaving:        make(chan struct{}),
+		done:           make(chan struct{}),
+		in:             make(chan *net.TCPConn),
+		opened:         make(chan *session),
+		over:           make(chan *session),
+		dialed:         make(chan dialResult, 1),
+		holdOffChanged: make(chan struct{}, 1),
+		backoff:        quick(c.ConnectRetry),
+		description:    c.Description,
+		state:          Idle,
+		since:          time.Now(),
 	}
 }
 
@@ -118,15 +119,15 @@ func (p *peer) run(ctx context.Context) {
 			return
 		case conn := <-p.in:
 			p.take(ctx, conn)
-			if p.forgotten() {
+			if p.unused() {
 				return
 			}
 		case <-p.retry.C:
-			if p.awaken(ctx); p.forgotten() {
+			if p.reconnect(ctx); p.unused() {
 				return
 			}
-		case <-p.wake:
-			if p.awaken(ctx); p.forgotten() {
+		case <-p.holdOffChanged:
+			if p.reconnect(ctx); p.unused() {
 				return
 			}
 		case r := <-p.dialed:
@@ -138,7 +139,7 @@ func (p *peer) run(ctx context.Context) {
 		case x := <-p.over:
 			p.ended(x)
 			p.judge()
-			if p.forgotten() {
+			if p.unused() {
 				return
 			}
 		case <-tick.C:
@@ -152,7 +153,7 @@ func (p *peer) run(ctx context.Context) {
 // end stops what runs, and waits for it.
 func (p *peer) end(ctx context.Context) {
 	close(p.leaving)
-	p.s.setProblem(p.problem(), "")
+	p.s.endProblem(p.problem())
 	why := endingOf(ctx)
 	if p.undial != nil {
 		p.undial()
@@ -222,7 +223,7 @@ func (p *peer) connected(ctx context.Context, r dialResult) {
 	p.undial()
 	p.undial = nil
 	switch {
-	case p.held() > 0:
+	case p.holdOff() > 0:
 		if r.conn != nil {
 			r.conn.Close()
 		}
@@ -276,7 +277,7 @@ func (p *peer) take(ctx context.Context, conn *net.TCPConn) {
 		conn.Close()
 		return
 	}
-	p.thin()
+	p.dropIdle()
 	if err := p.cfg.adopt(conn, p.addr); err != nil {
 		p.failed(fmt.Sprintf("connection from the peer: %v", err))
 		conn.Close()
@@ -285,21 +286,21 @@ func (p *peer) take(ctx context.Context, conn *net.TCPConn) {
 	p.begin(ctx, conn, true)
 }
 
-// maxSilent is how many connections may wait for the peer's OPEN.
-const maxSilent = 3
+// maxIdle is how many connections may wait for the peer's OPEN.
+const maxIdle = 3
 
-// thin makes room for one more connection that has not said anything. The
+// dropIdle makes room for one more connection that has not said anything. The
 // peer does not believe in the older ones any more, or it would not make
 // another: were the new one refused, a peer with some stray connections could
 // not come back before these run into their time limit.
-func (p *peer) thin() {
+func (p *peer) dropIdle() {
 	var silent []*session
 	for _, x := range p.sessions {
 		if x.incoming && !x.stopped() && x.at() == OpenSent {
 			silent = append(silent, x)
 		}
 	}
-	for len(silent) >= maxSilent {
+	for len(silent) >= maxIdle {
 		silent[0].stop(&ending{text: "the peer connected again, and had sent no OPEN before"})
 		silent = silent[1:]
 	}
@@ -308,7 +309,7 @@ func (p *peer) thin() {
 func (p *peer) begin(ctx context.Context, conn *net.TCPConn, incoming bool) {
 	x := newSession(p, conn, incoming)
 	p.mu.Lock()
-	if p.heldFor() > 0 {
+	if p.holdOffLocked() > 0 {
 		p.mu.Unlock()
 		conn.Close()
 		return
@@ -326,8 +327,8 @@ func (p *peer) ended(x *session) {
 	if p.busy() {
 		return
 	}
-	if p.held() > 0 {
-		return // awaken has set the timer
+	if p.holdOff() > 0 {
+		return // reconnect has set the timer
 	}
 	p.setState(nil, Active)
 	lasted := time.Duration(0)
@@ -376,7 +377,7 @@ func (p *peer) note(text string) {
 	if text != p.lastError {
 		p.log.Warn("no session", "err", text)
 	}
-	p.lastError, p.lastErrorAt = text, time.Now()
+	p.lastError, p.lastErrorAt, p.lastDown = text, time.Now(), ""
 }
 
 func (p *peer) describe(text string) {
@@ -417,8 +418,8 @@ func (p *peer) status() PeerStatus {
 		Address: p.addr, Port: p.port, Description: p.description,
 		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive, MaxRoutes: p.cfg.RouteLimit.Routes,
 		State: p.state, Since: p.since, Established: p.established,
-		LastError: p.lastError, LastErrorAt: p.lastErrorAt,
-		Received: p.rcvd, Sent: p.sent, Routes: p.counts, Losses: p.lossCounts(),
+		LastError: p.lastError, LastErrorAt: p.lastErrorAt, LastDown: p.lastDown,
+		Received: p.rcvd, Sent: p.sent, Routes: p.counts, Downs: p.downCounts(),
 	}
 	for _, x := range p.live {
 		x.addTo(&st)
@@ -462,7 +463,7 @@ func (p *peer) retire(x *session, why *ending, retain time.Duration) {
 	if !x.upAt.IsZero() {
 		p.graceful, p.longLived = x.open.Restart.EVPN, x.open.Restart.Present && x.open.LongLived.EVPN
 		p.retained = time.Now().Add(retain)
-		p.countLoss(why)
+		p.countDown(why)
 	}
 	p.rcvd.add(&x.rcvd)
 	p.sent.add(&x.sent)
@@ -485,7 +486,7 @@ func (p *peer) retire(x *session, why *ending, retain time.Duration) {
 		if x.upAt.IsZero() {
 			p.note(why.text)
 		} else {
-			p.lastError, p.lastErrorAt = why.text, time.Now() // finish logs it
+			p.lastError, p.lastErrorAt, p.lastDown = why.text, time.Now(), why.downReason() // finish logs it
 		}
 	}
 }

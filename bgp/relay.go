@@ -37,8 +37,8 @@ func (in *stream) buffered() ([]byte, *ending) {
 	return msg, nil
 }
 
-// more reads what has come.
-func (in *stream) more() *ending {
+// fill reads what has come.
+func (in *stream) fill() *ending {
 	in.w = copy(in.buf, in.buf[in.r:in.w])
 	in.r = 0
 	n, err := in.x.conn.Read(in.buf[in.w:])
@@ -57,7 +57,7 @@ func (in *stream) next() ([]byte, *ending) {
 		if msg != nil || why != nil {
 			return msg, why
 		}
-		if why := in.more(); why != nil {
+		if why := in.fill(); why != nil {
 			return nil, why
 		}
 	}
@@ -87,7 +87,7 @@ func (x *session) relayFromPeer(in *stream, l *gobgp.Leg) *ending {
 		}
 		if msg == nil && why == nil {
 			u.flush()
-			why = in.more() // at once, when the session is stopped
+			why = in.fill() // at once, when the session is stopped
 		}
 		if why != nil {
 			u.flush()
@@ -121,7 +121,7 @@ func (u *fromPeer) message(msg []byte) *ending {
 			signal(x.refreshOurs)
 		}
 	case wire.TypeNotification:
-		return told(wire.ParseNotification(body))
+		return notified(wire.ParseNotification(body))
 	default:
 		sub := uint8(2)
 		if u.up {
@@ -133,13 +133,13 @@ func (u *fromPeer) message(msg []byte) *ending {
 }
 
 func (u *fromPeer) update(body []byte) *ending {
-	looks := u.x.p.s.looks.Load()
-	u.listen(looks)
+	c := u.x.p.s.captured.Load()
+	u.observeDropped(c)
 	up, end, bad := u.r.Update(body)
 	if bad != nil {
 		return refusal(bad, "the peer sent an UPDATE whose routes cannot be found")
 	}
-	looks.see(u.x.p.addr, &up)
+	c.observe(u.x.p.addr, &up)
 	if len(up.Reach) > 0 || len(up.Withdrawn) > 0 {
 		u.batch = append(u.batch, up)
 	}

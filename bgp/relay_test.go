@@ -2,9 +2,11 @@ package bgp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -418,7 +420,7 @@ func TestPortTaken(t *testing.T) {
 	s := run(t, Config{Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
 	eventually(t, "the problem is shown", func() bool {
 		p := s.Problems()
-		return len(p) == 1 && strings.Contains(p[0].Text, "already in use") && p[0].Name == "listen "+at.String()
+		return len(p) == 1 && errors.Is(p[0].Err, syscall.EADDRINUSE) && p[0].Name() == "listen "+at.String()
 	})
 	l.Close()
 	eventually(t, "the problem is gone", func() bool { return len(s.Problems()) == 0 && s.listening(at) })

@@ -26,23 +26,23 @@ type session struct {
 	accepted      bool          // owned by peer.run
 
 	// Set before the session is handed to peer.run, constant then.
-	ours   wire.Open
-	open   wire.Open // the peer's
-	openAt time.Time
-	hold   time.Duration // negotiated, 0: none
-	alive  time.Duration // between KEEPALIVEs
+	ours      wire.Open
+	open      wire.Open // the peer's
+	openAt    time.Time
+	hold      time.Duration // negotiated, 0: none
+	keepalive time.Duration // between KEEPALIVEs
 
 	lastRead atomic.Int64 // unix nanoseconds
 
 	wmu sync.Mutex // a message to the peer is written whole
 
-	mu         sync.Mutex
-	why        *ending // not nil: the session is ending
-	leg        *gobgp.Leg
-	got        bool // open is there
-	upAt       time.Time
-	rcvd, sent Messages
-	counts     wire.Counts
+	mu          sync.Mutex
+	why         *ending // not nil: the session is ending
+	leg         *gobgp.Leg
+	hasPeerOpen bool // open is there
+	upAt        time.Time
+	rcvd, sent  Messages
+	counts      wire.Counts
 }
 
 // openTimeout is how long a connection may live without the peer's OPEN.
@@ -132,7 +132,7 @@ func (x *session) talk(ctx context.Context) *ending {
 // join has GoBGP hold the session on this connection.
 func (x *session) join(ctx context.Context) (*gobgp.Leg, *ending) {
 	l, err := x.p.s.server.Join(ctx, gobgp.Neighbor{
-		AS: x.open.AS, LocalAS: x.p.cfg.LocalAS, ID: x.open.ID, AS4: x.open.AS4, HoldTime: x.hold, Keepalive: x.alive,
+		AS: x.open.AS, LocalAS: x.p.cfg.LocalAS, ID: x.open.ID, AS4: x.open.AS4, HoldTime: x.hold, Keepalive: x.keepalive,
 	})
 	if err != nil {
 		return nil, refusal(&wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseOutOfResource}, err.Error())
@@ -207,7 +207,7 @@ func (x *session) refresh(both bool) {
 	if !x.open.RouteRefresh {
 		x.stop(&ending{
 			text:   "its routes are needed again, and it cannot refresh them",
-			cause:  LossNoRefresh,
+			cause:  DownNoRefresh,
 			notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseReset},
 		})
 		return
@@ -243,7 +243,7 @@ func (x *session) finish() (polite bool) {
 	x.p.retire(x, why, retain)
 	if up {
 		x.p.log.Info("session down", "reason", why.text, "lasted", time.Since(x.upAt).Round(time.Second), "retain", retain, "long_lived", long)
-		x.tell(&evpn.PeerDown{Peer: x.p.addr, Retain: retain, LongLived: long, Goodbye: why.goodbye})
+		x.emit(&evpn.PeerDown{Peer: x.p.addr, Retain: retain, LongLived: long, Goodbye: why.goodbye})
 	}
 	return polite
 }
@@ -283,8 +283,8 @@ func (x *session) goodbye(why *ending) error {
 	return x.conn.CloseWrite()
 }
 
-// tell gives the engine an event that must not be lost.
-func (x *session) tell(ev evpn.Event) {
+// emit gives the engine an event that must not be lost.
+func (x *session) emit(ev evpn.Event) {
 	select {
 	case x.p.s.events <- ev:
 	case <-x.p.s.ctx.Done():
@@ -303,7 +303,7 @@ func (x *session) established() bool {
 	x.mu.Unlock()
 	x.p.setState(x, Established)
 	x.p.log.Info("session established", "as", x.open.AS, "router_id", x.open.ID, "hold", x.hold)
-	x.tell(&evpn.PeerUp{
+	x.emit(&evpn.PeerUp{
 		Peer: x.p.addr, RouterID: x.open.ID, Internal: x.p.cfg.internal(x.open.AS), Limit: x.p.cfg.RouteLimit,
 		Lost: x.p.lost(&x.open),
 	})
@@ -321,7 +321,7 @@ func (x *session) stopped() bool {
 func (x *session) hasOpen() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.got
+	return x.hasPeerOpen
 }
 
 func (x *session) upSince() time.Time {
@@ -336,7 +336,7 @@ func (x *session) at() State {
 	switch {
 	case !x.upAt.IsZero():
 		return Established
-	case x.got:
+	case x.hasPeerOpen:
 		return OpenConfirm
 	}
 	return OpenSent
@@ -360,10 +360,10 @@ func (x *session) show(st *PeerStatus) {
 	st.Incoming = x.incoming
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.got {
+	if !x.hasPeerOpen {
 		return
 	}
 	st.AS, st.RouterID = x.open.AS, x.open.ID
-	st.HoldTime, st.Keepalive = x.hold, x.alive
+	st.HoldTime, st.Keepalive = x.hold, x.keepalive
 	st.Capabilities = capabilities(&x.open)
 }

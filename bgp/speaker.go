@@ -34,8 +34,8 @@ type Speaker struct {
 	routes   map[evpn.NLRI]evpn.Advert
 	standing atomic.Int64
 
-	looks   atomic.Pointer[looks] // nil: nobody looks
-	looking chan time.Time        // holds when the next Look may begin
+	captured    atomic.Pointer[capture] // the one that runs, or nil
+	captureTurn chan time.Time          // holds when the next may begin
 
 	mu        sync.Mutex
 	cfg       Config
@@ -55,21 +55,21 @@ func New(cfg Config, log *slog.Logger) (*Speaker, error) {
 		return nil, err
 	}
 	s := &Speaker{
-		log:       log,
-		cfg:       cfg,
-		events:    make(chan evpn.Event, 16),
-		adverts:   make(chan []evpn.Advert, 16),
-		ready:     make(chan struct{}),
-		begun:     make(chan struct{}),
-		begin:     make(chan struct{}, 1),
-		reconf:    make(chan struct{}, 1),
-		looking:   make(chan time.Time, 1),
-		routes:    make(map[evpn.NLRI]evpn.Advert),
-		peers:     make(map[netip.Addr]*peer),
-		listeners: make(map[netip.AddrPort]*listener),
-		problems:  make(map[string]Problem),
+		log:         log,
+		cfg:         cfg,
+		events:      make(chan evpn.Event, 16),
+		adverts:     make(chan []evpn.Advert, 16),
+		ready:       make(chan struct{}),
+		begun:       make(chan struct{}),
+		begin:       make(chan struct{}, 1),
+		reconf:      make(chan struct{}, 1),
+		captureTurn: make(chan time.Time, 1),
+		routes:      make(map[evpn.NLRI]evpn.Advert),
+		peers:       make(map[netip.Addr]*peer),
+		listeners:   make(map[netip.AddrPort]*listener),
+		problems:    make(map[string]Problem),
 	}
-	s.looking <- time.Time{}
+	s.captureTurn <- time.Time{}
 	return s, nil
 }
 
@@ -177,7 +177,7 @@ func (s *Speaker) Reset(addr netip.Addr, soft bool) error {
 		text:   "reset by the operator",
 		notify: &wire.Notification{Code: wire.CodeCease, Subcode: wire.CeaseReset},
 	})
-	p.letBack()
+	p.setHoldOff(time.Time{})
 	return nil
 }
 

@@ -1,8 +1,10 @@
 package bgp
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evpnd/evpnd/bgp/wire"
@@ -23,7 +25,7 @@ const (
 	Established State = "established"
 )
 
-// Messages counts messages by type.
+// Messages counts messages by type (RFC 4271 §4.1, RFC 2918 §3).
 type Messages struct {
 	Open, Update, Notification, Keepalive, RouteRefresh uint64
 }
@@ -57,77 +59,107 @@ func (m *Messages) add(o *Messages) {
 }
 
 // PeerStatus is what is known of a peer. Counters run since the peer was
-// configured; what an OPEN says is of the current session, and zero without
-// one.
+// configured.
 type PeerStatus struct {
 	Address     netip.Addr
-	Port        uint16
-	Description string
-	AS          uint32 // configured; of a dynamic peer the one it has
-	LocalAS     uint32
-	Dynamic     bool
-	Passive     bool
-	MaxRoutes   int // its limit; zero: none
+	Port        uint16 // that it is connected to on
+	Description string // from its configuration
+	AS          uint32 // its own: configured, or of a dynamic peer the one that it has
+	LocalAS     uint32 // ours towards it
+	Dynamic     bool   // it came by a range
+	Passive     bool   // it is not connected to
+	MaxRoutes   int    // its limit; zero: none
 
 	State       State
 	Since       time.Time // in State
 	Established uint64    // how many times it became so
-	LastError   string    // why the last session or try ended; empty: none has
-	LastErrorAt time.Time
-	Losses      map[DownReason]uint64 // how often an established session ended, by why
+	Advertised  int       // routes of our own that it has been sent, or will be at once; zero unless Established
 
+	// LastError says why the last session or the last try to have one ended;
+	// empty: none has. LastDown is the kind of it when a session that was
+	// established ended.
+	LastError   string
+	LastErrorAt time.Time
+	LastDown    DownReason
+	Downs       map[DownReason]uint64 // how often an established session ended, by why
+
+	// Of the connection; zero without one. What is in the peer's OPEN is zero
+	// until that has come.
 	LocalAddress netip.AddrPort
 	RemotePort   uint16
-	Incoming     bool // the peer made the connection
-	RouterID     netip.Addr
+	Incoming     bool          // the peer made the connection
+	RouterID     netip.Addr    // the peer's BGP identifier
 	HoldTime     time.Duration // negotiated; zero: none
-	Keepalive    time.Duration
-	Capabilities []string // those that the peer announced
+	Keepalive    time.Duration // between our KEEPALIVEs
+	Capabilities []string      // those that the peer announced, by name
 
 	Received, Sent Messages
-	Routes         wire.Counts // what the received UPDATEs said
+	Routes         RouteCounts // what the received UPDATEs said
 }
 
-// Problem is a trouble that stands until its cause is gone, and that the state
-// of no session shows.
+// RouteCounts counts what came in UPDATEs: routes by type, and those that were
+// discarded by why.
+type RouteCounts = wire.Counts
+
+// Problem is something that is wrong until its cause is gone, and that the
+// state of no session shows. It is a value: a kind, and what it is about.
 type Problem struct {
-	Name  string // stable, such as "listen 0.0.0.0:179" or "peer 10.0.0.9"
-	Text  string // what is wrong and what to do
+	Kind  ProblemKind
 	Since time.Time
+
+	Listen netip.AddrPort // ProblemListen: where connections are not accepted
+	Err    error          // ProblemListen: what the kernel says to it
+
+	Peer  netip.Addr // ProblemPeerLimit: who is left alone
+	Limit int        // ProblemPeerLimit: how many routes it may send
+}
+
+// ProblemKind names a kind of problem; it is stable.
+type ProblemKind string
+
+// The kinds of Problem.
+const (
+	ProblemListen    ProblemKind = "listen"     // an address cannot be listened on; it is tried again every ListenRetry
+	ProblemPeerLimit ProblemKind = "peer-limit" // a peer sent more routes than it may, and is left alone for HoldOff
+)
+
+// Name says what a problem is about, such as "listen 0.0.0.0:179" or "peer
+// 10.0.0.9". It is stable, and no two problems share it.
+func (p *Problem) Name() string {
+	if p.Kind == ProblemListen {
+		return "listen " + p.Listen.String()
+	}
+	return "peer " + p.Peer.String()
+}
+
+// same tells whether p and o are the same trouble, since whenever.
+func (p *Problem) same(o *Problem) bool {
+	return p.Kind == o.Kind && p.Listen == o.Listen && p.Peer == o.Peer && p.Limit == o.Limit &&
+		(p.Err == nil) == (o.Err == nil) && (p.Err == nil || p.Err.Error() == o.Err.Error())
 }
 
 // Peers returns the state of each configured and each dynamic peer, by
 // address. Any goroutine may call it.
 func (s *Speaker) Peers() []PeerStatus {
-	s.mu.Lock()
-	peers := make([]*peer, 0, len(s.peers))
-	for _, p := range s.peers {
-		peers = append(peers, p)
-	}
-	s.mu.Unlock()
+	peers := s.list()
 	out := make([]PeerStatus, 0, len(peers))
 	for _, p := range peers {
-		out = append(out, p.status())
+		st := p.status()
+		if st.State == Established {
+			st.Advertised = s.Advertised()
+		}
+		out = append(out, st)
 	}
 	slices.SortFunc(out, func(a, b PeerStatus) int { return a.Address.Compare(b.Address) })
 	return out
 }
 
-// Problems returns the standing troubles, by name. Any goroutine may call it.
+// Problems returns what is wrong now, by name. Any goroutine may call it.
 func (s *Speaker) Problems() []Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Problem, 0, len(s.problems))
-	for name, p := range s.problems {
-		p.Name = name
-		out = append(out, p)
-	}
-	slices.SortFunc(out, func(a, b Problem) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	out := slices.Collect(maps.Values(s.problems))
+	slices.SortFunc(out, func(a, b Problem) int { return strings.Compare(a.Name(), b.Name()) })
 	return out
 }
 
@@ -135,21 +167,25 @@ func (s *Speaker) Problems() []Problem {
 // peer has been sent them, or will be at once. Any goroutine may call it.
 func (s *Speaker) Advertised() int { return int(s.standing.Load()) }
 
-// setProblem notes a trouble, and tells whether it is new; an empty text ends
-// it.
-func (s *Speaker) setProblem(name, text string) bool {
+// setProblem notes a problem, and tells whether it is new.
+func (s *Speaker) setProblem(p Problem) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, ok := s.problems[name]
-	if text == "" {
-		delete(s.problems, name)
-		return ok
-	}
-	if ok && old.Text == text {
+	if old, ok := s.problems[p.Name()]; ok && old.same(&p) {
 		return false
 	}
-	s.problems[name] = Problem{Text: text, Since: time.Now()}
+	p.Since = time.Now()
+	s.problems[p.Name()] = p
 	return true
+}
+
+// endProblem ends a problem, and tells whether there was one.
+func (s *Speaker) endProblem(p Problem) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.problems[p.Name()]
+	delete(s.problems, p.Name())
+	return ok
 }
 
 func capabilities(o *wire.Open) []string {

@@ -122,10 +122,10 @@ func TestBGPPeer(t *testing.T) {
 	status := bgp.PeerStatus{
 		Address: addr("10.90.1.254"), Port: 179, AS: 65000, LocalAS: 65001, State: bgp.Established,
 		Since: time.Now().Add(-time.Minute), LocalAddress: netip.MustParseAddrPort("10.90.1.1:34567"),
-		RouterID: addr("10.0.0.9"), HoldTime: 9 * time.Second, MaxRoutes: 5, Received: bgp.Messages{Update: 4}, Established: 2,
+		RouterID: addr("10.0.0.9"), HoldTime: 9 * time.Second, MaxRoutes: 5, Received: bgp.Messages{Update: 4}, Established: 2, Advertised: 7,
 	}
 	status.Routes.Discarded[wire.DiscardASLoop] = 3
-	p := bgpPeer(&status, 7)
+	p := bgpPeer(&status)
 	want := &evpndv1.Peer{
 		Address: "10.90.1.254", State: evpndv1.PeerState_PEER_STATE_ESTABLISHED, LocalAddress: "10.90.1.1", RoutesAdvertised: 7,
 	}
@@ -141,8 +141,8 @@ func TestBGPPeer(t *testing.T) {
 		t.Errorf("discarded (-want +got):\n%s", d)
 	}
 
-	status.State = bgp.Active
-	p = bgpPeer(&status, 7)
+	status.State, status.Advertised = bgp.Active, 0
+	p = bgpPeer(&status)
 	if got := peer(&p, evpn.PeerStatus{}); got.GetRoutesAdvertised() != 0 || got.GetUptime() != nil {
 		t.Errorf("a peer without a session is told %d routes for %v", got.GetRoutesAdvertised(), got.GetUptime())
 	}

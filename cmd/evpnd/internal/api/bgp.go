@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/evpnd/evpnd/bgp"
-	"github.com/evpnd/evpnd/bgp/wire"
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -15,15 +15,14 @@ func BGP(s *bgp.Speaker) Sessions { return bgpSide{s} }
 type bgpSide struct{ speaker *bgp.Speaker }
 
 func (b bgpSide) Peers() []Peer {
-	standing := b.speaker.Advertised()
 	var out []Peer
 	for _, p := range b.speaker.Peers() {
-		out = append(out, bgpPeer(&p, standing))
+		out = append(out, bgpPeer(&p))
 	}
 	return out
 }
 
-func bgpPeer(p *bgp.PeerStatus, standing int) Peer {
+func bgpPeer(p *bgp.PeerStatus) Peer {
 	out := Peer{
 		Address:     p.Address,
 		Port:        p.Port,
@@ -38,12 +37,10 @@ func bgpPeer(p *bgp.PeerStatus, standing int) Peer {
 		MaxRoutes:   p.MaxRoutes,
 		Received:    bgpMessages(&p.Received),
 		Sent:        bgpMessages(&p.Sent),
-		LastError:   p.LastError,
+		LastError:   sentence.LastError(p),
 		LastErrorAt: p.LastErrorAt,
 		Established: p.Established,
-	}
-	if p.State == bgp.Established {
-		out.Advertised = standing
+		Advertised:  p.Advertised,
 	}
 	for reason, n := range p.Routes.Discarded {
 		if n == 0 {
@@ -52,7 +49,7 @@ func bgpPeer(p *bgp.PeerStatus, standing int) Peer {
 		if out.Discarded == nil {
 			out.Discarded = make(map[string]uint64)
 		}
-		out.Discarded[wire.Discard(reason).String()] = n
+		out.Discarded[bgp.Discard(reason).String()] = n
 	}
 	return out
 }
@@ -70,7 +67,7 @@ func (b bgpSide) Reset(peer netip.Addr, soft bool) error {
 func (b bgpSide) Problems() []Problem {
 	var out []Problem
 	for _, p := range b.speaker.Problems() {
-		out = append(out, Problem{Kind: "bgp", Object: p.Name, Text: p.Text})
+		out = append(out, Problem{Kind: "bgp", Object: p.Name(), Text: sentence.SessionProblem(&p)})
 	}
 	return out
 }

@@ -80,7 +80,7 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 		}
 		r := remote(200, hostMAC(9), "172.18.0.99", next, 0).Updates[0]
 		r.Attrs.Targets = []evpn.RT{rt}
-		s := bgp.CapturedRoute{Peer: addr("10.90.1.254"), Reach: r.Reach[0], Attrs: r.Attrs, Discard: discard}
+		s := bgp.CapturedRoute{Peer: addr("10.90.1.254"), Route: r.Reach[0], Attrs: r.Attrs, Discard: discard}
 		if discard != 0 {
 			s.Attrs = nil
 		}
@@ -96,7 +96,7 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 		{"own next hop", []bgp.CapturedRoute{seen("172.30.0.1", "65000:200", 0)}, "its next hop 172.30.0.1 is this host's own VTEP address", ""},
 		{"AS loop", []bgp.CapturedRoute{seen("172.30.0.5", "65000:200", wire.DiscardASLoop)}, "our own AS is in its AS_PATH", ""},
 		{"at the limit", []bgp.CapturedRoute{seen("172.30.0.5", "65000:200", 0)}, "VNI 200 imports it by *:200, but the peer is at its limit", ""},
-		{"of another", []bgp.CapturedRoute{{Peer: addr("10.90.1.254"), Reach: evpn.Route{NLRI: evpn.NLRI{Type: evpn.MACIP, MAC: hostMAC(8)}}}}, "", "no peer sends it"},
+		{"of another", []bgp.CapturedRoute{{Peer: addr("10.90.1.254"), Route: evpn.Route{NLRI: evpn.NLRI{Type: evpn.MACIP, MAC: hostMAC(8)}}}}, "", "no peer sends it"},
 	} {
 		b.sessions.sends = c.sends
 		for _, req := range []*evpndv1.ExplainRequest{{Vni: 200, Mac: hostMAC(9).String()}, {Vni: 200, Ip: "172.18.0.99"}} {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/evpnd/evpnd/bgp"
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -72,13 +73,13 @@ func (s *Server) lookFor(ctx context.Context, q *question, progress func(string)
 
 // unkept says why a route that came is not kept; nil when it is.
 func unkept(v view, vni evpn.VNI, r *bgp.CapturedRoute) *evpndv1.UnkeptRoute {
-	out := &evpndv1.UnkeptRoute{Route: route(&r.Reach, r.Attrs)}
+	out := &evpndv1.UnkeptRoute{Route: route(&r.Route, r.Attrs)}
 	out.Route.Direction, out.Route.Peer = evpndv1.Direction_DIRECTION_RECEIVED, text(r.Peer)
 	if r.Discard != 0 {
 		out.Reasons = []string{r.Discard.Reason()}
 		return out
 	}
-	for _, i := range v.Imports(vni, &r.Reach, r.Attrs) {
+	for _, i := range v.Imports(vni, &r.Route, r.Attrs) {
 		switch {
 		case i.Takes && keeps(v, i.VNI, r):
 			return nil
@@ -97,10 +98,10 @@ func unkept(v view, vni evpn.VNI, r *bgp.CapturedRoute) *evpndv1.UnkeptRoute {
 // keeps tells whether a VNI has a route of a peer.
 func keeps(v view, vni evpn.VNI, r *bgp.CapturedRoute) bool {
 	routes := v.FloodRoutes
-	if r.Reach.Type == evpn.MACIP {
-		routes = func(n evpn.VNI) []evpn.RouteStatus { return v.Routes(n, r.Reach.MAC) }
+	if r.Route.Type == evpn.MACIP {
+		routes = func(n evpn.VNI) []evpn.RouteStatus { return v.Routes(n, r.Route.MAC) }
 	}
-	return slices.ContainsFunc(routes(vni), func(k evpn.RouteStatus) bool { return k.NLRI == r.Reach.NLRI && k.Peer == r.Peer })
+	return slices.ContainsFunc(routes(vni), func(k evpn.RouteStatus) bool { return k.NLRI == r.Route.NLRI && k.Peer == r.Peer })
 }
 
 // tell notes in the answers of the peers what came of asking them.
@@ -110,7 +111,7 @@ func (l *looked) tell(peers []*evpndv1.PeerAnswer) {
 			if p.Address != a.Peer.String() {
 				continue
 			}
-			p.Asked, p.Answered, p.Note = a.Why == "", uint64(a.Routes), a.Why
+			p.Asked, p.Answered, p.Note = a.Skipped == "", uint64(a.Routes), sentence.Skipped(&a)
 			if a.Open {
 				p.Note = "it was still sending when the time was over, so there may be more"
 			}

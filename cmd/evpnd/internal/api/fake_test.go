@@ -132,9 +132,9 @@ func (s *sessions) Look(_ context.Context, match func(*evpn.Route, *evpn.Attrs) 
 	defer s.mu.Unlock()
 	s.looked++
 	progress(len(s.sends))
-	l := bgp.Capture{Refreshes: []bgp.PeerRefresh{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), Why: "the session is active"}}}
+	l := bgp.Capture{Refreshes: []bgp.PeerRefresh{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), State: bgp.Active, Skipped: bgp.SkippedDown}}}
 	for _, x := range s.sends {
-		if match(&x.Reach, x.Attrs) {
+		if match(&x.Route, x.Attrs) {
 			l.Routes = append(l.Routes, x)
 		}
 	}

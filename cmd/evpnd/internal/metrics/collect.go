@@ -161,7 +161,7 @@ func (o sink) session(p *bgp.PeerStatus) {
 	}
 	o.at(peerSince, p.Since, addr)
 	o.count(peerEstablished, p.Established, addr)
-	for why, n := range p.Losses {
+	for why, n := range p.Downs {
 		o.count(peerLost, n, addr, string(why))
 	}
 	o.messages(peerReceived, &p.Received, addr)

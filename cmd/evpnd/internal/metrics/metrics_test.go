@@ -34,7 +34,7 @@ func whole() *State {
 	peer, at := netip.MustParseAddr("fe80::1%eth0"), time.Unix(1_700_000_000, 500_000_000)
 	p := bgp.PeerStatus{
 		Address: peer, AS: 4200000000, Description: "spine \"one\"\n\x1b[31m", MaxRoutes: 5,
-		State: bgp.Established, Since: at, Established: 3, Losses: map[bgp.DownReason]uint64{bgp.LossClosed: 2},
+		State: bgp.Established, Since: at, Established: 3, Downs: map[bgp.DownReason]uint64{bgp.DownClosed: 2},
 		Received: bgp.Messages{Open: 3, Update: 7},
 	}
 	p.Routes.Reach[evpn.MACIP], p.Routes.Withdrawn[5], p.Routes.Discarded[wire.DiscardMAC] = 40, 1, 4
