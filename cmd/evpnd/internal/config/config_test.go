@@ -280,6 +280,39 @@ environment: EVPND_LOG_LEVEL: want debug, info, warn or error, not "loud"`
 	}
 }
 
+// TestStrayVariables: a variable that is meant to override a key and does not
+// is told with the one that does; one of evpnctl or of somebody else is not.
+func TestStrayVariables(t *testing.T) {
+	for name, want := range map[string]string{
+		"EVPND_BGP_ROUTERID":                 "unknown variable, did you mean EVPND_BGP_ROUTER_ID?",
+		"EVPND_BPG_ASN":                      "unknown variable, did you mean EVPND_BGP_ASN?",
+		"EVPND_ROUTER_ID":                    "unknown variable, did you mean EVPND_BGP_ROUTER_ID?",
+		"EVPND_LOG_LEVLE":                    "unknown variable, did you mean EVPND_LOG_LEVEL?",
+		"EVPND_BGP_CONFEDERATION_IDENTIFIER": "unknown variable, the nearest is EVPND_BGP_RESTART_TIME",
+		"EVPND_BGP_LISTEN":                   "only the file can set bgp.listen, which has more than one value",
+		"EVPND_BGP_PEERS":                    "only the file can set bgp.peers, which has more than one value",
+		"EVPND_API":                          "",
+		"EVPND_TLS_CERT":                     "",
+		"EVPND_SERVICE_HOST":                 "",
+		"EVPND_PORT_179_TCP":                 "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "x")
+			c, err := parse("evpnd.yaml", []byte("bgp: {asn: 65000}\n"))
+			switch {
+			case want == "" && err != nil:
+				t.Errorf("error %v", err)
+			case want != "" && (c != nil || err == nil || err.Error() != "environment: "+name+": "+want):
+				t.Errorf("error %v, want %q", err, want)
+			}
+			t.Setenv(name, "") // as good as unset
+			if _, err := parse("evpnd.yaml", []byte("bgp: {asn: 65000}\n")); err != nil {
+				t.Errorf("empty: %v", err)
+			}
+		})
+	}
+}
+
 // TestForms reads values that may be written in more than one way.
 func TestForms(t *testing.T) {
 	c := mustParse(t, `

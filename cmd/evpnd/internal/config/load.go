@@ -67,11 +67,13 @@ func parse(path string, text []byte) (*Config, error) {
 func (d *decoder) layers(text []byte) (*viper.Viper, error) {
 	v := viper.NewWithOptions(viper.WithDecoderRegistry(d))
 	v.SetConfigType("yaml")
-	for _, k := range single(reflect.TypeFor[Config](), "") {
+	variables := single(reflect.TypeFor[Config](), "")
+	for _, k := range variables {
 		if err := v.BindEnv(k.path, envName(k.path)); err != nil {
 			return nil, fmt.Errorf("configuration: %w", err)
 		}
 	}
+	d.strayVariables(os.Environ(), variables)
 	if err := v.ReadConfig(bytes.NewReader(text)); err != nil {
 		var syntax Errors
 		if errors.As(err, &syntax) {

@@ -123,13 +123,6 @@ func single(t reflect.Type, path string) []known {
 	return out
 }
 
-// EnvPrefix begins the names of environment variables that override keys.
-const EnvPrefix = "EVPND_"
-
-func envName(path string) string {
-	return EnvPrefix + strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToUpper(path))
-}
-
 func join(path, key string) string {
 	if path == "" {
 		return key
@@ -140,15 +133,12 @@ func join(path, key string) string {
 // suggest says what an operator may have meant by an unknown key under path,
 // where the keys of fields are known.
 func suggest(key, path string, fields []field) string {
-	near, distance := "", 1<<30
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.key
-		if d := editDistance(spelling(key), f.key); d < distance {
-			near, distance = f.key, d
-		}
 	}
-	if distance <= max(2, len(near)/3) {
+	near, isNear := nearest(spelling(key), names)
+	if isNear {
 		return fmt.Sprintf("unknown key, did you mean %q?", near)
 	}
 	for _, k := range schema(reflect.TypeFor[Config](), "") {
@@ -160,6 +150,18 @@ func suggest(key, path string, fields []field) string {
 		return fmt.Sprintf("unknown section, the nearest is %q of %s", near, strings.Join(names, ", "))
 	}
 	return fmt.Sprintf("unknown key, the nearest is %q of %s", near, strings.Join(names, ", "))
+}
+
+// nearest returns which of names takes the fewest changes to get from word, and
+// whether so few that it is likely to be meant.
+func nearest(word string, names []string) (near string, likely bool) {
+	distance := 1 << 30
+	for _, n := range names {
+		if d := editDistance(word, n); d < distance {
+			near, distance = n, d
+		}
+	}
+	return near, distance <= max(2, len(near)/3)
 }
 
 // spelling undoes what people write for a dash and in capitals.
