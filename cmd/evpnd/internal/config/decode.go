@@ -150,8 +150,8 @@ func fallbackOf(f field) *yaml.Node {
 func (d *decoder) value(v reflect.Value, f field, path string, n *yaml.Node) {
 	t := v.Type()
 	switch {
-	case isLeaf(t):
-		d.leaf(v, f, path, n)
+	case isScalar(t):
+		d.scalar(v, f, path, n)
 	case t.Kind() == reflect.Slice:
 		d.list(v, f, path, n)
 	case n.Tag == "!!null":
@@ -170,7 +170,7 @@ func (d *decoder) value(v reflect.Value, f field, path string, n *yaml.Node) {
 	}
 }
 
-// list reads a list. A single leaf may stand for a list of one; no value at
+// list reads a list. A single scalar may stand for a list of one; no value at
 // all is what is left when every element has been commented out.
 func (d *decoder) list(v reflect.Value, f field, path string, n *yaml.Node) {
 	t := v.Type()
@@ -180,7 +180,7 @@ func (d *decoder) list(v reflect.Value, f field, path string, n *yaml.Node) {
 	case n.Kind == yaml.ScalarNode && f.noneOK && n.Value == "none":
 		v.Set(reflect.MakeSlice(t, 0, 0))
 		return
-	case n.Kind == yaml.ScalarNode && isLeaf(t.Elem()):
+	case n.Kind == yaml.ScalarNode && isScalar(t.Elem()):
 		n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
 	case n.Kind != yaml.SequenceNode:
 		d.problem(path, "want a list, each element with a dash before it, %s", found(n))
@@ -193,8 +193,8 @@ func (d *decoder) list(v reflect.Value, f field, path string, n *yaml.Node) {
 		c = resolve(c)
 		at := path + "[" + strconv.Itoa(i) + "]"
 		d.lines[at] = c.Line
-		if isLeaf(t.Elem()) {
-			d.leaf(out.Index(i), element, at, c)
+		if isScalar(t.Elem()) {
+			d.scalar(out.Index(i), element, at, c)
 			continue
 		}
 		d.object(out.Index(i), at, c)
@@ -202,8 +202,8 @@ func (d *decoder) list(v reflect.Value, f field, path string, n *yaml.Node) {
 	v.Set(out)
 }
 
-// leaf reads one word.
-func (d *decoder) leaf(v reflect.Value, f field, path string, n *yaml.Node) {
+// scalar reads one word.
+func (d *decoder) scalar(v reflect.Value, f field, path string, n *yaml.Node) {
 	_, secret := v.Interface().(Secret)
 	switch {
 	case n.Tag == "!!null" || (n.Kind == yaml.ScalarNode && n.Value == ""):
@@ -216,7 +216,7 @@ func (d *decoder) leaf(v reflect.Value, f field, path string, n *yaml.Node) {
 		d.problem(path, "want plain text")
 		return
 	}
-	x, err := leaves[v.Type()](n.Value)
+	x, err := scalars[v.Type()](n.Value)
 	if err == nil {
 		err = f.check(x)
 	}

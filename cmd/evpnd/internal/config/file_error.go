@@ -9,10 +9,10 @@ import (
 	"strconv"
 )
 
-// reason puts an error of package os about a file behind "cannot be read: ".
+// fileErrorText puts an error of package os about a file behind "cannot be read: ".
 // It drops the operation, and says what to do when evpnd, which has a user of
 // its own, may not read what root has written.
-func reason(err error) string {
+func fileErrorText(err error) string {
 	text := err.Error()
 	var path *fs.PathError
 	if errors.As(err, &path) {

@@ -25,24 +25,26 @@ const maxSize = 16 << 20
 func Load(path string) (*Config, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, unreadable{err}
+		return nil, fileError{err}
 	}
 	if info.Size() > maxSize {
 		return nil, fmt.Errorf("configuration: %s has %d bytes, at most %d are read", path, info.Size(), maxSize)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, unreadable{err}
+		return nil, fileError{err}
 	}
 	return parse(path, text)
 }
 
-// unreadable is an error of the file system with what to do about it.
-type unreadable struct{ error }
+// fileError is an error of the file system with what to do about it.
+type fileError struct{ error }
 
-func (e unreadable) Error() string { return "the configuration cannot be read: " + reason(e.error) }
+func (e fileError) Error() string {
+	return "the configuration cannot be read: " + fileErrorText(e.error)
+}
 
-func (e unreadable) Unwrap() error { return e.error }
+func (e fileError) Unwrap() error { return e.error }
 
 // parse is Load with the text at hand; path gives its name and the place
 // that relative paths in it start from.

@@ -16,14 +16,14 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// A leaf is a value that stands in the file as one word. It is read from its
+// A scalar is a value that stands in the file as one word. It is read from its
 // spelling, never from what YAML makes of it: 0660 stays octal, a password
 // of digits stays text.
-type leaf func(text string) (any, error)
+type scalar func(text string) (any, error)
 
-// leaves has the types of leaves. Their errors say what is wanted; what was
+// scalars has the types of scalars. Their errors say what is wanted; what was
 // found is added by the decoder, which knows what may be shown.
-var leaves = map[reflect.Type]leaf{
+var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[string]():         func(s string) (any, error) { return s, nil },
 	reflect.TypeFor[Secret]():         func(s string) (any, error) { return NewSecret(s), nil },
 	reflect.TypeFor[bool]():           oneOf(map[string]bool{"true": true, "false": false}, "true or false"),
@@ -50,9 +50,9 @@ var leaves = map[reflect.Type]leaf{
 	reflect.TypeFor[evpn.MAC]():     hostMAC,
 }
 
-func isLeaf(t reflect.Type) bool { return leaves[t] != nil }
+func isScalar(t reflect.Type) bool { return scalars[t] != nil }
 
-func oneOf[T any](names map[string]T, list string) leaf {
+func oneOf[T any](names map[string]T, list string) scalar {
 	return func(s string) (any, error) {
 		if v, ok := names[s]; ok {
 			return v, nil
@@ -63,7 +63,7 @@ func oneOf[T any](names map[string]T, list string) leaf {
 
 // parsed wraps a parser of package evpn, whose errors begin with what it was
 // given; the decoder says that by itself.
-func parsed[T any](parse func(string) (T, error)) leaf {
+func parsed[T any](parse func(string) (T, error)) scalar {
 	return func(s string) (any, error) {
 		v, err := parse(s)
 		if err == nil {

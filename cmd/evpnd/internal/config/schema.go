@@ -71,7 +71,7 @@ func parseBounds(s string, t reflect.Type) (low, high int64) {
 
 // hasKeys tells whether a value of type t is a mapping in the file.
 func hasKeys(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !isLeaf(t) && len(fieldsOf(t)) > 0
+	return t.Kind() == reflect.Struct && !isScalar(t) && len(fieldsOf(t)) > 0
 }
 
 // isSection tells whether the keys of t can be overridden one by one: it is
@@ -116,7 +116,7 @@ func single(t reflect.Type, path string) []known {
 		switch at := join(path, f.key); {
 		case isSection(f.typ):
 			out = append(out, single(f.typ, at)...)
-		case isLeaf(f.typ):
+		case isScalar(f.typ):
 			out = append(out, known{path: at, field: f})
 		}
 	}

@@ -188,7 +188,7 @@ func (d *decoder) password(at string, s *Session) {
 		s.PasswordFile = d.besideFile(s.PasswordFile)
 		text, err := os.ReadFile(s.PasswordFile)
 		if err != nil {
-			d.problem(key, "cannot be read: %v", reason(err))
+			d.problem(key, "cannot be read: %v", fileErrorText(err))
 			return
 		}
 		s.Password = NewSecret(strings.TrimRight(string(text), "\r\n"))

@@ -86,12 +86,12 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	d := &Daemon{opt: opt, log: opt.Log, started: time.Now(), cfg: cfg}
 	hub := watch.New(watchRing)
 	d.plane = dataplane.New(kernel, planeConfig(cfg), opt.Log)
-	keeper, memory := state.NewKeeper(cfg.State.Directory, opt.Log)
+	saver, memory := state.NewSaver(cfg.State.Directory, opt.Log)
 	engine := evpn.New(engineConfig(cfg, cfg.BGP.RouterID))
 	engine.Restore(memory)
 	d.core = run.New(engine, d.plane, func(changes []evpn.Change) {
 		hub.Publish(changes)
-		keeper.Wake()
+		saver.Wake()
 	})
 	d.sessions = &sessions{secrets: secretFiles(opt.Path, cfg)}
 	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
@@ -99,9 +99,9 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
 		Info: d.info, Reload: d.reload, Diff: d.diff, Shutdown: d.shutdown, Access: access, Log: opt.Log,
 		Auditor:  audit,
-		Problems: func() []api.Problem { return d.problems(keeper) },
+		Problems: func() []api.Problem { return d.problems(saver) },
 	})
-	d.metrics = metrics.New(d.metricsSource(audit, keeper), opt.Log)
+	d.metrics = metrics.New(d.metricsSource(audit, saver), opt.Log)
 	d.metrics.Listen(cfg.Metrics.Listen.AddrPort)
 
 	ctx, d.end = context.WithCancel(ctx)
@@ -110,13 +110,13 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	g.Go(func() error { return d.server.Serve(ctx, listeners...) })
 	g.Go(func() error { return d.plane.Run(ctx) })
 	g.Go(func() error { return d.core.Run(ctx) })
-	g.Go(func() error { return keeper.Run(ctx, d.core) })
+	g.Go(func() error { return saver.Run(ctx, d.core) })
 	g.Go(func() error { return d.metrics.Run(ctx) })
 	g.Go(func() error { return audit.run(ctx, d.auditInterval) })
 	g.Go(func() error { return d.speak(ctx, g) })
 	g.Go(func() error { return d.reloads(ctx) })
 	err = g.Wait()
-	keeper.Last(engine)
+	saver.Last(engine)
 	if _, serr := sdnotify.SdNotify(false, sdnotify.SdNotifyStopping); serr != nil {
 		opt.Log.Debug("systemd was not told", "err", serr)
 	}
@@ -130,7 +130,7 @@ func (d *Daemon) auditInterval() time.Duration {
 }
 
 // problems returns what is wrong with the daemon itself.
-func (d *Daemon) problems(k *state.Keeper) (out []api.Problem) {
+func (d *Daemon) problems(k *state.Saver) (out []api.Problem) {
 	if text := k.Problem(); text != "" {
 		out = append(out, api.Problem{Kind: "state", Object: "state.directory", Text: text})
 	}

@@ -28,7 +28,7 @@ func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int
 	cfg := d.cfg
 	d.mu.Unlock()
 	id := nextID(d.sessions.routerID(), cfg, next, d.plane.Devices())
-	f := foresight{d: d, cfg: engineConfig(next, id), entries: entries, left: maxEntries}
+	f := dryRun{d: d, cfg: engineConfig(next, id), entries: entries, left: maxEntries}
 	if f.vnis, err = d.plane.DryRun(planeConfig(next)); err != nil {
 		return nil, err
 	}
@@ -67,8 +67,8 @@ func renamed(err error, path, name string) error {
 	return list
 }
 
-// foresight works out what would change in the VNIs.
-type foresight struct {
+// dryRun works out what would change in the VNIs.
+type dryRun struct {
 	d       *Daemon
 	cfg     evpn.Config
 	vnis    []dataplane.DeviceStatus // as they would be
@@ -81,7 +81,7 @@ type foresight struct {
 const maxEntries = 10000
 
 // all returns the VNIs in which something would change, ascending.
-func (f *foresight) all(ctx context.Context, progress func(string) error) (out []*evpndv1.VNIChange, err error) {
+func (f *dryRun) all(ctx context.Context, progress func(string) error) (out []*evpndv1.VNIChange, err error) {
 	var served []evpn.BDStatus
 	if err := f.d.core.Do(ctx, func(e *evpn.Engine) { served = e.BDs() }); err != nil {
 		return nil, err
@@ -125,13 +125,13 @@ func (f *foresight) all(ctx context.Context, progress func(string) error) (out [
 
 // one returns what would change in a VNI that is served now, or would be; nil
 // when nothing would.
-func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then dataplane.DeviceStatus, all []evpn.VNI) (*evpndv1.VNIChange, error) {
+func (f *dryRun) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then dataplane.DeviceStatus, all []evpn.VNI) (*evpndv1.VNIChange, error) {
 	var e *evpn.Engine
 	if err := f.d.core.Do(ctx, func(engine *evpn.Engine) { e = engine.Fork(n) }); err != nil {
 		return nil, err
 	}
 	out := &evpndv1.VNIChange{Vni: uint32(n)}
-	before, imports := shotOf(e, n), importsOf(e, n)
+	before, imports := snapshotOf(e, n), importsOf(e, n)
 	for _, p := range f.gone {
 		e.Step(&evpn.PeerDown{Peer: p})
 	}
@@ -156,7 +156,7 @@ func (f *foresight) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then d
 			out.Notes = append(out.Notes, "routes that only the new import targets match are not kept now, and so not counted; the peers are asked for them after the reload")
 		}
 	}
-	compare(out, before, shotOf(e, n), f.entries)
+	compare(out, before, snapshotOf(e, n), f.entries)
 	if out.Change == "" && out.Reason == "" && len(out.Notes) == 0 && none(out.Routes) && none(out.Flood) && none(out.Macs) && none(out.Neighbors) {
 		return nil, nil
 	}
@@ -183,7 +183,7 @@ func importsOf(e *evpn.Engine, n evpn.VNI) string {
 
 // replay tells e, a fork of VNI n, what other VNIs keep: the peers would send
 // it again after the reload, and n may import it then.
-func (f *foresight) replay(ctx context.Context, e *evpn.Engine, n evpn.VNI, all []evpn.VNI) error {
+func (f *dryRun) replay(ctx context.Context, e *evpn.Engine, n evpn.VNI, all []evpn.VNI) error {
 	for _, other := range all {
 		if other == n {
 			continue

@@ -92,7 +92,7 @@ func TestDiffIsWhatReloadDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := populated(t)
-			before := shots(t, d)
+			before := snapshots(t, d)
 			got, err := d.diff(t.Context(), []byte(c.text), "new.yaml", 1000, func(string) error { return nil })
 			if err != nil {
 				t.Fatal(err)
@@ -107,7 +107,7 @@ func TestDiffIsWhatReloadDoes(t *testing.T) {
 					t.Errorf("foretold %v", v)
 				}
 			}
-			for n, s := range shots(t, d) {
+			for n, s := range snapshots(t, d) {
 				if same := compared(before[n], s); !none(same.Routes) || !none(same.Macs) || !none(same.Flood) {
 					t.Fatalf("to foretell changed VNI %d: %v", n, same)
 				}
@@ -118,22 +118,22 @@ func TestDiffIsWhatReloadDoes(t *testing.T) {
 			if _, err := d.reload(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			var after map[evpn.VNI]shot
+			var after map[evpn.VNI]snapshot
 			until(t, "the VNIs are as foretold", func() bool {
-				after = shots(t, d)
+				after = snapshots(t, d)
 				_, here := after[400]
 				_, gone := after[200]
 				return here == (c.change == "comes") && gone == (c.change != "goes")
 			})
 			if c.name != "nothing" {
 				resend(t, d)
-				after = shots(t, d)
+				after = snapshots(t, d)
 			}
 			for n := range before {
 				want := compared(before[n], after[n])
 				have := foretold[n]
 				if have == nil {
-					have = compared(shot{}, shot{})
+					have = compared(snapshot{}, snapshot{})
 				}
 				for _, x := range [][2]*evpndv1.Effect{
 					{have.Routes, want.Routes}, {have.Flood, want.Flood}, {have.Macs, want.Macs}, {have.Neighbors, want.Neighbors},
@@ -148,7 +148,7 @@ func TestDiffIsWhatReloadDoes(t *testing.T) {
 	}
 }
 
-func compared(a, b shot) *evpndv1.VNIChange {
+func compared(a, b snapshot) *evpndv1.VNIChange {
 	out := &evpndv1.VNIChange{}
 	for _, m := range []*map[string]string{&a.flood, &a.macs, &a.neighbor} {
 		if *m == nil {
@@ -159,12 +159,12 @@ func compared(a, b shot) *evpndv1.VNIChange {
 	return out
 }
 
-// shots are what is so in the VNIs that are served, by the engine itself.
-func shots(t *testing.T, d *Daemon) map[evpn.VNI]shot {
-	out := map[evpn.VNI]shot{}
+// snapshots are what is so in the VNIs that are served, by the engine itself.
+func snapshots(t *testing.T, d *Daemon) map[evpn.VNI]snapshot {
+	out := map[evpn.VNI]snapshot{}
 	do(t, d, func(e *evpn.Engine) {
 		for _, v := range e.BDs() {
-			out[v.VNI] = shotOf(e, v.VNI)
+			out[v.VNI] = snapshotOf(e, v.VNI)
 		}
 	})
 	return out

@@ -10,7 +10,7 @@ import (
 )
 
 // metricsSource joins the parts of the daemon to its metrics.
-func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Source {
+func (d *Daemon) metricsSource(audit *auditor, saver *state.Saver) metrics.Source {
 	kernel := api.Dataplane(d.plane)
 	read := func(ctx context.Context) (*metrics.State, error) {
 		var s metrics.State
@@ -24,7 +24,7 @@ func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Sou
 		if err != nil {
 			return nil, err
 		}
-		for _, list := range [][]api.Problem{d.sessions.Problems(), kernel.Problems(), d.problems(keeper)} {
+		for _, list := range [][]api.Problem{d.sessions.Problems(), kernel.Problems(), d.problems(saver)} {
 			for _, p := range list {
 				counts[p.Kind]++
 			}
@@ -38,7 +38,7 @@ func (d *Daemon) metricsSource(audit *auditor, keeper *state.Keeper) metrics.Sou
 		s.Devices, s.Kernel = d.plane.Devices(), d.plane.Stats()
 		n := audit.counts()
 		s.Audits = metrics.Audits{Done: n.audits, Differences: n.differences, Repaired: n.repaired, Last: audit.Last()}
-		s.Saves = keeper.Stats()
+		s.Saves = saver.Stats()
 		return &s, nil
 	}
 	return metrics.Source{Read: read, Ready: func() bool { return d.server.Ready() }}

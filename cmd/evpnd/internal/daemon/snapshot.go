@@ -10,17 +10,17 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// shot is what is announced for one VNI and wanted of the kernel at one moment.
+// snapshot is what is announced for one VNI and wanted of the kernel at one moment.
 // Keys and values are as an operator reads them.
-type shot struct {
+type snapshot struct {
 	routes                map[string]*evpn.Attrs
 	flood, macs, neighbor map[string]string
 }
 
-func shotOf(e *evpn.Engine, n evpn.VNI) shot {
+func snapshotOf(e *evpn.Engine, n evpn.VNI) snapshot {
 	for len(e.Adverts(1<<16)) > 0 { // so that what is announced is up to date
 	}
-	s := shot{routes: map[string]*evpn.Attrs{}, flood: map[string]string{}, macs: map[string]string{}, neighbor: map[string]string{}}
+	s := snapshot{routes: map[string]*evpn.Attrs{}, flood: map[string]string{}, macs: map[string]string{}, neighbor: map[string]string{}}
 	for _, a := range e.AdvertisedAll(n) {
 		s.routes[a.NLRI.String()] = a.Attrs
 	}
@@ -51,7 +51,7 @@ func attrText(a *evpn.Attrs) string {
 
 // compare counts what differs between two shots, and lists the first of each
 // kind.
-func compare(out *evpndv1.VNIChange, a, b shot, entries int) {
+func compare(out *evpndv1.VNIChange, a, b snapshot, entries int) {
 	before, after := map[string]string{}, map[string]string{}
 	for nlri, x := range a.routes {
 		before[nlri] = attrText(x)

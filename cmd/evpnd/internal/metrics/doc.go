@@ -3,7 +3,7 @@
 //	Prometheus --GET /metrics--> Server --> registry --> collector
 //	                                                        | Source.Read, once a scrape
 //	                                                        v
-//	                                 engine, sessions, kernel's side, auditor, keeper
+//	                                 engine, sessions, kernel's side, auditor, saver
 //
 // Nothing is counted here. Whoever does a thing counts it, evpnctl is shown
 // the same, and a scrape reads it when it comes: what nobody asks for costs

@@ -27,8 +27,8 @@ type Core interface {
 	Do(ctx context.Context, f func(*evpn.Engine)) error
 }
 
-// Keeper saves the engine's Memory whenever it changes.
-type Keeper struct {
+// Saver saves the engine's Memory whenever it changes.
+type Saver struct {
 	dir   string
 	log   *slog.Logger
 	wake  chan struct{}
@@ -48,13 +48,13 @@ type Stats struct {
 }
 
 // Stats returns counts. Any goroutine may call it.
-func (k *Keeper) Stats() Stats {
+func (k *Saver) Stats() Stats {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.stats
 }
 
-func (k *Keeper) count(ok bool) {
+func (k *Saver) count(ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if ok {
@@ -65,10 +65,10 @@ func (k *Keeper) count(ok bool) {
 	}
 }
 
-// NewKeeper returns a Keeper for a directory, and what is remembered there.
+// NewSaver returns a Saver for a directory, and what is remembered there.
 // It never fails: what is wrong is logged, and told by Problem.
-func NewKeeper(dir string, log *slog.Logger) (*Keeper, evpn.PersistentState) {
-	k := &Keeper{dir: dir, log: log, wake: make(chan struct{}, 1)}
+func NewSaver(dir string, log *slog.Logger) (*Saver, evpn.PersistentState) {
+	k := &Saver{dir: dir, log: log, wake: make(chan struct{}, 1)}
 	m, err := Load(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -79,9 +79,9 @@ func NewKeeper(dir string, log *slog.Logger) (*Keeper, evpn.PersistentState) {
 	return k, m
 }
 
-// Wake tells the Keeper that something may have changed. Any goroutine may
+// Wake tells the Saver that something may have changed. Any goroutine may
 // call it; it does not block.
-func (k *Keeper) Wake() {
+func (k *Saver) Wake() {
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -90,13 +90,13 @@ func (k *Keeper) Wake() {
 
 // Problem returns what is wrong with the state, empty when nothing is. Any
 // goroutine may call it.
-func (k *Keeper) Problem() string {
+func (k *Saver) Problem() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.problem
 }
 
-func (k *Keeper) setProblem(text string) {
+func (k *Saver) setProblem(text string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if text != "" && text != k.problem {
@@ -106,7 +106,7 @@ func (k *Keeper) setProblem(text string) {
 }
 
 // Run saves until ctx is done. What has changed after that is Last's to save.
-func (k *Keeper) Run(ctx context.Context, core Core) error {
+func (k *Saver) Run(ctx context.Context, core Core) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	<-pause.C
@@ -127,7 +127,7 @@ func (k *Keeper) Run(ctx context.Context, core Core) error {
 
 // look saves if there is something to save, and returns how long to wait
 // before the next look.
-func (k *Keeper) look(ctx context.Context, core Core) time.Duration {
+func (k *Saver) look(ctx context.Context, core Core) time.Duration {
 	var m evpn.PersistentState
 	var v uint64
 	changed := false
@@ -148,13 +148,13 @@ func (k *Keeper) look(ctx context.Context, core Core) time.Duration {
 }
 
 // Last saves what the engine remembers at its end. Nobody else may use e.
-func (k *Keeper) Last(e *evpn.Engine) {
+func (k *Saver) Last(e *evpn.Engine) {
 	if v := e.StateVersion(); !k.valid || v != k.saved {
 		k.save(e.PersistentState(), v)
 	}
 }
 
-func (k *Keeper) save(m evpn.PersistentState, v uint64) bool {
+func (k *Saver) save(m evpn.PersistentState, v uint64) bool {
 	err := Save(k.dir, m)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(k.dir, 0o750); err == nil {

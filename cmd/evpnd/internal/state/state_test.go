@@ -92,7 +92,7 @@ func TestDamaged(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		k, m := NewKeeper(dir, slog.New(slog.DiscardHandler))
+		k, m := NewSaver(dir, slog.New(slog.DiscardHandler))
 		if diff := cmp.Diff(evpn.PersistentState{}, m); diff != "" {
 			t.Errorf("%.60q: something is remembered:\n%s", text, diff)
 		}
@@ -116,14 +116,14 @@ func TestNowhereToSave(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k, _ := NewKeeper(filepath.Join(file, "state"), slog.New(slog.DiscardHandler))
+	k, _ := NewSaver(filepath.Join(file, "state"), slog.New(slog.DiscardHandler))
 	k.Last(evpn.New(evpn.Config{}))
 	if p := k.Problem(); !strings.Contains(p, "state.directory") {
 		t.Errorf("the problem is %q", p)
 	}
 	// One that is only missing is made.
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	k, _ = NewKeeper(dir, slog.New(slog.DiscardHandler))
+	k, _ = NewSaver(dir, slog.New(slog.DiscardHandler))
 	k.Last(evpn.New(evpn.Config{}))
 	if _, err := Load(dir); err != nil || k.Problem() != "" {
 		t.Errorf("a new directory: %v, %q", err, k.Problem())
