@@ -15,17 +15,24 @@
 // # Known keys
 //
 // The fields of [Config] and their tags are the only place where keys are
-// written down. Decoding, defaults, ranges, the search for the nearest key
+// written down. Decoding, ranges, the search for the nearest key
 // and the tests of the reference file and of the user's page all read them:
 //
 //	key:"hold-time"     the name in the file
-//	default:"90s"       the value, as YAML, when the key is absent
 //	auto:"..."          for people: where the value comes from when absent
 //	range:"3s..65535s"  bounds of a number or duration, both included
 //	whole:"second"      a duration that goes to the wire in seconds
 //	none:"ok"           the word none means an empty list
 //	required:"yes"      must be there
 //	restart:"yes"       a change takes effect when evpnd is started again
+//
+// # Defaults
+//
+// The package that acts on a setting exports its default, and so a Go program
+// has the same: evpn.DefaultConfig, bgp.DefaultConfig, hosts.DefaultProbeRate.
+// The file defaults.go takes them from there, and has those of the daemon
+// itself. A default is written once, and the parts are given complete
+// configurations.
 //
 // # Layers
 //
@@ -71,21 +78,21 @@ type BGP struct {
 	// RouterID is an IPv4 address, or invalid: then it is to be found from
 	// the VTEP address of a device or from the loopback interface.
 	RouterID netip.Addr       `key:"router-id" auto:"vtep.address when that is IPv4, else found from the VXLAN devices or the loopback interface"`
-	Listen   []netip.AddrPort `key:"listen" default:"['0.0.0.0:179', '[::]:179']" none:"ok"` // empty: do not listen
+	Listen   []netip.AddrPort `key:"listen" none:"ok"` // empty: do not listen
 	// Retain is how long routes of a peer that is gone are used (RFC 4724 §4.2).
-	Retain time.Duration `key:"retain" default:"2h" range:"1s..24h"`
+	Retain time.Duration `key:"retain" range:"1s..24h"`
 	// RestartTime is what peers are told to wait for us (RFC 4724 §3: 12 bits).
-	RestartTime  time.Duration `key:"restart-time" default:"120s" range:"1s..4095s" whole:"second"`
-	EndOfRIBWait time.Duration `key:"end-of-rib-wait" default:"2m" range:"1s..1h"`
+	RestartTime  time.Duration `key:"restart-time" range:"1s..4095s" whole:"second"`
+	EndOfRIBWait time.Duration `key:"end-of-rib-wait" range:"1s..1h"`
 	// LongLivedStaleTime is what peers are told to keep our routes for after
 	// that (RFC 9494 §3.1: 24 bits of seconds).
-	LongLivedStaleTime time.Duration `key:"long-lived-stale-time" default:"0" range:"0s..4660h" whole:"second"`
+	LongLivedStaleTime time.Duration `key:"long-lived-stale-time" range:"0s..4660h" whole:"second"`
 	// StaleHold is how long routes are used that a peer, back again, did not
 	// repeat: other VTEPs may not be back with it yet.
-	StaleHold time.Duration `key:"stale-hold" default:"1m" range:"1s..1h"`
+	StaleHold time.Duration `key:"stale-hold" range:"1s..1h"`
 	// FloodHold is how long a VTEP is still flooded to whose type 3 route
 	// was withdrawn: its reflector may have lost it for a moment only.
-	FloodHold time.Duration `key:"flood-hold" default:"5s" range:"0s..1h"`
+	FloodHold time.Duration `key:"flood-hold" range:"0s..1h"`
 	Peers     []Peer        `key:"peers"`         // in the file's order, each address once
 	Dynamic   []DynamicPeer `key:"dynamic-peers"` // in the file's order, each range once
 }
@@ -94,9 +101,9 @@ type BGP struct {
 type Peer struct {
 	Address      netip.Addr    `key:"address" required:"yes"` // unicast; with a zone when link-local
 	ASN          uint32        `key:"asn" range:"1..4294967295" required:"yes"`
-	Port         uint16        `key:"port" default:"179" range:"1..65535"`
-	Passive      bool          `key:"passive" default:"false"`
-	ConnectRetry time.Duration `key:"connect-retry" default:"1s" range:"100ms..1h"`
+	Port         uint16        `key:"port" range:"1..65535"`
+	Passive      bool          `key:"passive"`
+	ConnectRetry time.Duration `key:"connect-retry" range:"100ms..1h"`
 	Session
 }
 
@@ -105,7 +112,7 @@ type Peer struct {
 type DynamicPeer struct {
 	Range netip.Prefix `key:"range" required:"yes"`                 // masked
 	ASN   uint32       `key:"asn" range:"1..4294967295" auto:"any"` // 0: any
-	Limit int          `key:"limit" default:"100" range:"1..65535"`
+	Limit int          `key:"limit" range:"1..65535"`
 	Session
 }
 
@@ -119,16 +126,16 @@ type Session struct {
 	// LocalAddress is invalid when the kernel is to choose.
 	LocalAddress netip.Addr `key:"local-address" auto:"chosen by the kernel"`
 	// Multihop is the TTL to send to an external peer with, 0 when unset.
-	Multihop int `key:"multihop" range:"2..255"`
+	Multihop int `key:"multihop" auto:"off" range:"2..255"`
 	// TTLSecurity is the largest number of hops to accept packets from
 	// (RFC 5082), 0 when unset.
-	TTLSecurity int           `key:"ttl-security" range:"1..254"`
-	HoldTime    time.Duration `key:"hold-time" default:"90s" range:"3s..65535s" whole:"second"`               // RFC 4271 §4.2, without its 0
+	TTLSecurity int           `key:"ttl-security" auto:"off" range:"1..254"`
+	HoldTime    time.Duration `key:"hold-time" range:"3s..65535s" whole:"second"`                             // RFC 4271 §4.2, without its 0
 	Keepalive   time.Duration `key:"keepalive" auto:"a third of hold-time" range:"1s..65535s" whole:"second"` // RFC 4271 §4.4; set in a loaded Config
 	// MaxRoutes is how many routes of the peer are kept, each once for every
 	// VNI that imports it; 0 is no limit.
-	MaxRoutes       int         `key:"max-routes" default:"0" range:"0..10000000"`
-	MaxRoutesAction LimitAction `key:"max-routes-action" default:"stop"`
+	MaxRoutes       int         `key:"max-routes" range:"0..10000000"`
+	MaxRoutesAction LimitAction `key:"max-routes-action"`
 }
 
 // LimitAction is what happens when a peer sends more routes than it may.
@@ -150,10 +157,10 @@ type VTEP struct {
 // VNIs is which VNIs are served, and how.
 type VNIs struct {
 	Select  []Selector `key:"select" auto:"all"` // what any of them names is served; empty: everything
-	Targets Targets    `key:"targets" default:"auto"`
+	Targets Targets    `key:"targets"`
 	// AuditInterval is how often routes, wishes and kernel are compared; 0:
 	// on demand only.
-	AuditInterval time.Duration `key:"audit-interval" default:"5m" range:"0s..24h"`
+	AuditInterval time.Duration `key:"audit-interval" range:"0s..24h"`
 	Rules
 	Settings []VNI `key:"settings"` // in the file's order, each VNI once
 }
@@ -166,39 +173,39 @@ type Rules struct {
 	Hosts      Hosts      `key:"hosts"`
 	// Flood is whether frames to all, and to MACs nobody knows, are sent to
 	// the other VTEPs (RFC 8365 §9), and theirs are asked for.
-	Flood bool `key:"flood" default:"true"`
+	Flood bool `key:"flood"`
 }
 
 // Duplicates is when a MAC or IP address counts as used by two hosts, and
 // for how long it is then frozen (RFC 7432 §15.1, RFC 9161 §3.7).
 type Duplicates struct {
-	Detect bool          `key:"detect" default:"true"`
-	Moves  int           `key:"moves" default:"5" range:"2..1000"`
-	Window time.Duration `key:"window" default:"180s" range:"1s..24h"`
+	Detect bool          `key:"detect"`
+	Moves  int           `key:"moves" range:"2..1000"`
+	Window time.Duration `key:"window" range:"1s..24h"`
 	// Recover is after which time a frozen address is let go; 0: by an
 	// operator only.
-	Recover time.Duration `key:"recover" default:"0" range:"0s..24h" whole:"second"`
+	Recover time.Duration `key:"recover" range:"0s..24h" whole:"second"`
 }
 
 // Limits bounds what the hosts behind this VTEP can put on all the others;
 // 0 is no limit.
 type Limits struct {
-	LocalMACs int `key:"local-macs" default:"0" range:"0..1000000"` // of each VNI
-	IPsPerMAC int `key:"ips-per-mac" default:"0" range:"0..1000000"`
+	LocalMACs int `key:"local-macs" range:"0..1000000"` // of each VNI
+	IPsPerMAC int `key:"ips-per-mac" range:"0..1000000"`
 }
 
 // Hosts is how the addresses of local hosts are learned and kept.
 type Hosts struct {
 	// Listen is whether ARP and ND on the local ports are evidence of who has
 	// which address; without it only the neighbor table of the bridge is.
-	Listen bool `key:"listen" default:"true"`
+	Listen bool `key:"listen"`
 	// Probe is whether hosts are asked before they are given up (RFC 5227,
 	// RFC 4861 §7.2.2).
-	Probe bool `key:"probe" default:"true"`
+	Probe bool `key:"probe"`
 	// ProbeInterval is how long a host may be silent before it is asked; 0:
 	// a third of the ageing time of the bridge.
 	ProbeInterval time.Duration `key:"probe-interval" range:"1s..24h" auto:"a third of the ageing time of the bridge"`
-	ProbeRate     int           `key:"probe-rate" default:"100" range:"1..100000"` // a second, at most
+	ProbeRate     int           `key:"probe-rate" range:"1..100000"` // a second, at most
 }
 
 // VNI is what is set for one VNI.
@@ -218,7 +225,7 @@ type Create struct {
 	Bridge string     `key:"bridge" auto:"br and the VNI, as in br200"`                       // set in a loaded Config
 	Device string     `key:"device" auto:"vxlan and the VNI, as in vxlan200"`                 // set in a loaded Config
 	Local  netip.Addr `key:"local" auto:"vtep.address"`                                       // invalid only when that is
-	Port   uint16     `key:"port" default:"4789" range:"1..65535"`                            // UDP
+	Port   uint16     `key:"port" range:"1..65535"`                                           // UDP
 	Ports  []string   `key:"ports"`                                                           // devices to put into the bridge as they appear
 	MTU    int        `key:"mtu" range:"576..65535" auto:"what the underlay leaves room for"` // 0: automatic
 }
@@ -231,9 +238,9 @@ type Targets struct {
 
 // API is where evpnctl and other programs reach the daemon.
 type API struct {
-	Listen []apiaddr.Addr `key:"listen" default:"unix:///run/evpnd/evpnd.sock" none:"ok"` // empty: no API
-	Mode   fs.FileMode    `key:"mode" default:"0660"`                                     // of unix sockets
-	Group  string         `key:"group" auto:"that of the process"`                        // name or number
+	Listen []apiaddr.Addr `key:"listen" none:"ok"`                 // empty: no API
+	Mode   fs.FileMode    `key:"mode"`                             // of unix sockets
+	Group  string         `key:"group" auto:"that of the process"` // name or number
 	// AdminGroup is whose members may change something over a unix socket,
 	// beside root and the user of the process; name or number, empty: all.
 	AdminGroup string `key:"admin-group" auto:"whoever may open the socket"`
@@ -253,7 +260,7 @@ type TLS struct {
 
 // State is what outlives the process.
 type State struct {
-	Directory string `key:"directory" default:"/var/lib/evpnd"` // absolute
+	Directory string `key:"directory"` // absolute
 }
 
 // Metrics is where Prometheus reads.
@@ -266,8 +273,8 @@ type WebAddress struct{ netip.AddrPort }
 
 // Log is what is written to stderr.
 type Log struct {
-	Level  slog.Level `key:"level" default:"info"`
-	Format Format     `key:"format" default:"text" restart:"yes"`
+	Level  slog.Level `key:"level"`
+	Format Format     `key:"format" restart:"yes"`
 }
 
 // Format is a way to write log records.

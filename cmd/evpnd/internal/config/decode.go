@@ -103,7 +103,6 @@ func lookup(fields []field, key *yaml.Node) (field, bool) {
 
 // object reads a mapping into the struct v.
 func (d *decoder) object(v reflect.Value, path string, n *yaml.Node) {
-	d.defaults(v)
 	present := make(map[string]bool)
 	for _, e := range d.entries(v.Type(), path, n) {
 		present[e.key] = true
@@ -123,29 +122,6 @@ func (d *decoder) required(t reflect.Type, path string, present map[string]bool)
 	}
 }
 
-// defaults gives the fields of the struct v what their tags say.
-func (d *decoder) defaults(v reflect.Value) {
-	for _, f := range fieldsOf(v.Type()) {
-		if f.fallback == "" {
-			continue
-		}
-		own := newDecoder("default tag")
-		own.value(v.FieldByIndex(f.index), f, f.key, fallbackOf(f))
-		if len(own.problems) > 0 {
-			panic("config: " + own.problems.Error())
-		}
-	}
-}
-
-// fallbackOf returns the value of a default tag.
-func fallbackOf(f field) *yaml.Node {
-	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(f.fallback), &doc); err != nil {
-		panic(fmt.Sprintf("config: default tag of %s: %v", f.key, err))
-	}
-	return doc.Content[0]
-}
-
 // value reads the value of one key into v.
 func (d *decoder) value(v reflect.Value, f field, path string, n *yaml.Node) {
 	t := v.Type()
@@ -158,6 +134,7 @@ func (d *decoder) value(v reflect.Value, f field, path string, n *yaml.Node) {
 		d.problem(path, "has no value, write {} for the defaults or remove the line")
 	case t.Kind() == reflect.Pointer:
 		v.Set(reflect.New(t.Elem()))
+		setDefaults(v.Elem())
 		d.object(v.Elem(), path, n)
 	default:
 		if s, ok := v.Addr().Interface().(shorthand); ok && n.Kind == yaml.ScalarNode {
@@ -197,6 +174,7 @@ func (d *decoder) list(v reflect.Value, f field, path string, n *yaml.Node) {
 			d.scalar(out.Index(i), element, at, c)
 			continue
 		}
+		setDefaults(out.Index(i))
 		d.object(out.Index(i), at, c)
 	}
 	v.Set(out)

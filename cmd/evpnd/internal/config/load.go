@@ -54,13 +54,13 @@ func parse(path string, text []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := new(Config)
-	d.fill(reflect.ValueOf(c).Elem(), "", v)
-	d.validate(c)
+	c := defaultConfig()
+	d.fill(reflect.ValueOf(&c).Elem(), "", v)
+	d.validate(&c)
 	if len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
-	return c, nil
+	return &c, nil
 }
 
 // layers gives viper the file and the environment. As the values of the file
@@ -131,7 +131,6 @@ func (d *decoder) section(t reflect.Type, path string, n *yaml.Node, into map[st
 
 // fill reads what viper holds into the section v.
 func (d *decoder) fill(v reflect.Value, path string, layers *viper.Viper) {
-	d.defaults(v)
 	present := make(map[string]bool)
 	for _, f := range fieldsOf(v.Type()) {
 		at := join(path, f.key)

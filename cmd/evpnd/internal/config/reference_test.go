@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,8 +84,8 @@ func TestReferenceKeys(t *testing.T) {
 		}
 		// What a VNI does not set is as it is for all: that is its default.
 		own := strings.HasPrefix(k.path, "vnis.settings[].") && isPath(strings.Replace(k.path, "vnis.settings[].", "vnis.", 1))
-		if k.fallback != "" && !own && !showsDefault(nodes, k) {
-			t.Errorf("%s is not shown with its default %s", k.path, k.fallback)
+		if def := defaultOf(k.path); hasDefault(k, def) && !own && !showsDefault(nodes, k, def) {
+			t.Errorf("%s is not shown with its default %v", k.path, def)
 		}
 		if k.bounds == "" || strings.HasPrefix(k.path, "bgp.dynamic-peers[]") {
 			continue // those of dynamic peers are explained with the peers
@@ -98,22 +99,46 @@ func TestReferenceKeys(t *testing.T) {
 
 // showsDefault tells whether a value in the file is what the key has when it
 // is absent.
-func showsDefault(nodes map[string][]*yaml.Node, k known) bool {
-	read := func(n *yaml.Node) any {
-		d, v := newDecoder("reference"), reflect.New(k.typ).Elem()
-		d.value(v, k.field, k.path, n)
-		if len(d.problems) > 0 {
-			return d.problems
-		}
-		return v.Interface()
+func showsDefault(nodes map[string][]*yaml.Node, k known, def reflect.Value) bool {
+	return slices.ContainsFunc(nodes[k.path], func(n *yaml.Node) bool { return reflect.DeepEqual(valueOf(k, n), def.Interface()) })
+}
+
+// valueOf reads the value of a key, or what is wrong with it.
+func valueOf(k known, n *yaml.Node) any {
+	d, v := newDecoder("reference"), reflect.New(k.typ).Elem()
+	d.value(v, k.field, k.path, n)
+	if len(d.problems) > 0 {
+		return d.problems
 	}
-	want := read(fallbackOf(k.field))
-	for _, n := range nodes[k.path] {
-		if reflect.DeepEqual(read(n), want) {
-			return true
+	return v.Interface()
+}
+
+// defaultOf returns the value of a key that the file does not have.
+func defaultOf(path string) reflect.Value {
+	c := defaultConfig()
+	v := reflect.ValueOf(&c).Elem()
+	for key := range strings.SplitSeq(path, ".") {
+		name, element := strings.CutSuffix(key, "[]")
+		fields := fieldsOf(v.Type())
+		v = v.FieldByIndex(fields[slices.IndexFunc(fields, func(f field) bool { return f.key == name })].index)
+		if element || v.Kind() == reflect.Pointer && !strings.HasSuffix(path, "."+key) {
+			v = reflect.New(v.Type().Elem()).Elem()
+			setDefaults(v)
 		}
 	}
-	return false
+	return v
+}
+
+// hasDefault tells whether a key has a value when the file does not have it:
+// one that is required, is found out, or is a text or a list that is empty has
+// none.
+func hasDefault(k known, def reflect.Value) bool {
+	if k.required || k.auto != "" || hasKeys(k.typ) && k.path != "vnis.targets" || k.typ.Kind() == reflect.Pointer {
+		return false
+	}
+	_, secret := def.Interface().(Secret)
+	empty := secret || def.Kind() == reflect.String || def.Kind() == reflect.Slice
+	return !empty || !def.IsZero()
 }
 
 // comment returns all comments right above a key of that name, as one line.
@@ -164,7 +189,18 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s has no row", k.path)
 			continue
 		}
-		for _, want := range []string{k.fallback, k.auto, strings.Replace(k.bounds, "..", " to ", 1)} {
+		// What a VNI does not set is as it is for all: the row has that default.
+		if cell, def := strings.Split(row, "|")[3], defaultOf(k.path); !hasDefault(k, def) {
+			if strings.Contains(cell, "`") {
+				t.Errorf("%s: the row has a default, and there is none:\n%s", k.path, row)
+			}
+		} else if as == k.path || strings.HasPrefix(k.path, "bgp.") {
+			var doc yaml.Node
+			if err := yaml.Unmarshal([]byte(strings.Trim(cell, " `")), &doc); err != nil || !strings.Contains(cell, "`") || !reflect.DeepEqual(valueOf(k, doc.Content[0]), def.Interface()) {
+				t.Errorf("%s: the row does not say that the default is %v:\n%s", k.path, def, row)
+			}
+		}
+		for _, want := range []string{k.auto, strings.Replace(k.bounds, "..", " to ", 1)} {
 			if !strings.Contains(row, want) {
 				t.Errorf("%s: the row does not say %q:\n%s", k.path, want, row)
 			}

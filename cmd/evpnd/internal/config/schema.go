@@ -13,7 +13,6 @@ type field struct {
 	key      string
 	index    []int // for reflect.Value.FieldByIndex
 	typ      reflect.Type
-	fallback string // YAML, empty: the zero value
 	auto     string
 	bounds   string // as in the tag
 	min, max int64  // numbers, or durations in nanoseconds
@@ -34,7 +33,6 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		f := field{
 			key: key, index: sf.Index, typ: sf.Type,
-			fallback: sf.Tag.Get("default"),
 			auto:     sf.Tag.Get("auto"),
 			bounds:   sf.Tag.Get("range"),
 			whole:    sf.Tag.Get("whole") == "second",
