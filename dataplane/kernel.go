@@ -21,12 +21,12 @@ type Kernel interface {
 	// goroutine is gone.
 	Watch(ctx context.Context) (<-chan []Notice, error)
 
-	// MuteEcho has notices of new and changed entries with the extern-learned
-	// mark left out, or let in again: of FDB entries all, of neighbors those
-	// that this Kernel writes itself. So the Plane does not hear the echo of
-	// what it writes, but hears what others do to its entries: to neighbors
-	// always, to FDB entries while it is silent. Deletions and all other
-	// notices come always. Watch begins hushed.
+	// MuteEcho drops notices of new and changed entries that have the
+	// extern-learned mark, or lets them pass again: of FDB entries all, of
+	// neighbors those that this Kernel writes itself. While the echo is muted
+	// the Plane does not get notices of its own writes, nor of what others do
+	// to its FDB entries. Deletions and all other notices always pass. Watch
+	// begins with the echo muted.
 	MuteEcho(on bool) error
 
 	// Links returns all devices, by index.
@@ -48,30 +48,31 @@ type Kernel interface {
 	// The error is ENOENT when there is none.
 	Lookup(e Entry) (Entry, error)
 
-	// Find reads many entries at once, in place: errs[i] is what Lookup would
-	// say of entries[i], which is what it would return when that is nil. The
-	// error is of the reading as a whole; then neither means anything.
+	// Find does what Lookup does for many entries, in place: entries[i] becomes
+	// the entry when errs[i] is nil. On an error the reading as a whole failed,
+	// and neither entries nor errs mean anything.
 	Find(entries []Entry, errs []error) error
 	// Port calls yield for each entry of a bridge's table that is behind one
-	// port of it, or of those that are behind none when port is the bridge;
-	// and of the port's own table. There is none of a device that is not there.
+	// port, and for each entry of the port's own table. When port is the bridge
+	// these are the entries that are behind no port. A device that is not there
+	// has no entries.
 	Port(port int, yield func(*Entry)) error
 
-	// Write carries out ops in order and sets errs[i] to what the kernel
-	// said of ops[i], nil for success. The kernel goes on after a failure.
-	// The error is of the writing as a whole; then errs means nothing.
+	// Write carries out ops in order and sets errs[i] to the error of ops[i], nil
+	// for success. The kernel goes on after a failure. On an error the writing
+	// as a whole failed, and errs means nothing.
 	Write(ops []Op, errs []error) error
 
-	// Snoop opens a listener for what hosts say of their addresses, which
-	// hears nothing before Listen, and returns the channel it comes on. The
-	// channel is bounded; what comes too fast is lost. It is closed once ctx
-	// is done and the feeding goroutine is gone.
+	// Snoop begins to read the ARP and ND of hosts, of no port before SnoopPorts,
+	// and returns the channel of their claims. The channel is bounded; claims
+	// that come too fast are lost. It is closed once ctx is done and the feeding
+	// goroutine is gone.
 	Snoop(ctx context.Context) (<-chan hosts.Snooped, error)
-	// SnoopPorts sets the ports that are heard. The error joins those of the
-	// ports that cannot be; the others are heard.
+	// SnoopPorts sets the ports that are snooped. The error joins those of the
+	// ports that cannot be snooped; the others are.
 	SnoopPorts(ports []int) error
-	// SendProbe puts a question to a host, out of a port that is heard. An answer
-	// is a Claim. It does not wait.
+	// SendProbe sends a probe to a host, out of a port that is snooped, and does
+	// not wait: the answer comes as a claim.
 	SendProbe(q hosts.ProbeRequest) error
 
 	// SetPort sets the flags of a bridge port.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // DefaultBuffer is how many notices wait for a reader before more are lost.
@@ -24,7 +25,7 @@ type Handle struct {
 
 	faults struct {
 		sync.Mutex
-		op   func(dataplane.Op) error
+		op   func(kernel.Op) error
 		call func(name string) error
 	}
 	wake  chan struct{} // nil before Watch
@@ -50,7 +51,7 @@ func (k *Kernel) Open() *Handle {
 
 // FailOps makes each write that f returns an error for fail with it. nil
 // ends that.
-func (h *Handle) FailOps(f func(dataplane.Op) error) {
+func (h *Handle) FailOps(f func(kernel.Op) error) {
 	h.faults.Lock()
 	defer h.faults.Unlock()
 	h.faults.op = f
@@ -74,7 +75,7 @@ func (h *Handle) fault(method string) error {
 	return h.faults.call(method)
 }
 
-func (h *Handle) opFault(op dataplane.Op) error {
+func (h *Handle) opFault(op kernel.Op) error {
 	h.faults.Lock()
 	defer h.faults.Unlock()
 	if h.faults.op == nil {
@@ -96,8 +97,8 @@ func (h *Handle) Overrun() {
 // muted does not get notices of extern-learned FDB entries, nor of extern-learned
 // neighbors that it writes itself, as with the BPF program of dataplane/linux.
 func (k *Kernel) notify(n dataplane.Notice) {
-	echo := n.Kind == dataplane.NoticeEntry && n.Entry.Flags&dataplane.ExtLearned != 0
-	fdb := n.Entry.Family == dataplane.Bridge
+	echo := n.Kind == dataplane.NoticeEntry && n.Entry.Flags&kernel.ExtLearned != 0
+	fdb := n.Entry.Family == kernel.Bridge
 	for _, h := range k.handles {
 		switch {
 		case h.wake == nil, echo && h.muted && (fdb || k.writer == h):
@@ -167,13 +168,13 @@ func (h *Handle) MuteEcho(on bool) error {
 }
 
 // Links implements dataplane.Kernel.
-func (h *Handle) Links() ([]dataplane.Link, error) {
+func (h *Handle) Links() ([]kernel.Link, error) {
 	if err := h.fault("Links"); err != nil {
 		return nil, err
 	}
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
-	var out []dataplane.Link
+	var out []kernel.Link
 	for _, l := range h.k.ordered() {
 		c := l.Link
 		if c.VXLAN != nil {
@@ -190,7 +191,7 @@ func (h *Handle) Links() ([]dataplane.Link, error) {
 }
 
 // Addrs implements dataplane.Kernel.
-func (h *Handle) Addrs() ([]dataplane.Addr, error) {
+func (h *Handle) Addrs() ([]kernel.Addr, error) {
 	if err := h.fault("Addrs"); err != nil {
 		return nil, err
 	}
@@ -200,12 +201,12 @@ func (h *Handle) Addrs() ([]dataplane.Addr, error) {
 }
 
 // FDB implements dataplane.Kernel.
-func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
+func (h *Handle) FDB(bridge int, yield func(*kernel.Entry)) error {
 	if err := h.fault("FDB"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
-	var all []dataplane.Entry
+	var all []kernel.Entry
 	br := h.k.links[bridge]
 	if br == nil {
 		h.k.mu.Unlock()
@@ -228,12 +229,12 @@ func (h *Handle) FDB(bridge int, yield func(*dataplane.Entry)) error {
 }
 
 // Port implements dataplane.Kernel.
-func (h *Handle) Port(port int, yield func(*dataplane.Entry)) error {
+func (h *Handle) Port(port int, yield func(*kernel.Entry)) error {
 	if err := h.fault("Port"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
-	var all []dataplane.Entry
+	var all []kernel.Entry
 	if l := h.k.links[port]; l != nil {
 		br := h.k.links[l.Master]
 		if l.bridge != nil {
@@ -256,7 +257,7 @@ func (h *Handle) Port(port int, yield func(*dataplane.Entry)) error {
 }
 
 // Find implements dataplane.Kernel.
-func (h *Handle) Find(entries []dataplane.Entry, errs []error) error {
+func (h *Handle) Find(entries []kernel.Entry, errs []error) error {
 	if err := h.fault("Find"); err != nil {
 		return err
 	}
@@ -270,12 +271,12 @@ func (h *Handle) Find(entries []dataplane.Entry, errs []error) error {
 func (h *Handle) Second() dataplane.Tables { return h }
 
 // Neighbors implements dataplane.Kernel.
-func (h *Handle) Neighbors(yield func(*dataplane.Entry)) error {
+func (h *Handle) Neighbors(yield func(*kernel.Entry)) error {
 	if err := h.fault("Neighbors"); err != nil {
 		return err
 	}
 	h.k.mu.Lock()
-	var all []dataplane.Entry
+	var all []kernel.Entry
 	for _, key := range h.k.neighKeys() {
 		all = append(all, h.k.neighs[key])
 	}
@@ -287,21 +288,21 @@ func (h *Handle) Neighbors(yield func(*dataplane.Entry)) error {
 }
 
 // Lookup implements dataplane.Kernel.
-func (h *Handle) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
+func (h *Handle) Lookup(e kernel.Entry) (kernel.Entry, error) {
 	if err := h.fault("Lookup"); err != nil {
 		return e, err
 	}
 	return h.lookup(e)
 }
 
-func (h *Handle) lookup(e dataplane.Entry) (dataplane.Entry, error) {
+func (h *Handle) lookup(e kernel.Entry) (kernel.Entry, error) {
 	h.k.mu.Lock()
 	defer h.k.mu.Unlock()
 	l := h.k.links[e.Ifindex]
 	if l == nil {
 		return e, syscall.ENODEV
 	}
-	if e.Family != dataplane.Bridge {
+	if e.Family != kernel.Bridge {
 		if n, ok := h.k.neighs[neighKey{e.Ifindex, e.IP}]; ok {
 			return n, nil
 		}
@@ -322,7 +323,7 @@ func (h *Handle) lookup(e dataplane.Entry) (dataplane.Entry, error) {
 }
 
 // Write implements dataplane.Kernel.
-func (h *Handle) Write(ops []dataplane.Op, errs []error) error {
+func (h *Handle) Write(ops []kernel.Op, errs []error) error {
 	if err := h.fault("Write"); err != nil {
 		return err
 	}
@@ -402,12 +403,12 @@ func (h *Handle) change(method string, ifindex int, f func(*link) error) error {
 }
 
 // MakeBridge implements dataplane.Kernel.
-func (h *Handle) MakeBridge(l dataplane.Link) error { return h.make("MakeBridge", l) }
+func (h *Handle) MakeBridge(l kernel.Link) error { return h.make("MakeBridge", l) }
 
 // MakeVXLAN implements dataplane.Kernel.
-func (h *Handle) MakeVXLAN(l dataplane.Link) error { return h.make("MakeVXLAN", l) }
+func (h *Handle) MakeVXLAN(l kernel.Link) error { return h.make("MakeVXLAN", l) }
 
-func (h *Handle) make(method string, l dataplane.Link) error {
+func (h *Handle) make(method string, l kernel.Link) error {
 	if err := h.fault(method); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -20,8 +21,8 @@ type Kernel struct {
 	mu      sync.Mutex
 	links   map[int]*link
 	next    int
-	addrs   []dataplane.Addr
-	neighs  map[neighKey]dataplane.Entry
+	addrs   []kernel.Addr
+	neighs  map[neighKey]kernel.Entry
 	handles []*Handle
 	writer  *Handle // whose write is carried out
 	probes  []hosts.ProbeRequest
@@ -35,10 +36,10 @@ type neighKey struct {
 
 // link is a device with its tables.
 type link struct {
-	dataplane.Link
+	kernel.Link
 	bridge map[brKey]brEntry   // a bridge's
 	device map[devKey]devEntry // a VXLAN device's
-	flood  []dataplane.Entry   // a VXLAN device's zero-MAC destinations
+	flood  []kernel.Entry      // a VXLAN device's zero-MAC destinations
 }
 
 // brKey is the key of an entry of a bridge. The VLAN is 0 in a bridge that does
@@ -57,7 +58,7 @@ type devKey struct {
 // devKey returns the key under which a VXLAN device has an entry. The source VNI
 // is the device's own when none is given, as vxlan_fdb_parse has it. Older
 // kernels, 6.12 among them, ignore it on a device that has one VNI.
-func (l *link) devKey(e *dataplane.Entry) devKey {
+func (l *link) devKey(e *kernel.Entry) devKey {
 	key := devKey{e.MAC, e.SrcVNI}
 	if key.srcVNI == 0 {
 		key.srcVNI = l.VXLAN.VNI
@@ -82,19 +83,19 @@ type brEntry struct {
 
 // devEntry is a unicast entry of a VXLAN device (struct vxlan_fdb).
 type devEntry struct {
-	state dataplane.State
-	flags dataplane.Flags
+	state kernel.State
+	flags kernel.Flags
 	dest  evpn.Via
 }
 
 // New returns a kernel with a loopback.
 func New() *Kernel {
-	k := &Kernel{links: make(map[int]*link), neighs: make(map[neighKey]dataplane.Entry)}
-	k.add(dataplane.Link{Name: "lo", MTU: 65536, Up: true, Loopback: true})
+	k := &Kernel{links: make(map[int]*link), neighs: make(map[neighKey]kernel.Entry)}
+	k.add(kernel.Link{Name: "lo", MTU: 65536, Up: true, Loopback: true})
 	return k
 }
 
-func (k *Kernel) add(l dataplane.Link) *link {
+func (k *Kernel) add(l kernel.Link) *link {
 	k.next++
 	l.Index = k.next
 	l.MAC = evpn.MAC{0x0e, 0xff, 0, 0, byte(l.Index >> 8), byte(l.Index)}
@@ -144,7 +145,7 @@ func (k *Kernel) ordered() []*link {
 }
 
 // Add makes a device (`ip link add`), down, and returns its index.
-func (k *Kernel) Add(l dataplane.Link) int {
+func (k *Kernel) Add(l kernel.Link) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.add(l).Index
@@ -193,7 +194,7 @@ func (k *Kernel) setMaster(l *link, bridge int) {
 	}
 	l.Master, l.Port = bridge, nil
 	if br := k.links[bridge]; br != nil {
-		l.Port = &dataplane.Port{Learning: true}
+		l.Port = &kernel.Port{Learning: true}
 		key := brKey{mac: l.MAC}
 		br.bridge[key] = brEntry{port: l.Index, local: true, static: true}
 		k.notifyBridge(br, key)
@@ -227,7 +228,7 @@ func (k *Kernel) del(l *link) {
 	k.flushDevice(l, true)
 	k.flushNeighbors(l.Index)
 	delete(k.links, l.Index)
-	k.addrs = slices.DeleteFunc(k.addrs, func(a dataplane.Addr) bool { return a.Ifindex == l.Index })
+	k.addrs = slices.DeleteFunc(k.addrs, func(a kernel.Addr) bool { return a.Ifindex == l.Index })
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeLinkGone, Ifindex: l.Index})
 }
 
@@ -236,7 +237,7 @@ func (k *Kernel) AddAddr(name string, ip netip.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	l := k.named(name)
-	k.addrs = append(k.addrs, dataplane.Addr{Ifindex: l.Index, IP: ip})
+	k.addrs = append(k.addrs, kernel.Addr{Ifindex: l.Index, IP: ip})
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeLink, Ifindex: l.Index})
 }
 
@@ -294,7 +295,7 @@ func (k *Kernel) flushPort(br *link, port int, all bool) {
 // are permanent nor static.
 func (k *Kernel) flushDevice(l *link, all bool) {
 	for _, key := range l.deviceKeys() {
-		if !all && l.device[key].state&(dataplane.Permanent|dataplane.NoARP) != 0 {
+		if !all && l.device[key].state&(kernel.Permanent|kernel.NoARP) != 0 {
 			continue
 		}
 		n := l.deviceEntry(key)
@@ -339,7 +340,7 @@ func (k *Kernel) delNeighbor(key neighKey) error {
 		return syscall.ENOENT
 	}
 	delete(k.neighs, key)
-	e.State, e.Flags = dataplane.Failed, 0
+	e.State, e.Flags = kernel.Failed, 0
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntry, Entry: e})
 	k.notify(dataplane.Notice{Kind: dataplane.NoticeEntryGone, Entry: e})
 	return nil
@@ -358,29 +359,29 @@ func (l *link) deviceKeys() []devKey {
 }
 
 // bridgeEntry describes an entry as br_fdb_fill_info does.
-func (l *link) bridgeEntry(key brKey) dataplane.Entry {
+func (l *link) bridgeEntry(key brKey) kernel.Entry {
 	b := l.bridge[key]
-	e := dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: b.port, Bridge: l.Index,
-		MAC: key.mac, VLAN: key.vlan, State: dataplane.Reachable,
+	e := kernel.Entry{
+		Family: kernel.Bridge, Ifindex: b.port, Bridge: l.Index,
+		MAC: key.mac, VLAN: key.vlan, State: kernel.Reachable,
 	}
 	switch {
 	case b.local:
-		e.State = dataplane.Permanent
+		e.State = kernel.Permanent
 	case b.static:
-		e.State = dataplane.NoARP
+		e.State = kernel.NoARP
 	}
 	if b.ext {
-		e.Flags |= dataplane.ExtLearned
+		e.Flags |= kernel.ExtLearned
 	}
 	if b.sticky {
-		e.Flags |= dataplane.Sticky
+		e.Flags |= kernel.Sticky
 	}
 	return e
 }
 
 // ownEntries appends the entries of the device's own table.
-func (l *link) ownEntries(all []dataplane.Entry) []dataplane.Entry {
+func (l *link) ownEntries(all []kernel.Entry) []kernel.Entry {
 	all = append(all, l.flood...)
 	for _, key := range l.deviceKeys() {
 		all = append(all, l.deviceEntry(key))
@@ -388,11 +389,11 @@ func (l *link) ownEntries(all []dataplane.Entry) []dataplane.Entry {
 	return all
 }
 
-func (l *link) deviceEntry(key devKey) dataplane.Entry {
+func (l *link) deviceEntry(key devKey) kernel.Entry {
 	d := l.device[key]
-	return dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: l.Index, MAC: key.mac, SrcVNI: l.shownSrcVNI(key),
-		State: d.state, Flags: d.flags | dataplane.Self, IP: d.dest.VTEP, VNI: d.dest.VNI,
+	return kernel.Entry{
+		Family: kernel.Bridge, Ifindex: l.Index, MAC: key.mac, SrcVNI: l.shownSrcVNI(key),
+		State: d.state, Flags: d.flags | kernel.Self, IP: d.dest.VTEP, VNI: d.dest.VNI,
 	}
 }
 
@@ -416,10 +417,10 @@ func (k *Kernel) String() string {
 	for _, key := range k.neighKeys() {
 		e := k.neighs[key]
 		fmt.Fprintf(&b, "%s dev %s lladdr %s", e.IP, k.links[e.Ifindex].Name, e.MAC)
-		if e.Flags&dataplane.ExtLearned != 0 {
+		if e.Flags&kernel.ExtLearned != 0 {
 			b.WriteString(" extern_learn")
 		}
-		if e.Flags&dataplane.Router != 0 {
+		if e.Flags&kernel.Router != 0 {
 			b.WriteString(" router")
 		}
 		fmt.Fprintf(&b, " %s\n", stateName(e.State))
@@ -427,7 +428,7 @@ func (k *Kernel) String() string {
 	return b.String()
 }
 
-func (k *Kernel) line(b *strings.Builder, e dataplane.Entry) {
+func (k *Kernel) line(b *strings.Builder, e kernel.Entry) {
 	fmt.Fprintf(b, "%s dev %s", e.MAC, k.links[e.Ifindex].Name)
 	if e.IP.IsValid() {
 		fmt.Fprintf(b, " dst %s", e.IP)
@@ -444,36 +445,36 @@ func (k *Kernel) line(b *strings.Builder, e dataplane.Entry) {
 	if e.Bridge == 0 {
 		b.WriteString(" self")
 	}
-	if e.Flags&dataplane.ExtLearned != 0 {
+	if e.Flags&kernel.ExtLearned != 0 {
 		b.WriteString(" extern_learn")
 	}
-	if e.Flags&dataplane.Sticky != 0 {
+	if e.Flags&kernel.Sticky != 0 {
 		b.WriteString(" sticky")
 	}
 	if e.Bridge != 0 {
 		fmt.Fprintf(b, " master %s", k.links[e.Bridge].Name)
 	}
 	switch {
-	case e.State&dataplane.Permanent != 0:
+	case e.State&kernel.Permanent != 0:
 		b.WriteString(" permanent")
-	case e.State&dataplane.NoARP != 0:
+	case e.State&kernel.NoARP != 0:
 		b.WriteString(" static")
 	}
 	b.WriteString("\n")
 }
 
-func stateName(s dataplane.State) string {
+func stateName(s kernel.State) string {
 	for _, n := range []struct {
-		state dataplane.State
+		state kernel.State
 		name  string
 	}{
-		{dataplane.Permanent, "PERMANENT"},
-		{dataplane.NoARP, "NOARP"},
-		{dataplane.Reachable, "REACHABLE"},
-		{dataplane.Stale, "STALE"},
-		{dataplane.Delay, "DELAY"},
-		{dataplane.Probe, "PROBE"},
-		{dataplane.Failed, "FAILED"},
+		{kernel.Permanent, "PERMANENT"},
+		{kernel.NoARP, "NOARP"},
+		{kernel.Reachable, "REACHABLE"},
+		{kernel.Stale, "STALE"},
+		{kernel.Delay, "DELAY"},
+		{kernel.Probe, "PROBE"},
+		{kernel.Failed, "FAILED"},
 	} {
 		if s&n.state != 0 {
 			return n.name

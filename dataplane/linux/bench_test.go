@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -29,13 +29,13 @@ func benchKernel(b *testing.B) (*Kernel, int) {
 	return k, linkOf(b, k, "vx0").Index
 }
 
-func benchOp(vx, i, to int, verb dataplane.Verb) dataplane.Op {
-	op := dataplane.Op{Verb: verb, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
-		Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned, MAC: benchMAC(i), IP: benchVTEP(to),
+func benchOp(vx, i, to int, verb kernel.Verb) kernel.Op {
+	op := kernel.Op{Verb: verb, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: vx, State: kernel.NoARP | kernel.Reachable,
+		Flags: kernel.Self | kernel.Master | kernel.ExtLearned, MAC: benchMAC(i), IP: benchVTEP(to),
 	}}
-	if verb == dataplane.Delete {
-		op.Entry = dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self | dataplane.Master, MAC: benchMAC(i)}
+	if verb == kernel.Delete {
+		op.Entry = kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self | kernel.Master, MAC: benchMAC(i)}
 	}
 	return op
 }
@@ -46,14 +46,14 @@ func report(b *testing.B, phase string, d time.Duration) {
 }
 
 // bareMessage encodes what remoteOp says with another encoder than ours.
-func bareMessage(vx, i, to int, verb dataplane.Verb, ack bool) []byte {
+func bareMessage(vx, i, to int, verb kernel.Verb, ack bool) []byte {
 	m := benchMAC(i)
 	kind, flags := unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE
 	nd := &netlink.Ndmsg{
 		Family: unix.AF_BRIDGE, Index: uint32(vx), State: unix.NUD_NOARP | unix.NUD_REACHABLE,
 		Flags: unix.NTF_SELF | unix.NTF_MASTER | unix.NTF_EXT_LEARNED,
 	}
-	if verb == dataplane.Delete {
+	if verb == kernel.Delete {
 		kind, flags = unix.RTM_DELNEIGH, 0
 		nd.State, nd.Flags = 0, unix.NTF_SELF|unix.NTF_MASTER
 	}
@@ -63,7 +63,7 @@ func bareMessage(vx, i, to int, verb dataplane.Verb, ack bool) []byte {
 	req := nl.NewNetlinkRequest(kind, flags)
 	req.AddData(nd)
 	req.AddData(nl.NewRtAttr(unix.NDA_LLADDR, m[:]))
-	if verb != dataplane.Delete {
+	if verb != kernel.Delete {
 		req.AddData(nl.NewRtAttr(unix.NDA_DST, benchVTEP(to).AsSlice()))
 	}
 	return req.Serialize()
@@ -74,7 +74,7 @@ func bareMessage(vx, i, to int, verb dataplane.Verb, ack bool) []byte {
 func BenchmarkFloor(b *testing.B) {
 	k, vx := benchKernel(b)
 	fd := k.sock.fd
-	prepare := func(to int, verb dataplane.Verb) [][]byte {
+	prepare := func(to int, verb kernel.Verb) [][]byte {
 		var out [][]byte
 		for i := 0; i < benchEntries; i += 128 {
 			var buf []byte
@@ -98,7 +98,7 @@ func BenchmarkFloor(b *testing.B) {
 		}
 		return time.Since(start)
 	}
-	add, replace, del := prepare(2, dataplane.Replace), prepare(3, dataplane.Replace), prepare(2, dataplane.Delete)
+	add, replace, del := prepare(2, kernel.Replace), prepare(3, kernel.Replace), prepare(2, kernel.Delete)
 	var ta, tr, td time.Duration
 	b.ResetTimer()
 	for range b.N {
@@ -114,9 +114,9 @@ func BenchmarkFloor(b *testing.B) {
 // BenchmarkWriter writes the same through the batch writer.
 func BenchmarkWriter(b *testing.B) {
 	k, vx := benchKernel(b)
-	ops := make([]dataplane.Op, 128)
+	ops := make([]kernel.Op, 128)
 	errs := make([]error, 128)
-	send := func(to int, verb dataplane.Verb) time.Duration {
+	send := func(to int, verb kernel.Verb) time.Duration {
 		start := time.Now()
 		for i := 0; i < benchEntries; i += 128 {
 			n := min(128, benchEntries-i)
@@ -138,9 +138,9 @@ func BenchmarkWriter(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		ta += send(2, dataplane.Replace)
-		tr += send(3, dataplane.Replace)
-		td += send(2, dataplane.Delete)
+		ta += send(2, kernel.Replace)
+		tr += send(3, kernel.Replace)
+		td += send(2, kernel.Delete)
 	}
 	report(b, "add", ta)
 	report(b, "replace", tr)

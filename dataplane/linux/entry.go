@@ -3,21 +3,21 @@ package linux
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
 // decodeEntry reads the body of an RTM_NEWNEIGH or RTM_DELNEIGH message
 // (struct ndmsg and NDA_* attributes, linux/neighbour.h).
-func decodeEntry(b []byte, e *dataplane.Entry) bool {
+func decodeEntry(b []byte, e *kernel.Entry) bool {
 	if len(b) < unix.SizeofNdMsg {
 		return false
 	}
-	*e = dataplane.Entry{
-		Family:  dataplane.Family(b[0]),
+	*e = kernel.Entry{
+		Family:  kernel.Family(b[0]),
 		Ifindex: int(int32(native.Uint32(b[4:]))),
-		State:   dataplane.State(native.Uint16(b[8:])),
-		Flags:   dataplane.Flags(b[10]),
+		State:   kernel.State(native.Uint16(b[8:])),
+		Flags:   kernel.Flags(b[10]),
 	}
 	for a := attrs(b[unix.SizeofNdMsg:]); a.next(); {
 		switch a.kind() {
@@ -36,14 +36,14 @@ func decodeEntry(b []byte, e *dataplane.Entry) bool {
 		case ndaNHID:
 			e.Nexthop = a.u32()
 		case ndaFlagsExt:
-			e.Flags |= dataplane.Flags(a.u32()) << 16
+			e.Flags |= kernel.Flags(a.u32()) << 16
 		}
 	}
 	return true
 }
 
 // putNdMsg appends a header and struct ndmsg for e.
-func putNdMsg(b []byte, kind uint16, e *dataplane.Entry) []byte {
+func putNdMsg(b []byte, kind uint16, e *kernel.Entry) []byte {
 	b = begin(b, kind)
 	b = append(b, byte(e.Family), 0, 0, 0)
 	b = native.AppendUint32(b, uint32(e.Ifindex))
@@ -54,19 +54,19 @@ func putNdMsg(b []byte, kind uint16, e *dataplane.Entry) []byte {
 // encodeOp appends the message of op with its sequence number and without
 // NLM_F_ACK. Attributes that are zero in op are left out; the others come in
 // the order in which iproute2 sends them.
-func encodeOp(b []byte, op *dataplane.Op, seq uint32) []byte {
+func encodeOp(b []byte, op *kernel.Op, seq uint32) []byte {
 	at := len(b)
 	kind, flags := uint16(unix.RTM_NEWNEIGH), uint16(unix.NLM_F_REQUEST)
 	switch op.Verb {
-	case dataplane.Replace:
+	case kernel.Replace:
 		flags |= unix.NLM_F_CREATE | unix.NLM_F_REPLACE
-	case dataplane.Append:
+	case kernel.Append:
 		flags |= unix.NLM_F_CREATE | unix.NLM_F_APPEND
-	case dataplane.Delete:
+	case kernel.Delete:
 		kind = unix.RTM_DELNEIGH
 	}
 	b = putNdMsg(b, kind, &op.Entry)
-	if op.Family == dataplane.Bridge || op.Verb != dataplane.Delete {
+	if op.Family == kernel.Bridge || op.Verb != kernel.Delete {
 		b = append(putAttrHdr(b, unix.NDA_LLADDR, 6), op.MAC[:]...)
 		b = append(b, 0, 0)
 	}

@@ -7,13 +7,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // Lookup implements dataplane.Kernel (RTM_GETNEIGH of one key).
-func (r *Reader) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
+func (r *Reader) Lookup(e kernel.Entry) (kernel.Entry, error) {
 	r.req = encodeLookup(r.req[:0], &e)
-	var out dataplane.Entry
+	var out kernel.Entry
 	ok := false
 	if err := r.sock.get(r.req, func(body []byte) { ok = decodeEntry(body, &out) }); err != nil {
 		return out, err
@@ -27,14 +27,14 @@ func (r *Reader) Lookup(e dataplane.Entry) (dataplane.Entry, error) {
 // encodeLookup appends the request for one key, for finish. The key of an
 // entry of a bridge is MAC and VLAN, that of one of a VXLAN device MAC and
 // source VNI, which vxlan_fdb_get takes from NDA_VNI.
-func encodeLookup(b []byte, e *dataplane.Entry) []byte {
-	q := dataplane.Entry{Family: e.Family, Ifindex: e.Ifindex}
-	if e.Family != dataplane.Bridge {
+func encodeLookup(b []byte, e *kernel.Entry) []byte {
+	q := kernel.Entry{Family: e.Family, Ifindex: e.Ifindex}
+	if e.Family != kernel.Bridge {
 		return putAddr(putNdMsg(b, unix.RTM_GETNEIGH, &q), unix.NDA_DST, e.IP)
 	}
 	// A bridge too is asked as the owner of its own table: that finds an
 	// entry behind whatever port it is.
-	q.Flags = dataplane.Self
+	q.Flags = kernel.Self
 	b = putNdMsg(b, unix.RTM_GETNEIGH, &q)
 	b = append(putAttrHdr(b, unix.NDA_LLADDR, 6), e.MAC[:]...)
 	b = append(b, 0, 0)
@@ -50,7 +50,7 @@ func encodeLookup(b []byte, e *dataplane.Entry) []byte {
 // Find implements dataplane.Kernel: many look-ups with one send, whose
 // answers are all there when it returns. An answer has its own datagram; the
 // kernel trims it, so that those of a batch fit the smallest receive buffer.
-func (r *Reader) Find(entries []dataplane.Entry, errs []error) error {
+func (r *Reader) Find(entries []kernel.Entry, errs []error) error {
 	clear(errs)
 	for len(entries) > 0 {
 		n := min(len(entries), batchSize)
@@ -62,7 +62,7 @@ func (r *Reader) Find(entries []dataplane.Entry, errs []error) error {
 	return nil
 }
 
-func (r *Reader) find(entries []dataplane.Entry, errs []error) error {
+func (r *Reader) find(entries []kernel.Entry, errs []error) error {
 	s := r.sock
 	first := s.run(len(entries))
 	b := r.req[:0]

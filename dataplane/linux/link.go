@@ -6,14 +6,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
 // decodeLink reads the body of an RTM_NEWLINK message (struct ifinfomsg and
 // IFLA_* attributes, linux/if_link.h).
-func decodeLink(b []byte) (dataplane.Link, bool) {
-	var l dataplane.Link
+func decodeLink(b []byte) (kernel.Link, bool) {
+	var l kernel.Link
 	if len(b) < unix.SizeofIfInfomsg {
 		return l, false
 	}
@@ -41,7 +41,7 @@ func decodeLink(b []byte) (dataplane.Link, bool) {
 	return l, true
 }
 
-func decodeLinkInfo(b []byte, l *dataplane.Link) {
+func decodeLinkInfo(b []byte, l *kernel.Link) {
 	// The kernel puts the kind before the data.
 	slave := ""
 	for a := attrs(b); a.next(); {
@@ -68,7 +68,7 @@ func decodeLinkInfo(b []byte, l *dataplane.Link) {
 			if slave != "bridge" {
 				continue
 			}
-			l.Port = &dataplane.Port{}
+			l.Port = &kernel.Port{}
 			for x := attrs(a.val()); x.next(); {
 				switch x.kind() {
 				case unix.IFLA_BRPORT_LEARNING:
@@ -81,8 +81,8 @@ func decodeLinkInfo(b []byte, l *dataplane.Link) {
 	}
 }
 
-func decodeVXLAN(b []byte) *dataplane.VXLAN {
-	v := &dataplane.VXLAN{}
+func decodeVXLAN(b []byte) *kernel.VXLAN {
+	v := &kernel.VXLAN{}
 	for a := attrs(b); a.next(); {
 		switch a.kind() {
 		case unix.IFLA_VXLAN_ID:
@@ -145,12 +145,12 @@ func (k *Kernel) SetVXLANLearning(ifindex int, learning bool) error {
 
 // MakeBridge implements dataplane.Kernel. Everything but name, alias and MTU
 // is as the kernel has it by default: no spanning tree, no VLAN filtering.
-func (k *Kernel) MakeBridge(l dataplane.Link) error {
+func (k *Kernel) MakeBridge(l kernel.Link) error {
 	return k.make(l, func(b []byte) []byte { return b })
 }
 
 // MakeVXLAN implements dataplane.Kernel.
-func (k *Kernel) MakeVXLAN(l dataplane.Link) error {
+func (k *Kernel) MakeVXLAN(l kernel.Link) error {
 	v := l.VXLAN
 	return k.make(l, func(b []byte) []byte {
 		b = putU32(b, unix.IFLA_VXLAN_ID, uint32(v.VNI))
@@ -169,7 +169,7 @@ func (k *Kernel) MakeVXLAN(l dataplane.Link) error {
 	})
 }
 
-func (k *Kernel) make(l dataplane.Link, data func([]byte) []byte) error {
+func (k *Kernel) make(l kernel.Link, data func([]byte) []byte) error {
 	b := linkMsg(unix.RTM_NEWLINK, unix.AF_UNSPEC, 0, 0, 0)
 	native.PutUint16(b[6:], unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	b = putStr(b, unix.IFLA_IFNAME, l.Name)

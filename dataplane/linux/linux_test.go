@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -71,7 +72,7 @@ func inNetns(t testing.TB) (*Kernel, func(string, ...string) string) {
 	return k, run
 }
 
-func linkOf(t testing.TB, k *Kernel, name string) dataplane.Link {
+func linkOf(t testing.TB, k *Kernel, name string) kernel.Link {
 	t.Helper()
 	links, err := k.Links()
 	if err != nil {
@@ -83,13 +84,13 @@ func linkOf(t testing.TB, k *Kernel, name string) dataplane.Link {
 		}
 	}
 	t.Fatalf("no device %s in %+v", name, links)
-	return dataplane.Link{}
+	return kernel.Link{}
 }
 
-func remote(vx, i int) dataplane.Op {
-	return dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
-		Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned,
+func remote(vx, i int) kernel.Op {
+	return kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: vx, State: kernel.NoARP | kernel.Reachable,
+		Flags: kernel.Self | kernel.Master | kernel.ExtLearned,
 		MAC:   evpn.MAC{2, 0, 0, 0, byte(i >> 8), byte(i)}, IP: netip.AddrFrom4([4]byte{172, 30, 0, 2}),
 	}}
 }
@@ -100,7 +101,7 @@ func TestWriteErrors(t *testing.T) {
 	k, _ := inNetns(t)
 	vx := linkOf(t, k, "vx0").Index
 	const n = 300 // more than two batches
-	ops, errs := make([]dataplane.Op, n), make([]error, n)
+	ops, errs := make([]kernel.Op, n), make([]error, n)
 	want := make([]error, n)
 	for i := range ops {
 		ops[i] = remote(vx, i)
@@ -109,10 +110,10 @@ func TestWriteErrors(t *testing.T) {
 		ops[i].Ifindex, want[i] = 9999, syscall.ENODEV
 	}
 	ops[5].IP, want[5] = netip.MustParseAddr("2001:db8::1"), syscall.EAFNOSUPPORT
-	ops[6].State, want[6] = dataplane.Stale, syscall.EINVAL
-	ops[7].Verb, want[7] = dataplane.Delete, syscall.ENOENT
+	ops[6].State, want[6] = kernel.Stale, syscall.EINVAL
+	ops[7].Verb, want[7] = kernel.Delete, syscall.ENOENT
 	// With the privilege, a write to no device is not refused for want of it.
-	ops[8].Verb, ops[8].Ifindex, want[8] = dataplane.Delete, 0, syscall.EINVAL
+	ops[8].Verb, ops[8].Ifindex, want[8] = kernel.Delete, 0, syscall.EINVAL
 	if err := k.Write(ops, errs); err != nil {
 		t.Fatal(err)
 	}
@@ -124,8 +125,8 @@ func TestWriteErrors(t *testing.T) {
 		bad += map[bool]int{true: 1}[want[i] != nil]
 	}
 	held := 0
-	if err := k.FDB(linkOf(t, k, "br0").Index, func(e *dataplane.Entry) {
-		if e.Bridge == 0 && e.Flags&dataplane.ExtLearned != 0 {
+	if err := k.FDB(linkOf(t, k, "br0").Index, func(e *kernel.Entry) {
+		if e.Bridge == 0 && e.Flags&kernel.ExtLearned != 0 {
 			held++
 		}
 	}); err != nil {
@@ -139,7 +140,7 @@ func TestWriteErrors(t *testing.T) {
 func TestWriteAllocatesNothing(t *testing.T) {
 	k, _ := inNetns(t)
 	vx := linkOf(t, k, "vx0").Index
-	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	ops, errs := make([]kernel.Op, batchSize), make([]error, batchSize)
 	for i := range ops {
 		ops[i] = remote(vx, i)
 	}
@@ -157,32 +158,32 @@ func TestLookup(t *testing.T) {
 	vx, br, p0 := linkOf(t, k, "vx0").Index, linkOf(t, k, "br0").Index, linkOf(t, k, "p0").Index
 	op := remote(vx, 1)
 	op.VNI = 777
-	local := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: p0, State: dataplane.NoARP, Flags: dataplane.Master, MAC: evpn.MAC{2, 1},
+	local := kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: p0, State: kernel.NoARP, Flags: kernel.Master, MAC: evpn.MAC{2, 1},
 	}}
-	neigh := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.IPv6, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned | dataplane.Router,
+	neigh := kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: dataplane.IPv6, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned | kernel.Router,
 		MAC: evpn.MAC{2, 1}, IP: netip.MustParseAddr("2001:db8::1"),
 	}}
 	errs := make([]error, 3)
-	if err := k.Write([]dataplane.Op{op, local, neigh}, errs); err != nil || errors.Join(errs...) != nil {
+	if err := k.Write([]kernel.Op{op, local, neigh}, errs); err != nil || errors.Join(errs...) != nil {
 		t.Fatal(err, errs)
 	}
-	var asked, want []dataplane.Entry
-	for _, c := range []struct{ ask, want dataplane.Entry }{
+	var asked, want []kernel.Entry
+	for _, c := range []struct{ ask, want kernel.Entry }{
 		{
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC},
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC, IP: op.IP, VNI: 777, State: op.State, Flags: dataplane.Self | dataplane.ExtLearned},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: vx, MAC: op.MAC},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: vx, MAC: op.MAC, IP: op.IP, VNI: 777, State: op.State, Flags: kernel.Self | kernel.ExtLearned},
 		},
 		{
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: br, MAC: op.MAC},
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, MAC: op.MAC, Bridge: br, State: dataplane.Reachable, Flags: dataplane.ExtLearned},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: br, MAC: op.MAC},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: vx, MAC: op.MAC, Bridge: br, State: kernel.Reachable, Flags: kernel.ExtLearned},
 		},
 		{
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: br, MAC: local.MAC},
-			dataplane.Entry{Family: dataplane.Bridge, Ifindex: p0, MAC: local.MAC, Bridge: br, State: dataplane.NoARP},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: br, MAC: local.MAC},
+			kernel.Entry{Family: kernel.Bridge, Ifindex: p0, MAC: local.MAC, Bridge: br, State: kernel.NoARP},
 		},
-		{dataplane.Entry{Family: dataplane.IPv6, Ifindex: br, IP: neigh.IP}, neigh.Entry},
+		{kernel.Entry{Family: dataplane.IPv6, Ifindex: br, IP: neigh.IP}, neigh.Entry},
 	} {
 		got, err := k.Lookup(c.ask)
 		if err != nil {
@@ -193,9 +194,9 @@ func TestLookup(t *testing.T) {
 		}
 		asked, want = append(asked, c.ask), append(want, c.want)
 	}
-	for _, e := range []dataplane.Entry{
-		{Family: dataplane.Bridge, Ifindex: vx, MAC: evpn.MAC{2, 9}},
-		{Family: dataplane.Bridge, Ifindex: br, MAC: evpn.MAC{2, 9}},
+	for _, e := range []kernel.Entry{
+		{Family: kernel.Bridge, Ifindex: vx, MAC: evpn.MAC{2, 9}},
+		{Family: kernel.Bridge, Ifindex: br, MAC: evpn.MAC{2, 9}},
 		{Family: dataplane.IPv4, Ifindex: br, IP: netip.MustParseAddr("192.0.2.1")},
 	} {
 		if _, err := k.Lookup(e); !errors.Is(err, syscall.ENOENT) {
@@ -227,16 +228,16 @@ func TestLookup(t *testing.T) {
 func TestPort(t *testing.T) {
 	k, _ := inNetns(t)
 	vx, br, p0 := linkOf(t, k, "vx0").Index, linkOf(t, k, "br0").Index, linkOf(t, k, "p0").Index
-	static := func(dev int, mac evpn.MAC) dataplane.Op {
-		return dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: dev, State: dataplane.NoARP, Flags: dataplane.Master, MAC: mac,
+	static := func(dev int, mac evpn.MAC) kernel.Op {
+		return kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: dev, State: kernel.NoARP, Flags: kernel.Master, MAC: mac,
 		}}
 	}
 	// Of the bridge itself: `bridge fdb add 02:02:00:00:00:00 dev br0 self local`.
 	own := static(br, evpn.MAC{2, 2})
-	own.State, own.Flags = dataplane.Permanent, dataplane.Self
+	own.State, own.Flags = kernel.Permanent, kernel.Self
 	errs := make([]error, 3)
-	if err := k.Write([]dataplane.Op{remote(vx, 1), static(p0, evpn.MAC{2, 1}), own}, errs); err != nil || errors.Join(errs...) != nil {
+	if err := k.Write([]kernel.Op{remote(vx, 1), static(p0, evpn.MAC{2, 1}), own}, errs); err != nil || errors.Join(errs...) != nil {
 		t.Fatal(err, errs)
 	}
 	for _, c := range []struct {
@@ -250,7 +251,7 @@ func TestPort(t *testing.T) {
 		{br, evpn.MAC{2, 2}, remote(vx, 1).MAC},
 	} {
 		found := false
-		if err := k.Port(c.port, func(e *dataplane.Entry) {
+		if err := k.Port(c.port, func(e *kernel.Entry) {
 			if e.Bridge == 0 {
 				return
 			}
@@ -265,7 +266,7 @@ func TestPort(t *testing.T) {
 			t.Errorf("port %d does not have %v", c.port, c.want)
 		}
 	}
-	if err := k.Port(9999, func(e *dataplane.Entry) { t.Errorf("a port that is not there has %+v", *e) }); err != nil {
+	if err := k.Port(9999, func(e *kernel.Entry) { t.Errorf("a port that is not there has %+v", *e) }); err != nil {
 		t.Error(err)
 	}
 }
@@ -282,13 +283,13 @@ func TestLinks(t *testing.T) {
 		t.Errorf("bridge %+v", br)
 	}
 	vx := linkOf(t, k, "vx0")
-	if vx.Alias != "a name" || vx.MTU != 1400 || vx.Master != br.Index || !vx.Up || vx.Port == nil || *vx.Port != (dataplane.Port{NeighSuppress: true}) {
+	if vx.Alias != "a name" || vx.MTU != 1400 || vx.Master != br.Index || !vx.Up || vx.Port == nil || *vx.Port != (kernel.Port{NeighSuppress: true}) {
 		t.Errorf("VXLAN device %+v, port %+v", vx, vx.Port)
 	}
-	if want := (dataplane.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789, Learning: true}); *vx.VXLAN != want {
+	if want := (kernel.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789, Learning: true}); *vx.VXLAN != want {
 		t.Errorf("VXLAN %+v, want %+v", *vx.VXLAN, want)
 	}
-	want := dataplane.VXLAN{VNI: evpn.MaxVNI, Local: netip.MustParseAddr("2001:db8::1"), Remote: netip.MustParseAddr("2001:db8::2"), Port: 1234}
+	want := kernel.VXLAN{VNI: evpn.MaxVNI, Local: netip.MustParseAddr("2001:db8::1"), Remote: netip.MustParseAddr("2001:db8::2"), Port: 1234}
 	if got := linkOf(t, k, "vx6"); *got.VXLAN != want || got.Up || got.Master != 0 {
 		t.Errorf("VXLAN %+v, want %+v", *got.VXLAN, want)
 	}
@@ -298,7 +299,7 @@ func TestLinks(t *testing.T) {
 	if p := linkOf(t, k, "p0"); p.Kind != "veth" || p.Port == nil || !p.Port.Learning || p.Master != br.Index {
 		t.Errorf("port %+v", p)
 	}
-	if err := k.MakeVXLAN(dataplane.Link{Name: "vx9", Kind: "vxlan", VXLAN: &dataplane.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789}}); !errors.Is(err, unix.EEXIST) {
+	if err := k.MakeVXLAN(kernel.Link{Name: "vx9", Kind: "vxlan", VXLAN: &kernel.VXLAN{VNI: 200, Local: netip.MustParseAddr("172.30.0.1"), Port: 4789}}); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("a second device with the VNI: %v", err)
 	}
 }
@@ -312,7 +313,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(linkMsg(unix.RTM_NEWLINK, unix.AF_UNSPEC, 3, 1, 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		decodeNotice(nil, b)
-		var e dataplane.Entry
+		var e kernel.Entry
 		if len(b) > hdrLen && decodeEntry(b[hdrLen:], &e) && len(b)-hdrLen < unix.SizeofNdMsg {
 			t.Errorf("an entry of %d bytes", len(b)-hdrLen)
 		}
@@ -332,14 +333,14 @@ func FuzzDecode(f *testing.F) {
 
 // TestEncodeDecode writes an entry and reads it back.
 func TestEncodeDecode(t *testing.T) {
-	for _, op := range []dataplane.Op{remote(3, 1), {Verb: dataplane.Append, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: 3, State: dataplane.Permanent, Flags: dataplane.Self, IP: netip.MustParseAddr("2001:db8::1"), VNI: 7,
+	for _, op := range []kernel.Op{remote(3, 1), {Verb: kernel.Append, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: 3, State: kernel.Permanent, Flags: kernel.Self, IP: netip.MustParseAddr("2001:db8::1"), VNI: 7,
 	}}} {
 		m, rest, err := nextMessage(encodeOp(nil, &op, 42))
 		if err != nil || len(rest) != 0 || m.seq != 42 || m.kind != unix.RTM_NEWNEIGH {
 			t.Fatalf("message %+v, %d bytes left, %v", m, len(rest), err)
 		}
-		var e dataplane.Entry
+		var e kernel.Entry
 		if !decodeEntry(m.body, &e) || e != op.Entry {
 			t.Errorf("read back %+v, wrote %+v", e, op.Entry)
 		}
@@ -356,21 +357,21 @@ func TestEncodeAsBridge(t *testing.T) {
 	mac := evpn.MAC{2, 0xaa, 0, 0, 0, 2}
 	for _, c := range []struct {
 		command string
-		op      dataplane.Op
+		op      kernel.Op
 		want    string
 	}{
 		{
 			"bridge fdb append 00:00:00:00:00:00 dev vxe dst 192.0.2.2 src_vni 10010 self permanent",
-			dataplane.Op{Verb: dataplane.Append, Entry: dataplane.Entry{
-				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self, IP: remoteVTEP, SrcVNI: 10010,
+			kernel.Op{Verb: kernel.Append, Entry: kernel.Entry{
+				State: kernel.Permanent | kernel.NoARP, Flags: kernel.Self, IP: remoteVTEP, SrcVNI: 10010,
 			}},
 			`38000000 1c00 010c 07000000 00000000  07000000 02000000 c000 02 00
 			 0a000200 000000000000 0000  08000100 c0000202  08000b00 1a270000`,
 		},
 		{
 			"bridge fdb replace 02:aa:00:00:00:02 dev vxe vlan 10 dst 192.0.2.2 src_vni 10010 vni 7 self master extern_learn",
-			dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned,
+			kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+				State: kernel.Permanent | kernel.NoARP, Flags: kernel.Self | kernel.Master | kernel.ExtLearned,
 				MAC: mac, IP: remoteVTEP, VLAN: 10, VNI: 7, SrcVNI: 10010,
 			}},
 			`48000000 1c00 0105 07000000 00000000  07000000 02000000 c000 16 00
@@ -378,8 +379,8 @@ func TestEncodeAsBridge(t *testing.T) {
 		},
 		{
 			"bridge fdb replace 02:aa:00:00:00:02 dev vxe nhid 32 src_vni 10010 self extern_learn",
-			dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self | dataplane.ExtLearned,
+			kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+				State: kernel.Permanent | kernel.NoARP, Flags: kernel.Self | kernel.ExtLearned,
 				MAC: mac, Nexthop: 32, SrcVNI: 10010,
 			}},
 			`38000000 1c00 0105 07000000 00000000  07000000 02000000 c000 12 00
@@ -387,25 +388,25 @@ func TestEncodeAsBridge(t *testing.T) {
 		},
 		{
 			"bridge fdb del 02:aa:00:00:00:02 dev vxe src_vni 10010 self",
-			dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{
-				State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self, MAC: mac, SrcVNI: 10010,
+			kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{
+				State: kernel.Permanent | kernel.NoARP, Flags: kernel.Self, MAC: mac, SrcVNI: 10010,
 			}},
 			`30000000 1d00 0100 07000000 00000000  07000000 02000000 c000 02 00
 			 0a000200 02aa00000002 0000  08000b00 1a270000`,
 		},
 	} {
-		c.op.Family, c.op.Ifindex = dataplane.Bridge, 2
+		c.op.Family, c.op.Ifindex = kernel.Bridge, 2
 		got := encodeOp(nil, &c.op, 7)
 		if want := unhex(t, c.want); !bytes.Equal(got, want) {
 			t.Errorf("%s\n%x, want\n%x", c.command, got, want)
 		}
-		var e dataplane.Entry
+		var e kernel.Entry
 		if !decodeEntry(got[hdrLen:], &e) || e != c.op.Entry {
 			t.Errorf("%s: read back %+v, wrote %+v", c.command, e, c.op.Entry)
 		}
 	}
 	// A look-up names the source VNI as NDA_VNI, as `bridge fdb get` does.
-	got := encodeLookup(nil, &dataplane.Entry{Family: dataplane.Bridge, Ifindex: 2, MAC: mac, VLAN: 10, SrcVNI: 10010})
+	got := encodeLookup(nil, &kernel.Entry{Family: kernel.Bridge, Ifindex: 2, MAC: mac, VLAN: 10, SrcVNI: 10010})
 	want := unhex(t, `07000000 02000000 0000 02 00  0a000200 02aa00000002 0000  06000500 0a00 0000  08000700 1a270000`)
 	if !bytes.Equal(got[hdrLen:], want) {
 		t.Errorf("look-up\n%x, want\n%x", got[hdrLen:], want)
@@ -418,10 +419,10 @@ func TestSourceVNI(t *testing.T) {
 	k, run := inNetns(t)
 	run("ip", "link", "add", "vxe", "type", "vxlan", "external", "vnifilter", "dstport", "5000")
 	dev := linkOf(t, k, "vxe").Index
-	var ops []dataplane.Op
+	var ops []kernel.Op
 	for _, vni := range []evpn.VNI{10010, 10020} {
-		ops = append(ops, dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: dev, State: dataplane.NoARP | dataplane.Reachable, Flags: dataplane.Self | dataplane.ExtLearned,
+		ops = append(ops, kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: dev, State: kernel.NoARP | kernel.Reachable, Flags: kernel.Self | kernel.ExtLearned,
 			MAC: evpn.MAC{2, 0, 0, 0, 0, 1}, IP: netip.AddrFrom4([4]byte{192, 0, 2, byte(vni / 10)}), SrcVNI: vni,
 		}})
 	}
@@ -430,14 +431,14 @@ func TestSourceVNI(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, op := range ops {
-		got, err := k.Lookup(dataplane.Entry{Family: dataplane.Bridge, Ifindex: dev, MAC: op.MAC, SrcVNI: op.SrcVNI})
+		got, err := k.Lookup(kernel.Entry{Family: kernel.Bridge, Ifindex: dev, MAC: op.MAC, SrcVNI: op.SrcVNI})
 		if err != nil || got.IP != op.IP || got.SrcVNI != op.SrcVNI {
 			t.Errorf("look-up in VNI %d: %+v, %v, want the destination %s", op.SrcVNI, got, err, op.IP)
 		}
 	}
 	del := ops[0]
-	del.Verb = dataplane.Delete
-	if err := errors.Join(k.Write([]dataplane.Op{del}, errs[:1]), errs[0]); err != nil {
+	del.Verb = kernel.Delete
+	if err := errors.Join(k.Write([]kernel.Op{del}, errs[:1]), errs[0]); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := k.Lookup(ops[0].Entry); !errors.Is(err, syscall.ENOENT) {
@@ -478,7 +479,7 @@ func TestReader(t *testing.T) {
 		t.Errorf("default route: device %d, %v, want %d", dev, err, u0)
 	}
 	addrs, err := r.Addrs()
-	if err != nil || !slices.Contains(addrs, dataplane.Addr{Ifindex: u0, IP: netip.MustParseAddr("192.0.2.1")}) {
+	if err != nil || !slices.Contains(addrs, kernel.Addr{Ifindex: u0, IP: netip.MustParseAddr("192.0.2.1")}) {
 		t.Errorf("addresses %v, %v", addrs, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // Reader reads the tables of one network namespace and changes nothing. It has
@@ -63,7 +64,7 @@ func (r *Reader) dump(what string, b []byte, kind uint16, reset func(), yield fu
 
 // FDB implements dataplane.Kernel. The filter by bridge is the IFLA_MASTER
 // of struct ifinfomsg, which every kernel since 3.17 understands.
-func (r *Reader) FDB(bridge int, yield func(*dataplane.Entry)) error {
+func (r *Reader) FDB(bridge int, yield func(*kernel.Entry)) error {
 	b := begin(nil, unix.RTM_GETNEIGH)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
 	b[hdrLen] = unix.AF_BRIDGE
@@ -74,7 +75,7 @@ func (r *Reader) FDB(bridge int, yield func(*dataplane.Entry)) error {
 // ifinfomsg: for a port the kernel walks the bridge's table once for each 32
 // KB of what is behind that port, and of the bridge it gives what has no port
 // (br_fdb_dump).
-func (r *Reader) Port(port int, yield func(*dataplane.Entry)) error {
+func (r *Reader) Port(port int, yield func(*kernel.Entry)) error {
 	b := begin(nil, unix.RTM_GETNEIGH)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
 	b[hdrLen] = unix.AF_BRIDGE
@@ -82,8 +83,8 @@ func (r *Reader) Port(port int, yield func(*dataplane.Entry)) error {
 	return r.entries("forwarding entries", b, yield)
 }
 
-func (r *Reader) entries(what string, b []byte, yield func(*dataplane.Entry)) error {
-	var e dataplane.Entry
+func (r *Reader) entries(what string, b []byte, yield func(*kernel.Entry)) error {
+	var e kernel.Entry
 	return r.dump(what, b, unix.RTM_NEWNEIGH, func() {}, func(body []byte) {
 		if decodeEntry(body, &e) {
 			yield(&e)
@@ -92,7 +93,7 @@ func (r *Reader) entries(what string, b []byte, yield func(*dataplane.Entry)) er
 }
 
 // Neighbors implements dataplane.Kernel.
-func (r *Reader) Neighbors(yield func(*dataplane.Entry)) error {
+func (r *Reader) Neighbors(yield func(*kernel.Entry)) error {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		b := begin(nil, unix.RTM_GETNEIGH)
 		b = append(b, make([]byte, unix.SizeofNdMsg)...)
@@ -105,32 +106,32 @@ func (r *Reader) Neighbors(yield func(*dataplane.Entry)) error {
 }
 
 // Links implements dataplane.Kernel.
-func (r *Reader) Links() ([]dataplane.Link, error) {
+func (r *Reader) Links() ([]kernel.Link, error) {
 	b := begin(nil, unix.RTM_GETLINK)
 	b = append(b, make([]byte, unix.SizeofIfInfomsg)...)
 	// Without the mask a device's virtual functions are listed as well,
 	// without the statistics a message is half as long.
 	b = putU32(b, unix.IFLA_EXT_MASK, rtextFilterSkipStat)
-	var out []dataplane.Link
+	var out []kernel.Link
 	err := r.dump("devices", b, unix.RTM_NEWLINK, func() { out = out[:0] }, func(body []byte) {
 		if l, ok := decodeLink(body); ok {
 			out = append(out, l)
 		}
 	})
-	slices.SortFunc(out, func(x, y dataplane.Link) int { return x.Index - y.Index })
+	slices.SortFunc(out, func(x, y kernel.Link) int { return x.Index - y.Index })
 	return out, err
 }
 
 // Addrs implements dataplane.Kernel.
-func (r *Reader) Addrs() ([]dataplane.Addr, error) {
+func (r *Reader) Addrs() ([]kernel.Addr, error) {
 	b := begin(nil, unix.RTM_GETADDR)
 	b = append(b, make([]byte, unix.SizeofIfAddrmsg)...)
-	var out []dataplane.Addr
+	var out []kernel.Addr
 	err := r.dump("addresses", b, unix.RTM_NEWADDR, func() { out = out[:0] }, func(body []byte) {
 		if len(body) < unix.SizeofIfAddrmsg {
 			return
 		}
-		a := dataplane.Addr{Ifindex: int(native.Uint32(body[4:]))}
+		a := kernel.Addr{Ifindex: int(native.Uint32(body[4:]))}
 		for x := attrs(body[unix.SizeofIfAddrmsg:]); x.next(); {
 			// IFA_LOCAL is the own address where there is a peer's as well.
 			if x.kind() == unix.IFA_LOCAL || x.kind() == unix.IFA_ADDRESS && !a.IP.IsValid() {

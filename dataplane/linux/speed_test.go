@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 func median(d []time.Duration) time.Duration {
@@ -23,7 +24,7 @@ func median(d []time.Duration) time.Duration {
 func TestBatchesAreFaster(t *testing.T) {
 	k, _ := inNetns(t)
 	vx := linkOf(t, k, "vx0").Index
-	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	ops, errs := make([]kernel.Op, batchSize), make([]error, batchSize)
 	to := 0
 	move := func(size int) time.Duration {
 		to++
@@ -67,9 +68,9 @@ func TestReceiverAllocates(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newReceiver()
-	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	ops, errs := make([]kernel.Op, batchSize), make([]error, batchSize)
 	total := 0
-	fill := func(verb dataplane.Verb) {
+	fill := func(verb kernel.Verb) {
 		for i := range ops {
 			ops[i] = benchOp(vx, i+1, 2, verb)
 		}
@@ -78,8 +79,8 @@ func TestReceiverAllocates(t *testing.T) {
 		}
 	}
 	n := testing.AllocsPerRun(10, func() {
-		fill(dataplane.Replace) // whose notices are filtered out
-		fill(dataplane.Delete)
+		fill(kernel.Replace) // whose notices are filtered out
+		fill(kernel.Delete)
 		for _, x := range r.read(s.fd) {
 			if x.Kind == dataplane.NoticeEntryGone && x.Entry.Ifindex == vx {
 				total++
@@ -105,8 +106,8 @@ func TestWatchReadsThemAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 5 * batchSize
-	ops, errs := make([]dataplane.Op, n), make([]error, n)
-	for _, verb := range []dataplane.Verb{dataplane.Replace, dataplane.Delete} {
+	ops, errs := make([]kernel.Op, n), make([]error, n)
+	for _, verb := range []kernel.Verb{kernel.Replace, kernel.Delete} {
 		for i := range ops {
 			ops[i] = benchOp(vx, i+1, 2, verb)
 		}
@@ -142,7 +143,7 @@ func TestWatchReadsThemAll(t *testing.T) {
 func TestWriterIsAsFastAsRaw(t *testing.T) {
 	k, _ := inNetns(t)
 	vx := linkOf(t, k, "vx0").Index
-	ops, errs := make([]dataplane.Op, batchSize), make([]error, batchSize)
+	ops, errs := make([]kernel.Op, batchSize), make([]error, batchSize)
 	to := 0
 	fill := func() {
 		to++

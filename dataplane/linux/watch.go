@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 const (
@@ -48,7 +49,7 @@ func echoFilter(writer uint32) ([]bpf.RawInstruction, error) {
 		bpf.LoadAbsolute{Off: 4, Size: 2}, // nlmsg_type
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: newNeigh, SkipFalse: 6},
 		bpf.LoadAbsolute{Off: hdrLen + 10, Size: 1}, // ndm_flags
-		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(dataplane.ExtLearned), SkipFalse: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: uint32(kernel.ExtLearned), SkipFalse: 4},
 		bpf.LoadAbsolute{Off: hdrLen, Size: 1}, // ndm_family
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_BRIDGE, SkipTrue: 3},
 		bpf.LoadAbsolute{Off: 12, Size: 4}, // nlmsg_pid

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -69,9 +70,9 @@ func TestOverrun(t *testing.T) {
 		t.Fatal(err)
 	}
 	const n = 10 * batchSize
-	ops, errs := make([]dataplane.Op, n), make([]error, n)
+	ops, errs := make([]kernel.Op, n), make([]error, n)
 	for i := range ops {
-		ops[i] = benchOp(vx, i+1, 2, dataplane.Replace)
+		ops[i] = benchOp(vx, i+1, 2, kernel.Replace)
 	}
 	if err := k.Write(ops, errs); err != nil {
 		t.Fatal(err)
@@ -81,7 +82,7 @@ func TestOverrun(t *testing.T) {
 		t.Fatalf("after an overrun %d notices are read, want the one of a loss", len(got))
 	}
 	last := remote(vx, n+1)
-	if err := k.Write([]dataplane.Op{last}, errs[:1]); err != nil {
+	if err := k.Write([]kernel.Op{last}, errs[:1]); err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range r.read(s.fd) {
@@ -98,11 +99,11 @@ func TestHush(t *testing.T) {
 	k, _ := inNetns(t)
 	vx := linkOf(t, k, "vx0").Index
 	r := watching(t, k)
-	write := func(i int, verb dataplane.Verb) dataplane.Op {
+	write := func(i int, verb kernel.Verb) kernel.Op {
 		t.Helper()
 		op, errs := remote(vx, i), make([]error, 1)
 		op.Verb = verb
-		if err := k.Write([]dataplane.Op{op}, errs); err != nil || errs[0] != nil {
+		if err := k.Write([]kernel.Op{op}, errs); err != nil || errs[0] != nil {
 			t.Fatal(err, errs[0])
 		}
 		return op
@@ -112,8 +113,8 @@ func TestHush(t *testing.T) {
 			t.Fatal(err)
 		}
 		told := false
-		op := write(round+1, dataplane.Replace)
-		write(round+1, dataplane.Delete)
+		op := write(round+1, kernel.Replace)
+		write(round+1, kernel.Delete)
 		r.await("the deletion", func(x *dataplane.Notice) bool {
 			told = told || x.Kind == dataplane.NoticeEntry && x.Entry.MAC == op.MAC
 			return x.Kind == dataplane.NoticeEntryGone && x.Entry.MAC == op.MAC
@@ -133,12 +134,12 @@ func TestHushNeighbors(t *testing.T) {
 	k, run := inNetns(t)
 	br := linkOf(t, k, "br0").Index
 	r := watching(t, k)
-	ours := dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned,
+	ours := kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: dataplane.IPv4, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned,
 		MAC: evpn.MAC{2, 0, 0, 0, 0, 1}, IP: netip.AddrFrom4([4]byte{172, 18, 0, 11}),
 	}}
 	errs := make([]error, 1)
-	if err := k.Write([]dataplane.Op{ours}, errs); err != nil || errs[0] != nil {
+	if err := k.Write([]kernel.Op{ours}, errs); err != nil || errs[0] != nil {
 		t.Fatal(err, errs[0])
 	}
 	run("ip", "neigh", "replace", "172.18.0.11", "lladdr", "02:00:00:00:00:02", "dev", "br0", "nud", "noarp", "extern_learn")

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // batchSize is how many messages go into one sendto: from 64 on the cost of
@@ -15,7 +15,7 @@ const batchSize = 128
 
 // Write implements dataplane.Kernel. It makes no allocation unless an entry
 // fails.
-func (k *Kernel) Write(ops []dataplane.Op, errs []error) error {
+func (k *Kernel) Write(ops []kernel.Op, errs []error) error {
 	clear(errs)
 	for len(ops) > 0 {
 		n := min(len(ops), batchSize)
@@ -27,7 +27,7 @@ func (k *Kernel) Write(ops []dataplane.Op, errs []error) error {
 	return nil
 }
 
-func (k *Kernel) batch(ops []dataplane.Op, errs []error) error {
+func (k *Kernel) batch(ops []kernel.Op, errs []error) error {
 	s := k.writer
 	first := s.run(len(ops))
 	b := k.out[:0]
