@@ -27,11 +27,12 @@ type Engine struct {
 	full    int  // how many peers are at their limit
 	called  bool // some peer has a call
 
-	history       history
-	memory        memory
-	unfreezeTimes unfreezeTimes
-	lingers       lingers
-	probes        []Probe // to be handed out, at most maxProbes
+	history    history
+	memory     memory
+	macContest contest[MACKey, netip.Addr, place]
+	ipContest  contest[IPKey, MAC, ipOwner]
+	lingers    lingers
+	probes     []Probe // to be handed out, at most maxProbes
 
 	since   time.Time // see Delta.Since
 	flood   queue[floodKey]
@@ -57,6 +58,9 @@ func New(cfg Config) *Engine {
 		memory:  memory{now: newMemory()},
 
 		jobStep: jobStep,
+
+		macContest: contest[MACKey, netip.Addr, place]{policy: macPolicy{}},
+		ipContest:  contest[IPKey, MAC, ipOwner]{policy: ipPolicy{}},
 	}
 	e.alarms.changed = func() { e.changes.push(Change{Kind: ChangeAlarm}) }
 	e.cfg = cfg
@@ -121,7 +125,8 @@ func (e *Engine) tick(now time.Time) {
 	for _, p := range e.sortedPeers() {
 		e.due(p, now)
 	}
-	e.unfreezeAll(e.unfreezeTimes.due(now))
+	e.macContest.tick(e)
+	e.ipContest.tick(e)
 	e.expireRestored()
 	e.endLingers(now)
 	e.checkSynced()
@@ -146,8 +151,10 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 			earliest(p.noLonger)
 		}
 	}
-	if at := e.unfreezeTimes.next(); !at.IsZero() {
-		earliest(at)
+	for _, at := range []time.Time{e.macContest.next, e.ipContest.next} {
+		if !at.IsZero() {
+			earliest(at)
+		}
 	}
 	if at := e.lingers.next; !at.IsZero() {
 		earliest(at)
@@ -162,6 +169,15 @@ func (e *Engine) Deadline() (t time.Time, ok bool) {
 		earliest(e.refresh.at())
 	}
 	return t, ok
+}
+
+// unfreeze releases a MAC or an address by command.
+func (e *Engine) unfreeze(ev *Unfreeze) {
+	if ev.IP.IsValid() {
+		e.ipContest.unfreeze(e, IPKey{ev.VNI, ev.IP}, time.Time{})
+	} else {
+		e.macContest.unfreeze(e, MACKey{ev.VNI, ev.MAC}, time.Time{})
+	}
 }
 
 // Synced tells whether all that the peers have to say is known: every

@@ -177,8 +177,8 @@ func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *ipEntry) (out []string) {
 		out = append(out, fmt.Sprintf("frozen with %v as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 9161 §3.7)",
 			h.owner.mac, timeText(h.moves.since), recovery(h.moves.since, v.duplicate.Recover), v.id, ip))
 	}
-	if was, ok := e.memory.before.IPs[IPKey{v.id, ip}]; ok {
-		out = append(out, fmt.Sprintf("it was frozen with %v as a duplicate before evpnd was started again, and is to be frozen with it again", was.MAC))
+	if was, ok := e.ipContest.before[IPKey{v.id, ip}]; ok {
+		out = append(out, fmt.Sprintf("it was frozen with %v as a duplicate before evpnd was started again, and is to be frozen with it again", was.holder))
 	}
 	if _, ok := e.memory.restored.unconfirmed[IPKey{v.id, ip}]; ok {
 		out = append(out, fmt.Sprintf("an earlier run knew it here, and the host has until %s to answer for it", timeText(e.memory.restored.until)))

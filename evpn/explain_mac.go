@@ -148,8 +148,8 @@ func (e *Engine) holdsOfMAC(v *vni, addr MAC) (out []string) {
 		out = append(out, fmt.Sprintf("frozen as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 7432 §15.1)",
 			timeText(m.moves.since), recovery(m.moves.since, v.duplicate.Recover), v.id, addr))
 	}
-	if was, ok := e.memory.before.MACs[MACKey{v.id, addr}]; ok {
-		out = append(out, fmt.Sprintf("it was frozen as a duplicate at %s before evpnd was started again, and is to be frozen there again", whereText(was.VTEP)))
+	if was, ok := e.macContest.before[MACKey{v.id, addr}]; ok {
+		out = append(out, fmt.Sprintf("it was frozen as a duplicate at %s before evpnd was started again, and is to be frozen there again", whereText(was.holder)))
 	}
 	if _, ok := v.refused[addr]; ok {
 		out = append(out, fmt.Sprintf("a local port has it, but VNI %v has %d local MACs, its limit, so it is not announced: raise the limit (vnis.limits.local-macs)", v.id, v.limits.LocalMACs))

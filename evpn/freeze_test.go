@@ -97,3 +97,25 @@ func TestMACIsNotFrozenWhereItIsNot(t *testing.T) {
 		t.Errorf("%d routes are announced for a MAC that is not here", n)
 	}
 }
+
+// A MAC that is frozen behind a VTEP stays there, and its frames go to the VNI
+// that the VTEP asks for now.
+func TestFrozenMACFollowsTheLabelOfItsVTEP(t *testing.T) {
+	e := loaded()
+	e.Step(&Configure{Config: Config{AS: 65000, RouterID: e.cfg.RouterID, Duplicate: DuplicateConfig{Moves: 2, Window: time.Hour}}})
+	addr := number(0)
+	e.Step(load(1, there2, 0))
+	e.Step(load(1, there3, 1))
+	e.Step(load(1, there2, 2))
+	m, _ := e.MAC(200, addr)
+	if !m.Frozen {
+		t.Fatalf("it is not frozen: %+v", m)
+	}
+	again := load(1, m.Dest.VTEP, 3)
+	again.Updates[0].Reach[0].Label = 777
+	e.Step(again)
+	want := Via{VTEP: m.Dest.VTEP, VNI: 777}
+	if f := e.wantFDB(MACKey{200, addr}); f.Via != want || !f.Sticky {
+		t.Errorf("the kernel is to send to %v, sticky %v; want %v, sticky", f.Via, f.Sticky, want)
+	}
+}

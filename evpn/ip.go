@@ -158,7 +158,7 @@ func (e *Engine) reselectIPsOf(v *vni, m *macEntry) {
 // empty tells whether nothing is known of h.
 func (h *ipEntry) empty() bool { return h.owner == (ipOwner{}) && len(h.macs) == 0 && !h.bound.set }
 
-func (h *ipEntry) frozen() bool { return h.moves != nil && h.moves.frozen }
+func (h *ipEntry) frozen() bool { return h.moves.isFrozen() }
 
 // localOwner returns h as its local binding has it, if that counts: its MAC has to
 // be here.
@@ -214,19 +214,9 @@ func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 	return l
 }
 
-// keepFrozenIP is hold for an address: it stays with the MAC that it was frozen
-// with, while that still claims it.
-func (e *Engine) keepFrozenIP(v *vni, ip netip.Addr, h *ipEntry, next ipOwner) ipOwner {
-	if w, ok := v.claimed(ip, h, h.owner.mac); ok {
-		return w
-	}
-	e.releaseIP(v, ip, h)
-	return next
-}
-
-// claimed returns h as it is with mac, if that claims the address: here before
-// there.
-func (v *vni) claimed(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
+// claimedBy returns the owner of ip if that is mac: by the local binding, else by
+// a route.
+func (v *vni) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 	if w, ok := v.localOwner(h); ok && w.mac == mac {
 		return w, true
 	}
@@ -240,15 +230,18 @@ func (v *vni) claimed(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	next := v.selectOwner(ip, h)
 	prev := h.owner
-	was, remembered := e.memory.before.IPs[IPKey{v.id, ip}]
-	switch {
-	case remembered:
-		next = e.refreezeIP(v, ip, h, next, was)
-	case h.frozen():
-		next = e.keepFrozenIP(v, ip, h, next)
-	case !prev.nobody() && !next.nobody() && prev.mac != next.mac && !prev.stale && !next.stale:
-		next = e.countIPMove(v, ip, h, next)
-	}
+	moving := !prev.nobody() && !next.nobody() && prev.mac != next.mac && !prev.stale && !next.stale
+	key := IPKey{v.id, ip}
+	next = e.ipContest.settle(e, key, &h.moves, prev, next, moving, func(mac MAC) (ipOwner, bool) {
+		w, ok := v.claimedBy(ip, h, mac)
+		if !ok && moving && !h.frozen() && prev.local && next.local {
+			// Of two local hosts the binding names the one that spoke last; the
+			// other has taken nothing back while its MAC is here.
+			m := v.macs[mac]
+			w, ok = prev, m != nil && m.place.Local
+		}
+		return w, ok
+	})
 	h.owner = next
 	if h.empty() {
 		delete(v.ips, ip)
@@ -261,7 +254,6 @@ func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	}
 	countIP(v, prev, -1)
 	countIP(v, next, 1)
-	key := IPKey{v.id, ip}
 	if prev.remote() || next.remote() {
 		e.neigh.push(key)
 	}
@@ -276,3 +268,33 @@ func countIP(v *vni, w ipOwner, by int) {
 		v.remoteIPs += by
 	}
 }
+
+// ipPolicy is the contestPolicy of IP addresses (RFC 9161 §3.7). An address is held
+// by a MAC.
+type ipPolicy struct{}
+
+func (ipPolicy) config(e *Engine, k IPKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }
+
+func (ipPolicy) holder(o ipOwner) MAC { return o.mac }
+
+func (ipPolicy) frozen(o ipOwner) ipOwner { return o }
+
+func (ipPolicy) moves(e *Engine, k IPKey) **moves {
+	if v := e.vnis[k.VNI]; v != nil {
+		if h := v.ips[k.IP]; h != nil {
+			return &h.moves
+		}
+	}
+	return nil
+}
+
+func (ipPolicy) reselect(e *Engine, k IPKey) {
+	v := e.vnis[k.VNI]
+	e.reselectIP(v, k.IP, v.ips[k.IP])
+}
+
+func (ipPolicy) alarm(k IPKey, mac MAC) Alarm {
+	return Alarm{Kind: AlarmDuplicateIP, VNI: k.VNI, Addr: k.IP, Holder: mac}
+}
+
+func (ipPolicy) change(k IPKey) Change { return Change{Kind: ChangeNeigh, VNI: k.VNI, IP: k.IP} }

@@ -96,7 +96,7 @@ func (e *Engine) tidy(v *vni, addr MAC, m *macEntry) {
 	}
 }
 
-func (m *macEntry) frozen() bool { return m.moves != nil && m.moves.frozen }
+func (m *macEntry) frozen() bool { return m.moves.isFrozen() }
 
 // selectPlace returns where m should be by all that is known of it, and the
 // path that leads there; nil when m is local, or nowhere.
@@ -125,13 +125,9 @@ func (v *vni) placeOf(x *path) place {
 func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	prev, key := m.place, MACKey{v.id, addr}
 	next, x := v.selectPlace(m)
-	if was, ok := e.memory.before.MACs[key]; ok {
-		next = e.refreeze(v, addr, m, next, was)
-	} else if m.frozen() {
-		next = e.keepFrozen(v, addr, m, next)
-	} else if moved(prev, next, x) {
-		next = e.countMACMove(v, addr, m, next)
-	}
+	next = e.macContest.settle(e, key, &m.moves, prev, next, moved(prev, next, x), func(vtep netip.Addr) (place, bool) {
+		return v.claimed(m, vtep)
+	})
 	if l := m.loc; l != nil && next.Remote() {
 		// The remote entry takes the local one's place in the bridge. Only
 		// a new frame from the host is evidence again.

@@ -3,7 +3,6 @@ package evpn
 import (
 	"maps"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -51,7 +50,7 @@ func newMemory() PersistentState {
 }
 
 // memory is what is to be remembered of now, and what an earlier run
-// remembered. The latter counts until the engine is in sync: by then all
+// remembered, save what is frozen: that is with the contests. The latter counts until the engine is in sync: by then all
 // that is still there has shown itself.
 type memory struct {
 	now      PersistentState // its RDs are those of rdTable
@@ -65,6 +64,12 @@ type memory struct {
 func (e *Engine) Restore(m PersistentState) {
 	e.memory.before = m
 	e.memory.restored.load(m.Bindings)
+	for k, f := range m.MACs {
+		e.macContest.freezeAgain(k, f.VTEP, f.Since)
+	}
+	for k, f := range m.IPs {
+		e.ipContest.freezeAgain(k, f.MAC, f.Since)
+	}
 	e.rds.recall(m.RDs)
 }
 
@@ -74,15 +79,17 @@ func (e *Engine) PersistentState() PersistentState {
 	maps.Copy(m.RDs, e.rds.index)
 	for _, part := range []*PersistentState{&e.memory.before, &e.memory.now} { // what is so now beats what was
 		maps.Copy(m.Sequences, part.Sequences)
-		maps.Copy(m.MACs, part.MACs)
-		maps.Copy(m.IPs, part.IPs)
 		maps.Copy(m.Bindings, part.Bindings)
 	}
+	e.macContest.all(func(k MACKey, vtep netip.Addr, since time.Time) { m.MACs[k] = FrozenMAC{VTEP: vtep, Since: since} })
+	e.ipContest.all(func(k IPKey, mac MAC, since time.Time) { m.IPs[k] = FrozenIP{MAC: mac, Since: since} })
 	return m
 }
 
 // StateVersion returns a number that is another one whenever Memory is.
-func (e *Engine) StateVersion() uint64 { return e.memory.version + e.rds.version }
+func (e *Engine) StateVersion() uint64 {
+	return e.memory.version + e.rds.version + e.macContest.version + e.ipContest.version
+}
 
 // rememberPlace keeps the sequence of a MAC while it is here.
 func (e *Engine) rememberPlace(key MACKey, p place) {
@@ -102,7 +109,7 @@ func (e *Engine) rememberPlace(key MACKey, p place) {
 	e.memory.version++
 }
 
-// remember and forget keep what is frozen.
+// remember and forget keep what is in m, a part of the memory.
 func remember[K comparable, V any](e *Engine, m map[K]V, k K, v V) {
 	m[k] = v
 	e.memory.version++
@@ -115,71 +122,10 @@ func forget[K comparable, V any](e *Engine, m map[K]V, k K) {
 	}
 }
 
-// refreeze returns where a MAC is to be that was frozen before a restart: at
-// the same place, as soon as that is vouched for again. Until all is known
-// it is nowhere, so that what the kernel holds from before stays.
-func (e *Engine) refreeze(v *vni, addr MAC, m *macEntry, next place, was FrozenMAC) place {
-	key := MACKey{v.id, addr}
-	p, ok := v.vouched(m, was.VTEP)
-	switch {
-	case !ok && !e.synced:
-		return place{}
-	case !ok:
-		forget(e, e.memory.before.MACs, key)
-		return next
-	}
-	delete(e.memory.before.MACs, key)
-	m.moves = &moves{}
-	e.freeze(v, addr, m, p, was.Since)
-	return frozenAt(p)
-}
-
-// vouched returns m as its local port has it, or the best route through a
-// VTEP, if there is one.
-func (v *vni) vouched(m *macEntry, vtep netip.Addr) (place, bool) {
-	if !vtep.IsValid() {
-		if l := m.loc; l != nil && l.present {
-			return l.place(), true
-		}
-		return place{}, false
-	}
-	best := m.best(v.vtep, &pathFilter{via: vtep})
-	if best == nil {
-		return place{}, false
-	}
-	return v.placeOf(best), true
-}
-
-// refreezeIP is refreeze for an address.
-func (e *Engine) refreezeIP(v *vni, ip netip.Addr, h *ipEntry, next ipOwner, was FrozenIP) ipOwner {
-	key := IPKey{v.id, ip}
-	w, ok := v.claimed(ip, h, was.MAC)
-	switch {
-	case !ok && !e.synced:
-		return ipOwner{}
-	case !ok:
-		forget(e, e.memory.before.IPs, key)
-		return next
-	}
-	delete(e.memory.before.IPs, key)
-	h.moves = &moves{}
-	e.freezeIP(v, ip, h, w.mac, was.Since)
-	return w
-}
-
 // forgetRestored ends that what an earlier run remembered counts.
 func (e *Engine) forgetRestored() {
-	before := e.memory.before
-	for _, key := range slices.SortedFunc(maps.Keys(before.MACs), MACKey.compare) {
-		if v := e.vnis[key.VNI]; v != nil && v.macs[key.MAC] != nil {
-			e.reselect(v, key.MAC, v.macs[key.MAC])
-		}
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(before.IPs), IPKey.compare) {
-		if v := e.vnis[key.VNI]; v != nil && v.ips[key.IP] != nil {
-			e.reselectIP(v, key.IP, v.ips[key.IP])
-		}
-	}
+	e.macContest.forgetBefore(e)
+	e.ipContest.forgetBefore(e)
 	e.memory.before, e.memory.restored.unseen = PersistentState{}, nil
 	e.memory.version++
 }

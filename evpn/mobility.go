@@ -111,3 +111,62 @@ func (e *Engine) localMACGone(ev *LocalMACGone) {
 	}
 	e.admitNext(v)
 }
+
+// moved tells whether going from p to q, to which path x leads, is a move of
+// a host (RFC 7432 §15): from one place straight to another, with a higher
+// sequence. To fall back to another route after a withdrawal is none, nor is
+// what a lost session brings about, nor a gateway that shows in many places.
+func moved(p, q place, x *path) bool {
+	return !p.Nowhere() && !q.Nowhere() && !p.sameHost(q.Location) &&
+		q.seq > p.seq && !p.stale && !q.stale && (x == nil || !x.attrs.DefaultGateway)
+}
+
+// macPolicy is the contestPolicy of MACs (RFC 7432 §15.1). A MAC is held by the VTEP
+// that it is behind, an invalid one for this host.
+type macPolicy struct{}
+
+func (macPolicy) config(e *Engine, k MACKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }
+
+func (macPolicy) holder(p place) netip.Addr { return p.Via.VTEP }
+
+// frozen has a MAC behind a VTEP be sticky, so that no local frame takes its
+// entry in the bridge away.
+func (macPolicy) frozen(p place) place {
+	p.sticky = p.sticky || p.Remote()
+	return p
+}
+
+func (macPolicy) moves(e *Engine, k MACKey) **moves {
+	if v := e.vnis[k.VNI]; v != nil {
+		if m := v.macs[k.MAC]; m != nil {
+			return &m.moves
+		}
+	}
+	return nil
+}
+
+func (macPolicy) reselect(e *Engine, k MACKey) {
+	v := e.vnis[k.VNI]
+	m := v.macs[k.MAC]
+	e.reselect(v, k.MAC, m)
+	e.tidy(v, k.MAC, m)
+}
+
+func (macPolicy) alarm(k MACKey, vtep netip.Addr) Alarm {
+	return Alarm{Kind: AlarmDuplicateMAC, VNI: k.VNI, MAC: k.MAC, VTEP: vtep}
+}
+
+func (macPolicy) change(k MACKey) Change { return Change{Kind: ChangeMAC, VNI: k.VNI, MAC: k.MAC} }
+
+// claimed returns m as its local port has it, or as the best route through vtep
+// has it, if there is one.
+func (v *vni) claimed(m *macEntry, vtep netip.Addr) (place, bool) {
+	if !vtep.IsValid() {
+		if l := m.loc; l != nil && l.present {
+			return l.place(), true
+		}
+	} else if x := m.best(v.vtep, &pathFilter{via: vtep}); x != nil {
+		return v.placeOf(x), true
+	}
+	return place{}, false
+}

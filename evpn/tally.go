@@ -19,12 +19,12 @@ func (e *Engine) Counters() []Counters {
 		at[v.id] = len(out)
 		out = append(out, Counters{VNI: v.id, Dests: len(v.flood), Moves: v.moves})
 	}
-	for k := range e.memory.now.MACs {
+	for k := range e.macContest.frozen {
 		if i, ok := at[k.VNI]; ok {
 			out[i].FrozenMACs++
 		}
 	}
-	for k := range e.memory.now.IPs {
+	for k := range e.ipContest.frozen {
 		if i, ok := at[k.VNI]; ok {
 			out[i].FrozenIPs++
 		}
