@@ -72,7 +72,7 @@ func (e *Engine) advertise(out []Advert, key advertKey) []Advert {
 // wantIMET returns the type 3 route that v should announce. It is what asks
 // others to flood to here.
 func (v *vni) wantIMET() []advertised {
-	if v.noRD || v.noFlood {
+	if v.evi.noRD || v.noFlood {
 		return nil
 	}
 	return []advertised{{ip: v.vtep}}
@@ -82,7 +82,7 @@ func (v *vni) wantIMET() []advertised {
 // here, one of the MAC alone and one for each address bound to it, all with
 // the MAC's sequence (RFC 9721).
 func (v *vni) wantMAC(addr MAC, m *macEntry) []advertised {
-	if !m.place.Local || v.noRD {
+	if !m.place.Local || v.evi.noRD {
 		return nil
 	}
 	base := advertised{seq: m.place.seq, sticky: m.place.sticky}
@@ -127,7 +127,7 @@ func (v *vni) diffAdverts(out []Advert, key advertKey, have *[]advertised, want 
 
 // routeOf returns a route of ours as it stands in its NLRI.
 func (v *vni) routeOf(key advertKey, ip netip.Addr) Route {
-	r := Route{NLRI: NLRI{Type: key.typ, RD: v.rd, MAC: key.mac, IP: ip}}
+	r := Route{NLRI: NLRI{Type: key.typ, RD: v.evi.rd, MAC: key.mac, IP: ip}}
 	if key.typ == MACIP {
 		r.Label = v.id
 	}
@@ -157,7 +157,7 @@ type attrsKey struct {
 }
 
 func (v *vni) newAttrs(k attrsKey) *Attrs {
-	a := &Attrs{NextHop: v.vtep, Targets: v.export, Encap: EncapVXLAN, LocalPref: DefaultLocalPref}
+	a := &Attrs{NextHop: v.vtep, Targets: v.evi.export, Encap: EncapVXLAN, LocalPref: DefaultLocalPref}
 	switch k.typ {
 	case InclusiveMulticast:
 		a.PMSI = PMSI{Present: true, Type: IngressReplication, Label: v.id, Endpoint: v.vtep}

@@ -16,7 +16,7 @@ type Engine struct {
 	peers   map[netip.Addr]*peer
 	vnis    map[VNI]*vni
 	imports importIndex
-	origins map[RD][]origin // which VNIs hold routes of an RD
+	origins map[RD][]origin // the importers that hold routes of an RD
 	vteps   map[netip.Addr]*vtep
 	rds     rdTable
 	alarms  alarmSet
@@ -44,7 +44,7 @@ type Engine struct {
 	jobs    []*job
 	jobStep int
 
-	matched []VNI // scratch space of Routes
+	importers []importer // scratch space of importersOf
 }
 
 // New returns an engine that knows nothing yet. It does nothing that waits

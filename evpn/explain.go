@@ -3,7 +3,6 @@ package evpn
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 )
@@ -106,10 +105,8 @@ const (
 // import targets.
 func (v *vni) importedBy(targets []RT) (RT, Target, bool) {
 	for _, rt := range targets {
-		for _, t := range v.imports {
-			var x importIndex
-			x.add(v.id, []Target{t})
-			if len(x.match(nil, []RT{rt})) > 0 {
+		for _, t := range v.evi.imports {
+			if t.Matches(rt) {
 				return rt, t, true
 			}
 		}
@@ -178,26 +175,20 @@ type Import struct {
 // and why not. With vni 0 it tells so of each VNI that imports a target of the
 // route, and of no other.
 func (e *Engine) Imports(vni VNI, r *Route, a *Attrs) (out []Import) {
-	takers := e.takers(nil, a)
-	asked := []VNI{vni}
+	asked := e.chosenVNIs(vni)
 	if vni == 0 {
-		asked = e.imports.match(nil, a.Targets)
-		slices.Sort(asked)
+		asked = e.importingBDs(a.Targets)
 	}
-	for _, n := range asked {
-		v := e.vnis[n]
-		if v == nil {
-			continue
-		}
+	for _, v := range asked {
 		i := Import{VNI: v.id}
 		var match bool
 		i.Target, i.By, match = v.importedBy(a.Targets)
 		switch {
 		case !match:
-			i.Reason = fmt.Sprintf("VNI %v imports %s, and the route has %s", v.id, list(v.imports), list(a.Targets))
-		case !r.usableType():
+			i.Reason = fmt.Sprintf("VNI %v imports %s, and the route has %s", v.id, list(v.evi.imports), list(a.Targets))
+		case !r.usable():
 			i.Reason = "routes of type " + r.Type.String() + " are not used, or its MAC is none that a host can have"
-		case !slices.Contains(takers, v.id):
+		case v.evi.isOwn(a):
 			i.Reason = fmt.Sprintf("its next hop %v is this host's own VTEP address: it is a route of this host that came back", a.NextHop)
 		default:
 			i.Takes = true

@@ -183,7 +183,7 @@ func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
 	for _, h := range v.ips {
 		x.Frozen += bit(h.frozen())
 	}
-	if v.noRD {
+	if v.evi.noRD {
 		x.Holds = append(x.Holds, "it has no route distinguisher (65535 are in use), so nothing of it is announced: serve fewer VNIs")
 	}
 	if x.Refused > 0 {

@@ -30,7 +30,7 @@ func (e *Engine) Fork(vni VNI) *Engine {
 	}
 	w := v.fork(f)
 	f.vnis[vni] = w
-	f.imports.add(vni, w.imports)
+	f.imports.add(w.evi, w.evi.imports)
 	for k, l := range e.lingers.of {
 		if k.vni == vni {
 			f.lingers.put(k, linger{peer: f.forked(l.peer), until: l.until})
@@ -44,6 +44,8 @@ func (e *Engine) Fork(vni VNI) *Engine {
 // beside v is not.
 func (v *vni) fork(f *Engine) *vni {
 	w := *v
+	evi := *v.evi
+	w.evi, evi.bd = &evi, &w
 	w.refused, w.flood = maps.Clone(v.refused), maps.Clone(v.flood)
 	w.advertised = slices.Clone(v.advertised)
 	w.macs = make(map[MAC]*macEntry, len(v.macs))

@@ -90,14 +90,15 @@ func TestAutomaticTargets(t *testing.T) {
 				t.Errorf("export %v import %v, want %s and %s", export, imports, c.export, c.imports)
 			}
 			var x importIndex
-			x.add(200, imports)
+			f := &macVRF{}
+			x.add(f, imports)
 			if got := x.match(nil, []RT{mustRT(t, c.takes)}); len(got) != 1 {
 				t.Errorf("refuses %s", c.takes)
 			}
 			if got := x.match(nil, []RT{mustRT(t, c.refuses)}); len(got) != 0 {
 				t.Errorf("takes %s", c.refuses)
 			}
-			x.remove(200, imports)
+			x.remove(f, imports)
 			if got := x.match(nil, []RT{mustRT(t, c.takes)}); len(got) != 0 {
 				t.Errorf("still takes %s after removal", c.takes)
 			}

@@ -38,9 +38,9 @@ func (l *lingers) put(k floodKey, x linger) {
 	}
 }
 
-// linger keeps flooding where the type 3 route that is about to be withdrawn
+// holdFlood keeps flooding where the type 3 route that is about to be withdrawn
 // asks to.
-func (e *Engine) linger(v *vni, p *peer, id floodID) {
+func (e *Engine) holdFlood(v *vni, p *peer, id floodID) {
 	x, ok := v.floodPaths[id]
 	if !ok || e.cfg.FloodHold <= 0 {
 		return

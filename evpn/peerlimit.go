@@ -43,7 +43,7 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 		if p.routes <= limit || !x.stale() {
 			return true
 		}
-		e.remove(v, p, &r.NLRI)
+		v.evi.remove(e, p, &r.NLRI)
 	}
 	p.refused++
 	// Stale routes take room, but the peer does not send them now.
@@ -61,26 +61,6 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 	}
 	e.alarms.raise(Alarm{Kind: AlarmPeerLimit, Addr: p.addr, Count: limit, Reset: reset})
 	return false
-}
-
-// pathOf returns p's copy of a route in v, or nil.
-func (v *vni) pathOf(p *peer, n *NLRI) *path {
-	x := path{rd: n.RD, ip: n.IP, peer: p}
-	if n.Tag != 0 {
-		x.rest = &rest{tag: n.Tag}
-	}
-	if n.Type == InclusiveMulticast {
-		if y, ok := v.floodPaths[floodIDOf(&x)]; ok {
-			return &y
-		}
-		return nil
-	}
-	if m := v.macs[n.MAC]; m != nil {
-		if i, ok := m.find(&x); ok {
-			return &m.paths[i]
-		}
-	}
-	return nil
 }
 
 // relieveAll ends the alarm of each peer that has room again. A quarter must

@@ -24,7 +24,7 @@ func (e *Engine) BD(vni VNI) (BDStatus, bool) {
 
 func (v *vni) status() BDStatus {
 	return BDStatus{
-		VNI: v.id, VTEP: v.vtep, RD: v.rd, Export: v.export, Import: v.imports,
+		VNI: v.id, VTEP: v.vtep, RD: v.evi.rd, Export: v.evi.export, Import: v.evi.imports,
 		LocalMACs: v.localMACs, RemoteMACs: v.remoteMACs, LocalIPs: v.localIPs, RemoteIPs: v.remoteIPs,
 		VTEPs: v.countVTEPs(),
 	}

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// path is one route as one peer sent it, in a VNI that imports it. There is
-// no table of routes beside the VNIs: the identity of a route is (RD, tag,
-// MAC, IP), the MAC finds the paths, and origins finds the VNIs when all
-// that is known is an NLRI, as in a withdrawal.
+// path is one route as one peer sent it, in a broadcast domain that imports it.
+// There is no table of routes beside these: the MAC finds the paths of a type 2
+// route, and where all that is known is an NLRI, as in a withdrawal, its RD
+// finds the importers (Engine.origins).
 type path struct {
 	rd      RD
 	ip      netip.Addr // type 2: the host, if any; type 3: the originating router
@@ -26,12 +26,6 @@ type rest struct {
 	l3Label VNI
 }
 
-// origin counts the paths of one RD in one VNI.
-type origin struct {
-	vni   VNI
-	paths int
-}
-
 func newPath(p *peer, r *Route, a *Attrs) path {
 	x := path{rd: r.RD, ip: r.IP, peer: p, attrs: a, session: p.session, label: r.Label}
 	if r.Tag != 0 || r.L3Label != 0 || !r.ESI.IsZero() {
@@ -44,8 +38,8 @@ func newPath(p *peer, r *Route, a *Attrs) path {
 // one has brought it again (RFC 4724 §4.2).
 func (x *path) unrepeated() bool { return !x.peer.up || x.session != x.peer.session }
 
-// stale tells whether x is last year's news: to us, or to whom we have it
-// from (RFC 9494 §4.3).
+// stale tells whether the session that brought x is down: ours to the peer, or
+// that of a reflector, which says so (RFC 9494 §4.3).
 func (x *path) stale() bool { return x.unrepeated() || x.attrs.LongLivedStale }
 
 // agrees tells whether x says the same of its MAC as o, a later version of it.
@@ -71,6 +65,16 @@ func (x *path) compare(o *path) int {
 	return cmp.Or(x.compareNLRI(o), x.peer.addr.Compare(o.peer.addr))
 }
 
+// keyOf returns a path with the identity of p's copy of a route, to look it up
+// by.
+func keyOf(p *peer, n *NLRI) path {
+	x := path{rd: n.RD, ip: n.IP, peer: p}
+	if n.Tag != 0 {
+		x.rest = &rest{tag: n.Tag}
+	}
+	return x
+}
+
 // reach renders x as the route it came from.
 func (x *path) reach(t RouteType, mac MAC) Route {
 	r := Route{NLRI: NLRI{Type: t, RD: x.rd, MAC: mac, IP: x.ip}, Label: x.label}
@@ -78,96 +82,6 @@ func (x *path) reach(t RouteType, mac MAC) Route {
 		r.Tag, r.ESI, r.L3Label = x.rest.tag, x.rest.esi, x.rest.l3Label
 	}
 	return r
-}
-
-func (e *Engine) routes(ev *Routes) {
-	p := e.peers[ev.Peer]
-	if p == nil || !p.up {
-		return // the session that brought them is over
-	}
-	for i := range ev.Updates {
-		u := &ev.Updates[i]
-		for j := range u.Withdrawn {
-			e.withdraw(p, &u.Withdrawn[j])
-		}
-		if len(u.Reach) == 0 {
-			continue
-		}
-		e.matched = e.takers(e.matched[:0], u.Attrs)
-		for j := range u.Reach {
-			e.announce(p, &u.Reach[j], u.Attrs)
-		}
-	}
-	if e.since.IsZero() && e.flood.len()+e.fdb.len()+e.neigh.len() > 0 {
-		e.since = ev.At
-	}
-}
-
-// takers appends to dst the VNIs that take routes with the attributes a.
-func (e *Engine) takers(dst []VNI, a *Attrs) []VNI {
-	dst = e.imports.match(dst, a.Targets)
-	// A route whose next hop is here is our own that came back.
-	return slices.DeleteFunc(dst, func(n VNI) bool { return e.vnis[n].vtep == a.NextHop })
-}
-
-// announce puts a route into the VNIs of e.matched, and takes it out of any
-// other that an earlier version of it was in.
-func (e *Engine) announce(p *peer, r *Route, a *Attrs) {
-	from := e.origins[r.RD]
-	for i := len(from) - 1; i >= 0; i-- {
-		if !slices.Contains(e.matched, from[i].vni) {
-			e.remove(e.vnis[from[i].vni], p, &r.NLRI)
-		}
-	}
-	if len(e.matched) == 0 || !r.usableType() {
-		p.ignored++
-		return
-	}
-	x := newPath(p, r, a)
-	for _, n := range e.matched {
-		v := e.vnis[n]
-		if !e.admitRoute(v, p, r) {
-			continue
-		}
-		if r.Type == InclusiveMulticast {
-			e.setFlood(v, x)
-		} else {
-			e.setPath(v, r.MAC, x)
-		}
-	}
-}
-
-func (r *Route) usableType() bool {
-	return r.Type == InclusiveMulticast || r.Type == MACIP && r.MAC.IsHost()
-}
-
-func (e *Engine) withdraw(p *peer, n *NLRI) {
-	from := e.origins[n.RD]
-	for i := len(from) - 1; i >= 0; i-- {
-		v := e.vnis[from[i].vni]
-		if n.Type == InclusiveMulticast {
-			e.linger(v, p, floodID{n.RD, n.Tag, n.IP, p.addr})
-		}
-		e.remove(v, p, n)
-	}
-}
-
-// remove takes one peer's copy of a route out of one VNI, if it is there.
-func (e *Engine) remove(v *vni, p *peer, n *NLRI) {
-	x := path{rd: n.RD, ip: n.IP, peer: p}
-	if n.Tag != 0 {
-		x.rest = &rest{tag: n.Tag}
-	}
-	switch n.Type {
-	case MACIP:
-		if m := v.macs[n.MAC]; m != nil {
-			if i, ok := m.find(&x); ok {
-				e.dropPath(v, n.MAC, m, i)
-			}
-		}
-	case InclusiveMulticast:
-		e.dropFlood(v, floodIDOf(&x))
-	}
 }
 
 // dropPaths removes from v every path that gone says is gone.
@@ -201,10 +115,10 @@ func (e *Engine) count(v *vni, x *path, by int) {
 		x.peer.fresh += by
 	}
 	from := e.origins[x.rd]
-	i := slices.IndexFunc(from, func(o origin) bool { return o.vni == v.id })
+	i := slices.IndexFunc(from, func(o origin) bool { return o.importer == v.evi })
 	switch {
 	case i < 0:
-		e.origins[x.rd] = append(from, origin{vni: v.id, paths: by})
+		e.origins[x.rd] = append(from, origin{importer: v.evi, paths: by})
 	case from[i].paths+by > 0:
 		from[i].paths += by
 	case len(from) > 1:

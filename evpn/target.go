@@ -3,7 +3,6 @@ package evpn
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -83,57 +82,4 @@ func (c *Config) targets(vni VNI) (export []RT, imports []Target) {
 		imports = []Target{wide}
 	}
 	return export, imports
-}
-
-// importIndex finds the VNIs that a route is imported into.
-type importIndex struct {
-	exact map[RT][]VNI
-	any   map[RT][]VNI
-}
-
-func (x *importIndex) add(vni VNI, targets []Target) {
-	if x.exact == nil {
-		x.exact, x.any = make(map[RT][]VNI), make(map[RT][]VNI)
-	}
-	for _, t := range targets {
-		m := x.exact
-		if t.Any {
-			m = x.any
-		}
-		if !slices.Contains(m[t.RT], vni) {
-			m[t.RT] = append(m[t.RT], vni)
-		}
-	}
-}
-
-func (x *importIndex) remove(vni VNI, targets []Target) {
-	for _, t := range targets {
-		m := x.exact
-		if t.Any {
-			m = x.any
-		}
-		if s := slices.DeleteFunc(m[t.RT], func(v VNI) bool { return v == vni }); len(s) > 0 {
-			m[t.RT] = s
-		} else {
-			delete(m, t.RT)
-		}
-	}
-}
-
-// match appends to dst the VNIs that import a route with these targets, each
-// once, in the order of the targets.
-func (x *importIndex) match(dst []VNI, targets []RT) []VNI {
-	for _, rt := range targets {
-		for _, v := range x.exact[rt] {
-			if !slices.Contains(dst, v) {
-				dst = append(dst, v)
-			}
-		}
-		for _, v := range x.any[valueOf(rt)] {
-			if !slices.Contains(dst, v) {
-				dst = append(dst, v)
-			}
-		}
-	}
-	return dst
 }

@@ -2,19 +2,16 @@ package evpn
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 )
 
-// vni is a VNI that is served.
-type vni struct {
-	id      VNI
-	vtep    netip.Addr // the local one
-	rd      RD
-	noRD    bool // none was left: nothing is announced
-	export  []RT
-	imports []Target
+// bd is a broadcast domain (RFC 7432 §2). Its VNI names it, here and on the
+// wire.
+type bd struct {
+	id   VNI
+	vtep netip.Addr // the local one
+	evi  *macVRF
 
 	duplicate DuplicateConfig // with its defaults
 	limits    Limits
@@ -35,6 +32,8 @@ type vni struct {
 
 	moves uint64 // of MACs from one place straight to another
 }
+
+type vni = bd
 
 func (e *Engine) sortedVNIs() []*vni {
 	s := make([]*vni, 0, len(e.vnis))
@@ -84,9 +83,10 @@ func (e *Engine) vniUp(ev *BDUp) {
 	e.vnis[v.id] = v
 	v.set(&e.cfg)
 	v.noFlood = e.cfg.noFlood(v.id)
-	v.export, v.imports = e.cfg.targets(v.id)
-	v.rd, v.noRD = e.rdOf(v.id)
-	e.imports.add(v.id, v.imports)
+	v.evi = &macVRF{bd: v}
+	v.evi.export, v.evi.imports = e.cfg.targets(v.id)
+	v.evi.rd, v.evi.noRD = e.rdOf(v.id)
+	e.imports.add(v.evi, v.evi.imports)
 	e.wantRefresh()
 	e.adverts.queue.push(imetAdverts(v.id))
 	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
@@ -123,7 +123,7 @@ func (e *Engine) vniDown(ev *BDDown) {
 	for _, addr := range v.sortedMACs() {
 		e.localMACGone(&LocalMACGone{VNI: v.id, MAC: addr})
 	}
-	e.imports.remove(v.id, v.imports)
+	e.imports.remove(v.evi, v.evi.imports)
 	e.alarms.clear(Alarm{Kind: AlarmRDExhausted, VNI: v.id})
 	e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.id})
 	delete(e.vnis, v.id)
@@ -142,16 +142,16 @@ func (e *Engine) configure(ev *Configure) {
 		e.resettle(v)
 		export, imports := e.cfg.targets(v.id)
 		rd, noRD := e.rdOf(v.id)
-		if v.rd != rd || v.noRD != noRD {
+		if v.evi.rd != rd || v.evi.noRD != noRD {
 			e.withdrawAll(v)
-			v.rd, v.noRD = rd, noRD
+			v.evi.rd, v.evi.noRD = rd, noRD
 			e.readvertise(v)
 		}
-		if !slices.Equal(v.export, export) {
-			v.export = export
+		if !slices.Equal(v.evi.export, export) {
+			v.evi.export = export
 			e.readvertise(v)
 		}
-		if !slices.Equal(v.imports, imports) {
+		if !slices.Equal(v.evi.imports, imports) {
 			e.reimport(v, imports)
 		}
 		e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
@@ -212,12 +212,13 @@ func (e *Engine) resettle(v *vni) {
 // reimport gives v other import targets: routes that no longer match go, and
 // those that were not kept are asked for.
 func (e *Engine) reimport(v *vni, imports []Target) {
-	e.imports.remove(v.id, v.imports)
-	e.imports.add(v.id, imports)
-	v.imports = imports
+	e.imports.remove(v.evi, v.evi.imports)
+	e.imports.add(v.evi, imports)
+	v.evi.imports = imports
+	var match []importer
 	e.dropPaths(v, func(x *path) bool {
-		e.matched = e.imports.match(e.matched[:0], x.attrs.Targets)
-		return !slices.Contains(e.matched, v.id)
+		match = e.imports.match(match[:0], x.attrs.Targets)
+		return !slices.Contains(match, importer(v.evi))
 	})
 	e.wantRefresh()
 }
@@ -230,70 +231,4 @@ func (e *Engine) checkTargets() {
 	} else {
 		e.alarms.clear(a)
 	}
-}
-
-// rdTable gives each VNI a number of 16 bits for its route distinguisher and
-// keeps to it. The number is the VNI itself where that fits and is free, so
-// that it is the same after a restart; else the next free one.
-type rdTable struct {
-	index   map[VNI]uint16
-	used    map[uint16]bool
-	set     map[RD]bool // those that the operator gave to VNIs
-	version uint64      // of index
-}
-
-// recall takes the numbers of an earlier run.
-func (t *rdTable) recall(index map[VNI]uint16) {
-	t.index, t.used = make(map[VNI]uint16), make(map[uint16]bool)
-	for _, v := range slices.Sorted(maps.Keys(index)) {
-		if i := index[v]; i != 0 && !t.used[i] {
-			t.index[v], t.used[i] = i, true
-		}
-	}
-}
-
-func (t *rdTable) of(v VNI, routerID netip.Addr) (rd RD, ok bool) {
-	if i, ok := t.index[v]; ok {
-		if rd = NewRD(routerID, i); !t.set[rd] {
-			return rd, true
-		}
-		delete(t.used, i)
-		delete(t.index, v)
-	}
-	if t.index == nil {
-		t.index, t.used = make(map[VNI]uint16), make(map[uint16]bool)
-	}
-	for n := range 1 << 16 {
-		i := uint16(v) + uint16(n)
-		if rd = NewRD(routerID, i); i != 0 && !t.used[i] && !t.set[rd] {
-			t.index[v], t.used[i] = i, true
-			t.version++
-			return rd, true
-		}
-	}
-	return RD{}, false
-}
-
-// configure notes which RDs are taken because they are set for a VNI.
-func (t *rdTable) configure(vnis map[VNI]BDConfig) {
-	t.set = make(map[RD]bool)
-	for _, v := range vnis {
-		if v.RD != (RD{}) {
-			t.set[v.RD] = true
-		}
-	}
-}
-
-func (e *Engine) rdOf(v VNI) (rd RD, none bool) {
-	ok := true
-	if rd = e.cfg.BDs[v].RD; rd == (RD{}) {
-		rd, ok = e.rds.of(v, e.cfg.RouterID)
-	}
-	a := Alarm{Kind: AlarmRDExhausted, VNI: v}
-	if !ok {
-		e.alarms.raise(a)
-		return RD{}, true
-	}
-	e.alarms.clear(a)
-	return rd, false
 }
