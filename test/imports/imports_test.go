@@ -138,6 +138,46 @@ func TestRawNetlink(t *testing.T) {
 	}
 }
 
+// TestPure looks for goroutines, locks, clocks, I/O and chance in pure packages.
+func TestPure(t *testing.T) {
+	impure := []string{"context", "io/fs", "log", "log/slog", "net", "os", "os/exec", "os/signal", "runtime", "sync", "sync/atomic", "crypto/rand"}
+	values := map[string][]string{ // of packages that have pure functions as well
+		"time": {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker"},
+		"rand": {"Float64", "Int", "IntN", "Int64", "Int64N", "N", "Perm", "Shuffle", "Uint32", "Uint64"},
+	}
+	seen := 0
+	for _, p := range packages(t) {
+		if !isPure(p.folder()) {
+			continue
+		}
+		p.files(t, parser.SkipObjectResolution, func(pos func(ast.Node) string, test bool, file *ast.File) {
+			if test {
+				return
+			}
+			seen++
+			for _, spec := range file.Imports {
+				if path, _ := strconv.Unquote(spec.Path.Value); slices.Contains(impure, path) {
+					t.Errorf("%s: a pure package imports %s", pos(spec), path)
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.GoStmt:
+					t.Errorf("%s: a goroutine in a pure package", pos(n))
+				case *ast.SelectorExpr:
+					if x, ok := n.X.(*ast.Ident); ok && slices.Contains(values[x.Name], n.Sel.Name) {
+						t.Errorf("%s: %s.%s in a pure package", pos(n), x.Name, n.Sel.Name)
+					}
+				}
+				return true
+			})
+		})
+	}
+	if seen == 0 {
+		t.Error("no pure package found: this test looks for the wrong thing")
+	}
+}
+
 // TestDoctorReads holds the doctor to reading: of a netlink handle it calls
 // nothing that changes the host, and what it asks by itself is an RTM_GET.
 func TestDoctorReads(t *testing.T) {

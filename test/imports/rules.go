@@ -59,6 +59,8 @@ var layers = []layer{
 	{folder: "evpn", stdOnly: true, because: "the rules of EVPN are pure: no I/O, no library"},
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "dataplane/entries", ours: []string{"evpn"}, stdOnly: true, because: "desired and actual are compared without a kernel"},
+	{folder: "dataplane/hosts", ours: []string{"evpn"}, stdOnly: true, because: "what local hosts say is weighed without a kernel"},
+	{folder: "dataplane/kernel", ours: []string{"evpn"}, stdOnly: true, because: "it has values alone"},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
 	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/apiaddr", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
@@ -67,6 +69,16 @@ var layers = []layer{
 	{folder: "cmd/internal/apiaddr", stdOnly: true, because: "daemon and CLI read the address of the API alike"},
 	{folder: "cmd/evpnctl", ours: []string{"proto", "cmd/internal/apiaddr"}, because: "the CLI is a client of the API like any other", fromTest: []string{"test"}},
 	{folder: "test", ours: []string{anywhere}},
+}
+
+// pure are the folders whose packages are functions of their inputs: no
+// goroutine, lock, clock or I/O, and no random number but from a seed.
+var pure = []string{"evpn", "dataplane/entries", "dataplane/hosts", "dataplane/kernel", "dataplane/topology"}
+
+// isPure tells whether the packages of a folder are pure. evpn/run is the
+// goroutine round the engine.
+func isPure(folder string) bool {
+	return !within(folder, "evpn/run") && slices.ContainsFunc(pure, func(p string) bool { return within(folder, p) })
 }
 
 // place is a library, or a folder of ours, that only some folders may import.
