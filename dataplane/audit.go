@@ -133,7 +133,7 @@ func (p *Plane) attached(vni evpn.VNI) []evpn.VNI {
 	defer p.mu.Unlock()
 	var out []evpn.VNI
 	for _, d := range p.sorted() {
-		if d.dev != 0 && (vni == 0 || d.vni == vni) {
+		if d.attached() && (vni == 0 || d.vni == vni) {
 			out = append(out, d.vni)
 		}
 	}
@@ -150,15 +150,16 @@ func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.C
 	}
 	p.mu.Lock()
 	d := p.domains[vni]
-	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+	if d == nil || !d.attached() {
 		p.mu.Unlock()
 		return nil, 0, nil
 	}
-	c := comparison{vni: vni, device: d.name, bridge: p.links[d.bridge].Name, sweep: p.sweep}
+	c := comparison{vni: vni, device: d.name, bridge: d.bridge, sweep: p.sweep}
 	c.wished = wishes{desired(&d.flood), desired(&d.fdb), desired(&d.neigh)}
-	r := newReading(p.scopeOf(d))
+	r := p.newReading(d)
 	// Neighbors of a bridge with several VNIs may be those of another.
-	c.shared = len(p.byBr[d.bridge]) > 1
+	neighbors := d.at.NeighborKey(netip.Addr{})
+	c.shared = len(p.index.Of(&neighbors)) > 1
 	p.mu.Unlock()
 	p.second.Lock()
 	err = c.read(p.k.Second(), r)
@@ -222,22 +223,10 @@ type comparison struct {
 }
 
 func (c *comparison) read(t Tables, r *reading) error {
-	err := t.FDB(r.bridge, func(e *Entry) {
-		switch {
-		case e.Bridge == r.bridge:
-			r.bridgeEntry(e)
-		case e.Bridge == 0 && e.Ifindex == r.dev:
-			r.device(e)
-		}
-	})
-	if err != nil {
+	if err := t.FDB(r.at.Bridge, r.add); err != nil {
 		return err
 	}
-	return t.Neighbors(func(e *Entry) {
-		if e.Ifindex == r.bridge {
-			r.neighbor(e)
-		}
-	})
+	return t.Neighbors(r.add)
 }
 
 // judge notes a finding unless all three say the same. f has the key.

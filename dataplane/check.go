@@ -49,7 +49,7 @@ const (
 // checkable tells whether a check is enough for a bridge, and better.
 func (p *Plane) checkable(bridge int) bool {
 	n := 0
-	for _, d := range p.byBr[bridge] {
+	for _, d := range p.index.OnBridge(bridge) {
 		if d.need == needRead {
 			return false
 		}
@@ -62,11 +62,14 @@ func (p *Plane) checkable(bridge int) bool {
 // the MACs that its VNIs know.
 func (p *Plane) check(bridge int, of func(*domain) *reading) error {
 	keys := make(map[evpn.MAC]struct{})
-	devs := []int{bridge}
-	for _, d := range p.byBr[bridge] {
+	var tables []Entry
+	for _, d := range p.index.OnBridge(bridge) {
 		r := of(d)
 		r.partial, r.ours = true, make(map[evpn.MAC]remote, d.fdb.Len())
-		devs = append(devs, d.dev)
+		tables = append(tables, d.at.DeviceKey(evpn.MAC{}))
+		if t := d.at.BridgeKey(evpn.MAC{}); !slices.Contains(tables, t) {
+			tables = append(tables, t)
+		}
 		for mac := range d.fdb.All() {
 			keys[mac] = struct{}{}
 		}
@@ -75,32 +78,31 @@ func (p *Plane) check(bridge int, of func(*domain) *reading) error {
 		}
 	}
 	ports := []int{bridge}
-	for _, l := range p.byIndex() {
-		switch {
-		case l.Master != bridge:
-		case p.vxlans[l.Index]:
+	for _, l := range p.topo.Ports(bridge) {
+		if l.VXLAN != nil {
 			keys[l.MAC] = struct{}{} // which the bridge has as a port's own
-		default:
+		} else {
 			ports = append(ports, l.Index)
 		}
 	}
 	for _, port := range ports {
-		if err := p.k.Port(port, func(e *Entry) { p.give(bridge, e, of) }); err != nil {
+		if err := p.k.Port(port, func(e *Entry) { p.give(e, of) }); err != nil {
 			return err
 		}
 	}
-	return p.find(bridge, devs, slices.AppendSeq(make([]evpn.MAC, 0, len(keys)), maps.Keys(keys)), of)
+	return p.find(tables, slices.AppendSeq(make([]evpn.MAC, 0, len(keys)), maps.Keys(keys)), of)
 }
 
-// find looks for MACs in the tables of a bridge and of VXLAN devices.
-func (p *Plane) find(bridge int, devs []int, macs []evpn.MAC, of func(*domain) *reading) error {
+// find looks for MACs in tables, each of which a key without a MAC names.
+func (p *Plane) find(tables []Entry, macs []evpn.MAC, of func(*domain) *reading) error {
 	const most = 8 * writeBatch
 	found, errs := make([]Entry, 0, most), make([]error, most)
 	for some := range slices.Chunk(macs, most) {
-		for _, dev := range devs {
+		for _, key := range tables {
 			found = found[:0]
 			for _, mac := range some {
-				found = append(found, Entry{Family: Bridge, Ifindex: dev, MAC: mac})
+				key.MAC = mac
+				found = append(found, key)
 			}
 			if err := p.k.Find(found, errs[:len(found)]); err != nil {
 				return err
@@ -108,7 +110,7 @@ func (p *Plane) find(bridge int, devs []int, macs []evpn.MAC, of func(*domain) *
 			for i := range found {
 				switch err := errs[i]; {
 				case err == nil:
-					p.give(bridge, &found[i], of)
+					p.give(&found[i], of)
 				case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV):
 					// Not there. That a device went is told by itself.
 				default:
@@ -121,16 +123,9 @@ func (p *Plane) find(bridge int, devs []int, macs []evpn.MAC, of func(*domain) *
 }
 
 // give hands an entry that was read to the readings that it concerns.
-func (p *Plane) give(bridge int, e *Entry, of func(*domain) *reading) {
-	switch {
-	case e.Bridge == bridge:
-		for _, d := range p.byBr[bridge] {
-			of(d).bridgeEntry(e)
-		}
-	case e.Bridge == 0:
-		if d := p.byDev[e.Ifindex]; d != nil {
-			of(d).device(e)
-		}
+func (p *Plane) give(e *Entry, of func(*domain) *reading) {
+	for _, d := range p.index.Of(e) {
+		of(d).add(e)
 	}
 }
 
@@ -141,7 +136,7 @@ func (p *Plane) unseen(delta *evpn.Delta) {
 	for i := range delta.FDB {
 		f := &delta.FDB[i]
 		d := p.domains[f.VNI]
-		if !f.Want || d == nil || d.dev == 0 || !d.blind || d.need != needNothing {
+		if !f.Want || d == nil || !d.attached() || !d.blind || d.need != needNothing {
 			continue
 		}
 		if _, known := d.fdb.Get(f.MAC); !known && f.MAC.IsHost() {
@@ -152,8 +147,8 @@ func (p *Plane) unseen(delta *evpn.Delta) {
 		}
 	}
 	for d, list := range macs {
-		r := newReading(p.scopeOf(d))
-		if err := p.find(d.bridge, []int{d.dev}, list, func(*domain) *reading { return r }); err != nil {
+		r := p.newReading(d)
+		if err := p.find([]Entry{d.at.DeviceKey(evpn.MAC{})}, list, func(*domain) *reading { return r }); err != nil {
 			// The wishes are known when the check is made again.
 			d.need = needCheck
 			p.syncSoon(0)

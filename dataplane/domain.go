@@ -1,12 +1,12 @@
 package dataplane
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -14,10 +14,9 @@ import (
 // It outlives its device, for wishes are by VNI.
 type domain struct {
 	vni    evpn.VNI
-	dev    int        // ifindex of the VXLAN device, 0 while there is none to write to
-	bridge int        // ifindex of its bridge
-	name   string     // of the VXLAN device
-	remote netip.Addr // the device's default destination, whose flood entry is not ours
+	at     topology.Attachment // where its entries are; zero while there is no device to write to
+	name   string              // of the VXLAN device, for texts
+	bridge string              // of its bridge, for texts
 
 	up      bool       // can forward
 	vtep    netip.Addr // its local address while up
@@ -48,33 +47,17 @@ func (p *Plane) newDomain(vni evpn.VNI) *domain {
 
 // empty tells whether nothing would be lost with d.
 func (d *domain) empty() bool {
-	return d.dev == 0 && !d.up && !d.upDirty && !d.toldUp &&
+	return !d.attached() && !d.up && !d.upDirty && !d.toldUp &&
 		d.flood.Len()+d.fdb.Len()+d.neigh.Len() == 0
 }
 
-// neighDev is the device whose neighbor entries are those of the VNI: the
-// bridge. With VLAN filtering it would be the VLAN's device on top of it.
-func (d *domain) neighDev() int { return d.bridge }
+// attached tells whether there are devices to write d's entries to.
+func (d *domain) attached() bool { return d.at != topology.Attachment{} }
 
 func (d *domain) busy() bool { return d.flood.Busy() || d.fdb.Busy() || d.neigh.Busy() }
 
 func sortMACs(k []evpn.MAC)    { slices.SortFunc(k, evpn.MAC.Compare) }
 func sortAddrs(k []netip.Addr) { slices.SortFunc(k, netip.Addr.Compare) }
-
-// viaOf returns where the VXLAN device of vni sends what e is about. The kernel
-// names the VNI in an entry only where it is not that of the device.
-func viaOf(e *Entry, vni evpn.VNI) evpn.Via {
-	return evpn.Via{VTEP: e.IP, VNI: cmp.Or(e.VNI, vni)}
-}
-
-// entryVNI is the reverse of viaOf: the VNI that an entry of the VXLAN device
-// of vni names, 0 where it needs none.
-func entryVNI(v evpn.Via, vni evpn.VNI) evpn.VNI {
-	if v.VNI == vni {
-		return 0
-	}
-	return v.VNI
-}
 
 // setVTEP records whether the VNI can forward, and with which address.
 func (d *domain) setVTEP(up bool, vtep netip.Addr) bool {

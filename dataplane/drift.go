@@ -92,26 +92,26 @@ func (p *Plane) changed(d *domain, mac evpn.MAC) {
 // remoteNow reads both parts of a remote MAC. A bridge's part at a local port
 // counts as behind the device, for that is told of by itself.
 func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now entries.FDB, err error) {
-	dev, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.dev, MAC: mac})
+	dev, err := p.k.Lookup(d.at.DeviceKey(mac))
 	if errors.Is(err, syscall.ENOENT) {
 		return now, nil
 	}
 	if err != nil {
 		return now, err
 	}
-	now = entries.FDB{Via: viaOf(&dev, d.vni), Parts: entries.Device}
+	now = entries.FDB{Via: d.at.Via(&dev), Parts: entries.Device}
 	if dev.Flags&ExtLearned != 0 {
 		now.Parts |= entries.Marked
 	}
-	br, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
+	br, err := p.k.Lookup(d.at.BridgeKey(mac))
 	switch {
 	case errors.Is(err, syscall.ENOENT):
 		return now, nil
 	case err != nil:
 		return now, err
-	case br.Ifindex != d.dev && br.Flags&ExtLearned == 0:
+	case !d.at.Behind(&br) && br.Flags&ExtLearned == 0:
 		now.Parts |= entries.Bridge
-	case br.Ifindex == d.dev:
+	case d.at.Behind(&br):
 		now.Parts |= entries.Bridge
 		if br.Flags&Sticky != 0 {
 			now.Parts |= entries.Sticky
@@ -145,7 +145,8 @@ func (p *Plane) neighborChanged(d *domain, e *Entry) {
 
 // wishedBeside tells whether another VNI of d's bridge wishes a neighbor.
 func (p *Plane) wishedBeside(d *domain, ip netip.Addr) bool {
-	for _, o := range p.byBr[d.bridge] {
+	e := d.at.NeighborKey(ip)
+	for _, o := range p.index.Of(&e) {
 		if x, _ := o.neigh.Get(ip); o != d && x.Desired {
 			return true
 		}

@@ -24,7 +24,7 @@ func (p *Plane) Rest() time.Duration {
 func (p *Plane) Kept() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.links) + len(p.domains) + len(p.byDev) + len(p.byBr) + len(p.noisy) + len(p.vxlans) + len(p.seen) +
+	return p.topo.Len() + len(p.topo.Devices) + len(p.domains) + p.index.Len() + len(p.noisy) +
 		len(p.trouble) + len(p.told) + len(p.mends) + len(p.gone) + len(p.writes) + len(p.left) + p.hosts.Counters().Hosts
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -23,7 +24,7 @@ func (w pretend) addBridge(name string) {
 }
 
 func (w pretend) addVXLAN(name string, vni int, local, bridge string) {
-	v := &dataplane.VXLAN{VNI: evpn.VNI(vni), Port: dataplane.DefaultPort, Learning: true}
+	v := &dataplane.VXLAN{VNI: evpn.VNI(vni), Port: topology.DefaultPort, Learning: true}
 	if local != "" {
 		v.Local = addr(local)
 	}

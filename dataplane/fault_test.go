@@ -14,6 +14,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -27,10 +28,10 @@ func faulty(t *testing.T) (*rig, *fake.Handle) {
 	return r, h
 }
 
-func (r *rig) problem(kind dataplane.ProblemKind, words string) {
+func (r *rig) problem(kind topology.ProblemKind, words string) {
 	r.t.Helper()
 	r.untilTrue("a problem that says "+words, func() bool {
-		return slices.ContainsFunc(r.p.Problems(), func(p dataplane.Problem) bool {
+		return slices.ContainsFunc(r.p.Problems(), func(p topology.Problem) bool {
 			return p.Kind == kind && strings.Contains(p.Text, words)
 		})
 	})
@@ -388,14 +389,14 @@ func TestNothingLeftToWrite(t *testing.T) {
 // again, there is nothing wrong with it.
 func TestDeclaredAgain(t *testing.T) {
 	w := newPretend()
-	cfg := dataplane.Config{VTEP: addr(local), Declared: []dataplane.Declared{{VNI: 300}}}
+	cfg := dataplane.Config{Topology: declared(topology.Declared{VNI: 300})}
 	r := start(t, w, nil, cfg)
 	r.serves(300, addr(local))
 	w.addPort("p0", "br300")
 	if err := r.p.Configure(dataplane.Config{}); err != nil {
 		t.Fatal(err)
 	}
-	r.problem(dataplane.ProblemDeclare, "br300")
+	r.problem(topology.NotMade, "br300")
 	if err := r.p.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -493,17 +494,17 @@ func TestDeselectedWhileRefused(t *testing.T) {
 	})
 	r.untilTrue("all is written", func() bool { return r.p.Stats().Installed == 4 })
 	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
-	if err := r.p.Configure(dataplane.Config{Select: dataplane.Select{Devices: []string{"other"}}}); err != nil {
+	if err := r.p.Configure(dataplane.Config{Topology: topology.Config{Select: topology.Select{Devices: []string{"other"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	r.serves(200, netip.Addr{})
 	r.untilTrue("a problem says so", func() bool {
-		return slices.ContainsFunc(r.p.Problems(), func(p dataplane.Problem) bool { return p.Kind == dataplane.ProblemWrite })
+		return slices.ContainsFunc(r.p.Problems(), func(p topology.Problem) bool { return p.Kind == dataplane.ProblemWrite })
 	})
 	h.FailOps(nil)
 	r.holds("br0")
 	r.untilTrue("the problem is gone", func() bool {
-		return !slices.ContainsFunc(r.p.Problems(), func(p dataplane.Problem) bool { return p.Kind == dataplane.ProblemWrite })
+		return !slices.ContainsFunc(r.p.Problems(), func(p topology.Problem) bool { return p.Kind == dataplane.ProblemWrite })
 	})
 }
 

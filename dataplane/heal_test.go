@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -33,8 +34,8 @@ func TestReleaseWritesAtOnce(t *testing.T) {
 func TestTwoHolders(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
 	d := p.newDomain(200)
-	d.dev, d.bridge = 3, 2
-	p.byDev[3], p.byBr[2] = d, []*domain{d}
+	d.at = topology.Attachment{VNI: 200, Bridge: 2, VXLAN: 3, SVI: 2}
+	p.index.Add(d.at, d)
 	mac := evpn.MAC{2, 0, 0, 0, 0, 1}
 	atPort := Entry{Family: Bridge, Ifindex: 4, Bridge: 2, MAC: mac, State: NoARP}
 	inDevice := Entry{Family: Bridge, Ifindex: 3, MAC: mac, State: NoARP, Flags: Self}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -31,24 +32,24 @@ type KernelView struct {
 func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error) {
 	p.mu.Lock()
 	d := p.domains[vni]
-	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+	if d == nil || !d.attached() {
 		p.mu.Unlock()
 		return h, errNoDevice
 	}
-	dev, bridge, device, name := d.dev, d.bridge, d.name, p.links[d.bridge].Name
+	at, device, name := d.at, d.name, d.bridge
 	x, _ := d.fdb.Get(mac)
 	by := d.fdb.Foreign(mac)
 	h.stands(d.fdb.State(mac))
 	p.mu.Unlock()
 
-	own, there, err := p.lookup(Entry{Family: Bridge, Ifindex: dev, MAC: mac})
+	own, there, err := p.lookup(at.DeviceKey(mac))
 	if err != nil {
 		return h, err
 	}
 	if there {
-		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, viaOf(&own, vni).Text(vni), nexthopText(own), flagText(&own)))
+		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s dst %s%s self%s", mac, device, at.Via(&own).Text(vni), nexthopText(own), flagText(&own)))
 	}
-	br, inBridge, err := p.lookup(Entry{Family: Bridge, Ifindex: bridge, MAC: mac})
+	br, inBridge, err := p.lookup(at.BridgeKey(mac))
 	if err != nil {
 		return h, err
 	}
@@ -56,7 +57,7 @@ func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error)
 		h.Entries = append(h.Entries, fmt.Sprintf("%s dev %s master %s%s", mac, p.PortName(br.Ifindex), name, flagText(&br)))
 	}
 	if x.Desired {
-		h.Differs = differs(x.Value, vni, dev, &own, there, &br, inBridge)
+		h.Differs = differs(x.Value, at, &own, there, &br, inBridge)
 	}
 	if h.Differs != "" && by != 0 {
 		h.Differs += ": " + by.String()
@@ -74,8 +75,8 @@ func (h *KernelView) stands(state EntryState, err error) {
 var errNoDevice = errors.New("no VXLAN device serves it")
 
 // differs says how the two parts of a remote MAC differ from the wish.
-func differs(want entries.FDB, vni evpn.VNI, dev int, own *Entry, there bool, br *Entry, inBridge bool) string {
-	switch dest := viaOf(own, vni); {
+func differs(want entries.FDB, at topology.Attachment, own *Entry, there bool, br *Entry, inBridge bool) string {
+	switch dest := at.Via(own); {
 	case !there && !inBridge:
 		return "the kernel has no entry for it"
 	case !there:
@@ -83,12 +84,12 @@ func differs(want entries.FDB, vni evpn.VNI, dev int, own *Entry, there bool, br
 	case own.Nexthop != 0:
 		return "the VXLAN device sends it to a nexthop group, which evpnd does not make: somebody changed it"
 	case dest != want.Via:
-		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(vni), want.Via.Text(vni))
+		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(at.VNI), want.Via.Text(at.VNI))
 	case own.Flags&ExtLearned == 0:
 		return "the entry of the VXLAN device is without evpnd's mark (extern_learn): somebody else wrote it"
 	case !inBridge:
 		return "the bridge has no entry for it, so it floods frames for it"
-	case br.Ifindex != dev:
+	case !at.Behind(br):
 		return "the bridge has it behind a local port: a frame came from there"
 	case want.Has(entries.Sticky) && br.Flags&Sticky == 0:
 		return "the bridge's entry is not sticky, as it should be"
@@ -103,16 +104,16 @@ func differs(want entries.FDB, vni evpn.VNI, dev int, own *Entry, there bool, br
 func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err error) {
 	p.mu.Lock()
 	d := p.domains[vni]
-	if d == nil || d.dev == 0 || p.links[d.bridge] == nil {
+	if d == nil || !d.attached() {
 		p.mu.Unlock()
 		return h, errNoDevice
 	}
-	dev, name := d.neighDev(), p.links[d.bridge].Name
+	at, name := d.at, d.bridge
 	x, _ := d.neigh.Get(ip)
 	by := d.neigh.Foreign(ip)
 	h.stands(d.neigh.State(ip))
 	p.mu.Unlock()
-	e, there, err := p.lookup(Entry{Family: family(ip), Ifindex: dev, IP: ip})
+	e, there, err := p.lookup(at.NeighborKey(ip))
 	if err != nil {
 		return h, err
 	}

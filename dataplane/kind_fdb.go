@@ -15,7 +15,7 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 	encode: encodeFDB,
 	removal: func(d *domain, m evpn.MAC, _ entries.FDB, ops []Op) []Op {
 		// A deletion of both parts stops when the bridge has none.
-		return append(ops, removeMAC(d, m, Master|Self), removeMAC(d, m, Self))
+		return append(ops, Op{Verb: Delete, Entry: d.at.BothParts(m)}, Op{Verb: Delete, Entry: d.at.DevicePart(m)})
 	},
 	either: entries.Either,
 	rest: func(v entries.FDB) (entries.FDB, bool) {
@@ -30,31 +30,22 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 	installed: func(p *Plane, d *domain, m evpn.MAC) { p.clearMAC(d, m) },
 }
 
-func removeMAC(d *domain, m evpn.MAC, parts Flags) Op {
-	return Op{Verb: Delete, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: parts, MAC: m}}
-}
-
 // encodeFDB appends the messages that make a MAC remote, or remove it.
-// NUD_NOARP keeps the device's entry while the device is down; the bridge does
-// not look at it when the entry is extern-learned.
 func encodeFDB(d *domain, c entries.Change[evpn.MAC, entries.FDB], ops []Op) []Op {
 	if c.Remove {
-		parts := Self | Master
+		parts := d.at.BothParts(c.Key)
 		if !c.Value.Has(entries.Bridge) {
-			parts = Self
+			parts = d.at.DevicePart(c.Key)
 		}
-		return append(ops, removeMAC(d, c.Key, parts))
+		return append(ops, Op{Verb: Delete, Entry: parts})
 	}
 	if c.Have.Has(entries.Device) && !c.Have.Has(entries.Marked) {
 		// vxlan_fdb_update_existing lets no extern-learned entry take over one
 		// of a user: it would get our destination, and not our mark.
-		ops = append(ops, removeMAC(d, c.Key, Self))
+		ops = append(ops, Op{Verb: Delete, Entry: d.at.DevicePart(c.Key)})
 	}
-	both := Op{Verb: Replace, Entry: Entry{
-		Family: Bridge, Ifindex: d.dev, State: NoARP | Reachable,
-		Flags: Self | Master | ExtLearned, MAC: c.Key, IP: c.Value.Via.VTEP, VNI: entryVNI(c.Value.Via, d.vni),
-	}}
-	inBridge := Op{Verb: Replace, Entry: Entry{Family: Bridge, Ifindex: d.dev, Flags: Master, MAC: c.Key}}
+	both := Op{Verb: Replace, Entry: d.at.RemoteMAC(c.Key, c.Value.Via)}
+	inBridge := Op{Verb: Replace, Entry: d.at.BridgePart(c.Key)}
 	switch {
 	case c.Value.Has(entries.Sticky):
 		inBridge.State, inBridge.Flags = NoARP|Reachable, Master|Sticky

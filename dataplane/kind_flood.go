@@ -26,7 +26,5 @@ var floodSpec = &spec[evpn.Via, entries.Flood]{
 }
 
 func floodOp(d *domain, dest evpn.Via, v Verb) Op {
-	return Op{Verb: v, Entry: Entry{
-		Family: Bridge, Ifindex: d.dev, State: Permanent, Flags: Self, IP: dest.VTEP, VNI: entryVNI(dest, d.vni),
-	}}
+	return Op{Verb: v, Entry: d.at.FloodDest(dest)}
 }

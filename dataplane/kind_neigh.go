@@ -27,11 +27,5 @@ var neighSpec = &spec[netip.Addr, entries.Neigh]{
 }
 
 func neighOp(d *domain, ip netip.Addr, to entries.Neigh, v Verb) Op {
-	op := Op{Verb: v, Entry: Entry{
-		Family: family(ip), Ifindex: d.neighDev(), State: NoARP, Flags: ExtLearned, MAC: to.MAC, IP: ip,
-	}}
-	if to.Router {
-		op.Flags |= Router
-	}
-	return op
+	return Op{Verb: v, Entry: d.at.Neighbor(ip, to.MAC, to.Router)}
 }

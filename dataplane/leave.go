@@ -27,8 +27,11 @@ func (p *Plane) forgetLeft() { p.left = slices.DeleteFunc(p.left, p.needless) }
 // gone, and its number may be another's; it serves a VNI, and is read before
 // anything is written; or a VNI of the same bridge wishes the neighbor.
 func (p *Plane) needless(op Op) bool {
-	return p.gone[op.Ifindex] || p.links[op.Ifindex] == nil || p.byDev[op.Ifindex] != nil ||
-		slices.ContainsFunc(p.byBr[op.Ifindex], func(d *domain) bool { e, _ := d.neigh.Get(op.IP); return e.Desired })
+	return p.gone[op.Ifindex] || p.topo.Link(op.Ifindex) == nil ||
+		slices.ContainsFunc(p.index.Of(&op.Entry), func(d *domain) bool {
+			e, _ := d.neigh.Get(op.IP)
+			return op.Family == Bridge || e.Desired
+		})
 }
 
 // clean removes the next of what was left in devices that are served no

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -37,28 +38,19 @@ func (p *Plane) notices(batch []Notice) {
 
 // entry takes over one entry that is new, changed or gone.
 func (p *Plane) entry(e *Entry, gone bool) {
-	follow := func(d *domain, f func(*domain, *Entry, bool)) {
-		f(d, e, gone)
+	for _, d := range p.index.Of(e) {
+		switch table := d.at.Table(e); {
+		case table == topology.NeighborTable:
+			p.neighbor(d, e, gone)
+		case table == topology.DeviceTable:
+			p.deviceEntry(d, e, gone)
+		case p.topo.IsVXLAN(e.Ifindex):
+			p.remoteEntry(d, e, gone)
+		default:
+			p.portEntry(d, e, gone)
+		}
 		if d.busy() {
 			p.enqueue(d)
-		}
-	}
-	switch {
-	case e.Family != Bridge:
-		for _, d := range p.byBr[e.Ifindex] {
-			follow(d, p.neighbor)
-		}
-	case e.Bridge == 0:
-		if d := p.byDev[e.Ifindex]; d != nil {
-			follow(d, p.deviceEntry)
-		}
-	case p.vxlans[e.Ifindex]:
-		for _, d := range p.byBr[e.Bridge] {
-			follow(d, p.remoteEntry)
-		}
-	default:
-		for _, d := range p.byBr[e.Bridge] {
-			follow(d, p.portEntry)
 		}
 	}
 }
@@ -124,7 +116,7 @@ func (p *Plane) portEntry(d *domain, e *Entry, gone bool) {
 // stillAt asks the kernel whether an entry is where a notice had it. The
 // notice may have been on its way while we wrote the same MAC as remote.
 func (p *Plane) stillAt(d *domain, e *Entry) bool {
-	now, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: e.MAC})
+	now, err := p.k.Lookup(d.at.BridgeKey(e.MAC))
 	if err != nil {
 		return !errors.Is(err, syscall.ENOENT)
 	}
@@ -149,7 +141,7 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 	// it was ours.
 	p.clearMAC(d, e.MAC)
 	switch {
-	case e.Ifindex != d.dev:
+	case !d.at.Behind(e):
 	case gone:
 		p.missing(d, e.MAC)
 	default:
@@ -160,7 +152,7 @@ func (p *Plane) remoteEntry(d *domain, e *Entry, gone bool) {
 // deviceEntry takes over an entry of a VXLAN device's own table.
 func (p *Plane) deviceEntry(d *domain, e *Entry, gone bool) {
 	if e.MAC.IsZero() {
-		dest := viaOf(e, d.vni)
+		dest := d.at.Via(e)
 		switch {
 		case gone:
 			if x, _ := d.flood.Get(dest); x.Installed() {
@@ -208,9 +200,9 @@ func (p *Plane) missing(d *domain, mac evpn.MAC) {
 		d.fdb.Recheck(mac)
 		return
 	}
-	_, err := p.k.Lookup(Entry{Family: Bridge, Ifindex: d.dev, MAC: mac})
+	_, err := p.k.Lookup(d.at.DeviceKey(mac))
 	if err == nil {
-		_, err = p.k.Lookup(Entry{Family: Bridge, Ifindex: d.bridge, MAC: mac})
+		_, err = p.k.Lookup(d.at.BridgeKey(mac))
 	}
 	if err == nil {
 		return
@@ -264,7 +256,7 @@ func (p *Plane) onItsWay(d *domain, mac evpn.MAC) bool {
 
 // neighbor takes over a neighbor entry of a bridge.
 func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
-	if !hosts.ValidIP(e.IP) || p.own[e.IP] {
+	if !hosts.ValidIP(e.IP) || p.topo.Has(e.IP) {
 		return
 	}
 	const (
@@ -304,13 +296,6 @@ func (p *Plane) neighbor(d *domain, e *Entry, gone bool) {
 
 // neighborThere asks the kernel whether a neighbor entry is as we wrote it.
 func (p *Plane) neighborThere(d *domain, ip netip.Addr, want entries.Neigh) bool {
-	e, err := p.k.Lookup(Entry{Family: family(ip), Ifindex: d.neighDev(), IP: ip})
+	e, err := p.k.Lookup(d.at.NeighborKey(ip))
 	return err == nil && e.Flags&ExtLearned != 0 && neighOf(&e) == want
-}
-
-func family(ip netip.Addr) Family {
-	if ip.Is4() {
-		return IPv4
-	}
-	return IPv6
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -60,16 +60,11 @@ type Plane struct {
 
 	mu      sync.Mutex
 	cfg     Config
-	links   map[int]*Link
+	topo    *topology.Topology // of the last sync
 	domains map[evpn.VNI]*domain
-	byDev   map[int]*domain      // by VXLAN device
-	byBr    map[int][]*domain    // by bridge, by VNI
+	index   topology.Index[*domain]
 	noisy   map[*domain]struct{} // of which the engine may have to be told
-	own     map[netip.Addr]bool  // addresses of this node
-	under   map[netip.Addr]int   // and the devices they are on
-	vxlans  map[int]bool         // all VXLAN devices: no port of theirs is local
-	seen    []DeviceStatus
-	trouble map[troubleKey]Problem
+	trouble map[troubleKey]topology.Problem
 	told    map[int]bool // devices whose mending was logged
 	mends   map[int]mending
 	sweep   bool
@@ -119,13 +114,10 @@ func New(k Kernel, cfg Config, log *slog.Logger) *Plane {
 		deltas:  make(chan evpn.Delta),
 		ready:   make(chan struct{}),
 		poke:    make(chan struct{}, 1),
-		links:   make(map[int]*Link),
+		topo:    topology.Resolve(topology.NewView(nil, nil), &cfg.Topology, nil),
 		domains: make(map[evpn.VNI]*domain),
-		byDev:   make(map[int]*domain),
-		byBr:    make(map[int][]*domain),
-		vxlans:  make(map[int]bool),
 		noisy:   make(map[*domain]struct{}),
-		trouble: make(map[troubleKey]Problem),
+		trouble: make(map[troubleKey]topology.Problem),
 		told:    make(map[int]bool),
 		mends:   make(map[int]mending),
 		gone:    make(map[int]bool),
@@ -344,7 +336,7 @@ func (p *Plane) asked() {
 		p.syncSoon(0)
 	}
 	for _, vni := range reread {
-		if d := p.domains[vni]; d != nil && d.dev != 0 {
+		if d := p.domains[vni]; d != nil && d.attached() {
 			d.need = needRead
 			p.syncSoon(0)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -16,8 +17,8 @@ import (
 func (p *Plane) read() error {
 	bridges := make(map[int]bool)
 	for _, d := range p.domains {
-		if d.need != needNothing && d.dev != 0 {
-			bridges[d.bridge] = true
+		if d.need != needNothing && d.attached() {
+			bridges[d.at.Bridge] = true
 		}
 	}
 	if len(bridges) == 0 {
@@ -27,7 +28,7 @@ func (p *Plane) read() error {
 	of := func(d *domain) *reading {
 		r := found[d]
 		if r == nil {
-			r = newReading(p.scopeOf(d))
+			r = p.newReading(d)
 			found[d] = r
 		}
 		return r
@@ -53,49 +54,37 @@ func (p *Plane) read() error {
 func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
 	// A bridge's entries concern all its VNIs: a read of one reads all.
 	for _, br := range slices.Sorted(maps.Keys(bridges)) {
-		for _, d := range p.byBr[br] {
+		for _, d := range p.index.OnBridge(br) {
 			d.need = max(d.need, needCheck)
 			of(d)
 		}
 		var err error
 		if p.checkable(br) {
 			if err = p.check(br, of); err != nil {
-				for _, d := range p.byBr[br] {
+				for _, d := range p.index.OnBridge(br) {
 					d.need = needRead
 				}
 			}
 		} else {
-			err = p.k.FDB(br, func(e *Entry) { p.give(br, e, of) })
+			err = p.k.FDB(br, func(e *Entry) { p.give(e, of) })
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return p.k.Neighbors(func(e *Entry) {
-		for _, d := range p.byBr[e.Ifindex] {
+		for _, d := range p.index.Of(e) {
 			if d.need != needNothing {
-				of(d).neighbor(e)
+				of(d).add(e)
 			}
 		}
 	})
 }
 
-// scope is where the entries of a VNI are. It stays as it was made.
-type scope struct {
-	vni         evpn.VNI
-	dev, bridge int
-	remote      netip.Addr
-	vxlans      map[int]bool
-	addrs       map[netip.Addr]bool // those of this node
-}
-
-func (p *Plane) scopeOf(d *domain) scope {
-	return scope{vni: d.vni, dev: d.dev, bridge: d.bridge, remote: d.remote, vxlans: p.vxlans, addrs: p.own}
-}
-
 // reading is what a read found of one VNI.
 type reading struct {
-	scope
+	at    topology.Attachment
+	view  *topology.View
 	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
 	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
 	ours  map[evpn.MAC]remote
@@ -122,27 +111,39 @@ func (r *reading) isOurs(mac evpn.MAC, m remote) bool {
 	return m.Has(entries.Device) || m.bridgeMarked && !theirs
 }
 
-func newReading(s scope) *reading {
+func (p *Plane) newReading(d *domain) *reading {
 	return &reading{
-		scope: s,
-		macs:  make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
+		at: d.at, view: p.topo.View,
+		macs: make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
 		flood: make(map[evpn.Via]entries.Flood), other: make(map[evpn.MAC]evpn.Via),
 		vlans: make(map[evpn.MAC]struct{}),
+	}
+}
+
+// add takes in one entry.
+func (r *reading) add(e *Entry) {
+	switch r.at.Table(e) {
+	case topology.DeviceTable:
+		r.device(e)
+	case topology.BridgeTable:
+		r.bridgeEntry(e)
+	case topology.NeighborTable:
+		r.neighbor(e)
 	}
 }
 
 func (r *reading) device(e *Entry) {
 	switch {
 	case e.MAC.IsZero():
-		if e.IP.IsValid() && e.IP != r.remote {
-			r.flood[viaOf(e, r.vni)] = entries.Flood{}
+		if via, ok := r.at.FloodVia(e); ok {
+			r.flood[via] = entries.Flood{}
 		}
 	case !e.MAC.IsHost():
 	case e.Flags&ExtLearned == 0:
-		r.other[e.MAC] = viaOf(e, r.vni)
+		r.other[e.MAC] = r.at.Via(e)
 	default:
 		m := r.ours[e.MAC]
-		m.Via, m.Parts = viaOf(e, r.vni), m.Parts|entries.Device|entries.Marked
+		m.Via, m.Parts = r.at.Via(e), m.Parts|entries.Device|entries.Marked
 		r.ours[e.MAC] = m
 	}
 }
@@ -153,7 +154,7 @@ func (r *reading) bridgeEntry(e *Entry) {
 		if e.VLAN == 0 {
 			r.own[e.MAC] = true
 		}
-	case e.Ifindex == r.dev && e.VLAN == 0:
+	case r.at.Behind(e) && e.VLAN == 0:
 		if e.Flags&(ExtLearned|Sticky) != 0 {
 			m := r.ours[e.MAC]
 			m.bridgeMarked = e.Flags&ExtLearned != 0
@@ -164,17 +165,17 @@ func (r *reading) bridgeEntry(e *Entry) {
 			r.ours[e.MAC] = m
 		}
 	case e.VLAN != 0:
-		if !r.vxlans[e.Ifindex] {
+		if !r.view.IsVXLAN(e.Ifindex) {
 			r.vlans[e.MAC] = struct{}{}
 		}
-	case !r.vxlans[e.Ifindex]:
+	case !r.view.IsVXLAN(e.Ifindex):
 		c := *e
 		r.macs[e.MAC] = &c
 	}
 }
 
 func (r *reading) neighbor(e *Entry) {
-	if hosts.ValidIP(e.IP) && !r.addrs[e.IP] {
+	if hosts.ValidIP(e.IP) && !r.view.Has(e.IP) {
 		r.ips = append(r.ips, *e)
 	}
 }
@@ -254,8 +255,8 @@ func isOurNeigh(e *Entry) bool { return e.Flags&ExtLearned != 0 && e.State&NoARP
 // foundFlood takes over a flood entry that somebody added, if only us at the
 // last run.
 func (p *Plane) foundFlood(d *domain, e *Entry) {
-	dest := viaOf(e, d.vni)
-	if x, _ := d.flood.Get(dest); e.IP.IsValid() && e.IP != d.remote && !x.Present {
-		d.flood.Seen(dest, entries.Flood{})
+	via, ok := d.at.FloodVia(e)
+	if x, _ := d.flood.Get(via); ok && !x.Present {
+		d.flood.Seen(via, entries.Flood{})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -22,11 +23,11 @@ func (p *Plane) snoop(x *hosts.Snooped) {
 	now := time.Now()
 	for i := range x.Claims {
 		c := &x.Claims[i]
-		l := p.links[c.Port]
-		if l == nil || p.vxlans[c.Port] || c.MAC == l.MAC || p.own[c.IP] {
+		l := p.topo.Link(c.Port)
+		if l == nil || l.VXLAN != nil || c.MAC == l.MAC || p.topo.Has(c.IP) {
 			continue
 		}
-		for _, d := range p.byBr[l.Master] {
+		for _, d := range p.index.In(l.Master, 0) {
 			if d.fdb.Foreign(c.MAC)&entries.OwnAddress == 0 && d.local.Snoop(c, now) {
 				bound, _ := d.local.Broken(now)
 				p.log.Warn("hosts claim too many addresses; the rest is not announced", "vni", d.vni, "bound", p.boundText(bound))
@@ -61,7 +62,7 @@ func (p *Plane) sendProbes(now time.Time) {
 	p.probes = p.hosts.Due(p.probes[:0], now)
 	for i := range p.probes {
 		q := &p.probes[i]
-		l := p.links[q.Port]
+		l := p.topo.Link(q.Port)
 		if l == nil {
 			continue // the loss of its MACs is told in a moment
 		}
@@ -78,24 +79,23 @@ func (p *Plane) sendProbes(now time.Time) {
 func (p *Plane) snoopPorts() {
 	p.hosts.SetProbeRate(p.cfg.Hosts.ProbeRate)
 	for _, d := range p.sorted() {
-		if br := p.links[d.bridge]; d.dev != 0 && br != nil {
+		if br := p.topo.Link(d.at.Bridge); br != nil {
 			d.local.Configure(p.cfg.hosts(d.vni), br.Ageing)
 		}
 	}
 	// A port that is down is snooped from the moment it comes up: many a host
 	// announces itself then, and never again.
 	var ports []int
-	for i, l := range p.links {
-		if !p.vxlans[i] && slices.ContainsFunc(p.byBr[l.Master], func(d *domain) bool { return d.local.Snooping() }) {
-			ports = append(ports, i)
+	for _, l := range p.topo.Links() {
+		if l.VXLAN == nil && slices.ContainsFunc(p.index.OnBridge(l.Master), func(d *domain) bool { return d.local.Snooping() }) {
+			ports = append(ports, l.Index)
 		}
 	}
-	slices.Sort(ports)
 	if p.snoopOff {
 		return
 	}
 	if err := p.k.SnoopPorts(ports); err != nil {
-		p.setTrouble(Problem{Kind: ProblemHosts, Text: fmt.Sprintf(
+		p.setTrouble(topology.Problem{Kind: ProblemHosts, Text: fmt.Sprintf(
 			"cannot listen for ARP and ND on all local ports: %s; it is tried again", snoopAdvice(err))})
 		p.syncSoon(holdMost)
 		return
@@ -108,7 +108,7 @@ func (p *Plane) cannotSnoop(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.snoopOff = true
-	p.setTrouble(Problem{Kind: ProblemHosts, Text: "cannot listen for ARP and ND on local ports: " + snoopAdvice(err)})
+	p.setTrouble(topology.Problem{Kind: ProblemHosts, Text: "cannot listen for ARP and ND on local ports: " + snoopAdvice(err)})
 }
 
 func snoopAdvice(err error) string {

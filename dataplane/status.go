@@ -12,51 +12,27 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// ProblemKind names a kind of problem; it is stable and shown to users.
-type ProblemKind string
-
-// The kinds of Problem. The first group says why a device is not served, the
-// second what is unusual about one that is, the third what does not work.
+// The kinds of problems that are not of a device's place: what does not work.
 const (
-	ProblemNotSelected ProblemKind = "not-selected"
-	ProblemNoBridge    ProblemKind = "no-bridge"
-	ProblemExternal    ProblemKind = "external"
-	ProblemVLAN        ProblemKind = "vlan"
-	ProblemDuplicate   ProblemKind = "duplicate-vni"
-	ProblemDown        ProblemKind = "down"
-	ProblemNoLocal     ProblemKind = "no-local-address"
-
-	ProblemDefaultDest ProblemKind = "default-destination"
-	ProblemPort        ProblemKind = "port" // for information
-	ProblemMTU         ProblemKind = "mtu"
-
-	ProblemHosts   ProblemKind = "hosts"
-	ProblemFlags   ProblemKind = "flags"
-	ProblemEntry   ProblemKind = "entry"
-	ProblemWrite   ProblemKind = "write"
-	ProblemRead    ProblemKind = "read"
-	ProblemDeclare ProblemKind = "declare"
+	ProblemHosts topology.ProblemKind = "hosts"
+	ProblemFlags topology.ProblemKind = "flags"
+	ProblemEntry topology.ProblemKind = "entry"
+	ProblemWrite topology.ProblemKind = "write"
+	ProblemRead  topology.ProblemKind = "read"
 )
 
-// Problem is a trouble that stands until its cause is gone.
-type Problem struct {
-	Kind   ProblemKind
-	VNI    evpn.VNI // 0: none in particular
-	Device string   // empty: none in particular
-	Text   string   // what happened and what to do
-}
-
 type troubleKey struct {
-	kind   ProblemKind
+	kind   topology.ProblemKind
 	vni    evpn.VNI
 	device string
 }
 
 // setTrouble records a problem and returns whether it is new.
-func (p *Plane) setTrouble(t Problem) bool {
+func (p *Plane) setTrouble(t topology.Problem) bool {
 	k := troubleKey{t.Kind, t.VNI, t.Device}
 	old, ok := p.trouble[k]
 	p.trouble[k] = t
@@ -66,27 +42,16 @@ func (p *Plane) setTrouble(t Problem) bool {
 	return !ok
 }
 
-func (p *Plane) clearTrouble(kind ProblemKind, vni evpn.VNI, device string) {
+func (p *Plane) clearTrouble(kind topology.ProblemKind, vni evpn.VNI, device string) {
 	delete(p.trouble, troubleKey{kind, vni, device})
 }
 
 // DeviceStatus is one VXLAN device that was seen.
 type DeviceStatus struct {
-	VNI     evpn.VNI
-	Device  string
-	Ifindex int
-	Bridge  string
-	Local   netip.Addr // the device's, else the configured one
-	Port    uint16
-	MTU     int
-	Made    bool // by evpnd, which removes it when it is declared no more
-	// Served tells whether the VNI can forward here: the engine was, or is
-	// about to be, told VNIUp.
-	Served   bool
-	Problems []Problem // why not, and what is unusual
-	Wanted   int       // entries wished
-	Held     int       // of them in the kernel
-	Foreign  int       // entries that evpnd did not make and leaves alone
+	topology.Device
+	Wanted  int // entries wished
+	Held    int // of them in the kernel
+	Foreign int // entries that evpnd did not make and leaves alone
 }
 
 // Devices returns the VXLAN devices that were seen, by VNI and index. Any
@@ -94,24 +59,24 @@ type DeviceStatus struct {
 func (p *Plane) Devices() []DeviceStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]DeviceStatus, len(p.seen))
-	for i, st := range p.seen {
-		st.Problems = slices.Clone(st.Problems)
-		if d := p.byDev[st.Ifindex]; d != nil {
-			st.Wanted, st.Held = d.counts()
-			st.Foreign = d.foreign()
-			if len(d.vlans) > 0 {
-				st.Problems = append(st.Problems, Problem{
-					Kind: ProblemVLAN, VNI: d.vni, Device: st.Device,
-					Text: fmt.Sprintf("bridge %s has %d entries with a VLAN, which are left out", st.Bridge, len(d.vlans)),
-				})
-			}
+	out := make([]DeviceStatus, len(p.topo.Devices))
+	for i, dev := range p.topo.Devices {
+		st := &out[i]
+		st.Device = dev
+		st.Problems = slices.Clone(dev.Problems)
+		d := p.domains[dev.VNI]
+		if !dev.Attachable() || d == nil {
+			continue
 		}
-		out[i] = st
+		st.Wanted, st.Held = d.counts()
+		st.Foreign = d.foreign()
+		if len(d.vlans) > 0 {
+			st.Problems = append(st.Problems, topology.Problem{
+				Kind: topology.VLAN, VNI: d.vni, Device: dev.Name,
+				Text: fmt.Sprintf("bridge %s has %d entries with a VLAN, which are left out", dev.Bridge, len(d.vlans)),
+			})
+		}
 	}
-	slices.SortStableFunc(out, func(a, b DeviceStatus) int {
-		return cmp.Or(cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Ifindex, b.Ifindex))
-	})
 	return out
 }
 
@@ -142,19 +107,19 @@ const maxEntryProblems = 100
 
 // Problems returns the troubles that stand, in a stable order. Any goroutine
 // may call it.
-func (p *Plane) Problems() []Problem {
+func (p *Plane) Problems() []topology.Problem {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out []Problem
+	var out []topology.Problem
 	for _, t := range p.trouble {
 		out = append(out, t)
 	}
-	slices.SortFunc(out, func(a, b Problem) int {
+	slices.SortFunc(out, func(a, b topology.Problem) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.VNI, b.VNI), cmp.Compare(a.Device, b.Device))
 	})
 	for _, d := range p.sorted() {
 		if b, broken := d.local.Broken(time.Now()); broken {
-			out = append(out, Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: p.boundText(b) + "; the rest is not announced"})
+			out = append(out, topology.Problem{Kind: ProblemHosts, VNI: d.vni, Device: d.name, Text: p.boundText(b) + "; the rest is not announced"})
 		}
 		var texts []string
 		for _, k := range d.kinds() {
@@ -169,7 +134,7 @@ func (p *Plane) Problems() []Problem {
 			if i == maxEntryProblems {
 				t = fmt.Sprintf("and %d entries more", len(texts)-i)
 			}
-			out = append(out, Problem{Kind: ProblemEntry, VNI: d.vni, Device: d.name, Text: t})
+			out = append(out, topology.Problem{Kind: ProblemEntry, VNI: d.vni, Device: d.name, Text: t})
 			if i == maxEntryProblems {
 				break
 			}
@@ -254,7 +219,7 @@ func (p *Plane) PortName(ifindex int) string {
 }
 
 func (p *Plane) portName(ifindex int) string {
-	if l := p.links[ifindex]; l != nil {
+	if l := p.topo.Link(ifindex); l != nil {
 		return l.Name
 	}
 	return fmt.Sprintf("if%d", ifindex)

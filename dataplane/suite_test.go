@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -380,19 +381,19 @@ func testStates(t *testing.T, w world) {
 	w.rename("vx0", "other0")
 	w.setUp("other0", true)
 	r.serves(200, addr(local))
-	r.untilTrue("the new name", func() bool { s := r.p.Devices(); return len(s) == 1 && s[0].Device == "other0" && s[0].Served })
+	r.untilTrue("the new name", func() bool { s := r.p.Devices(); return len(s) == 1 && s[0].Name == "other0" && s[0].Served })
 	// A second device with the VNI cannot be had on one kernel, another VNI
 	// without local address can.
 	w.addVXLAN("vx1", 201, "", "br0")
 	w.addVXLAN("vx2", 202, local, "")
 	r.untilTrue("reasons", func() bool {
-		kinds := map[evpn.VNI]dataplane.ProblemKind{}
+		kinds := map[evpn.VNI]topology.ProblemKind{}
 		for _, s := range r.p.Devices() {
 			if !s.Served && len(s.Problems) > 0 {
 				kinds[s.VNI] = s.Problems[0].Kind
 			}
 		}
-		return kinds[201] == dataplane.ProblemNoLocal && kinds[202] == dataplane.ProblemNoBridge
+		return kinds[201] == topology.NoLocal && kinds[202] == topology.NoBridge
 	})
 }
 
@@ -561,10 +562,10 @@ func testDeclared(t *testing.T, w world) {
 	w.setMaster("p0", "")
 	w.addBridge("br9")
 	w.addVXLAN("vx209", 209, local, "br9")
-	cfg := dataplane.Config{VTEP: addr(local), Declared: []dataplane.Declared{
-		{VNI: 200, Ports: []string{"p0"}},
-		{VNI: 201, Bridge: "br0", Device: "vx201", MTU: 1400},
-	}}
+	cfg := dataplane.Config{Topology: declared(
+		topology.Declared{VNI: 200, Ports: []string{"p0"}},
+		topology.Declared{VNI: 201, Bridge: "br0", Device: "vx201", MTU: 1400},
+	)}
 	r := start(t, w, nil, cfg)
 	r.serves(200, addr(local))
 	r.serves(201, addr(local))
@@ -582,7 +583,7 @@ func testDeclared(t *testing.T, w world) {
 	}
 	r.madeByEvpnd(made)
 	// One is declared no more; its bridge has a port, and stays until then.
-	cfg.Declared = cfg.Declared[1:]
+	cfg.Topology.Declared = cfg.Topology.Declared[1:]
 	if err := r.p.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -594,7 +595,7 @@ func testDeclared(t *testing.T, w world) {
 	w.setMaster("p0", "")
 	r.untilTrue("the bridge goes with its last port", func() bool { return r.index("br200") == 0 })
 	// The other has a bridge that was there before.
-	cfg.Declared = nil
+	cfg.Topology.Declared = nil
 	if err := r.p.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -609,7 +610,7 @@ func (r *rig) madeByEvpnd(want map[string]bool) {
 	r.t.Helper()
 	got := make(map[string]bool)
 	for _, d := range r.p.Devices() {
-		got[d.Device] = d.Made
+		got[d.Name] = d.Made
 	}
 	if !maps.Equal(got, want) {
 		r.t.Errorf("devices, and whether evpnd made them: %v, want %v", got, want)
@@ -620,7 +621,7 @@ func testSelect(t *testing.T, w world) {
 	plain(w)
 	w.addBridge("br1")
 	w.addVXLAN("vx1", 300, local, "br1")
-	cfg := dataplane.Config{Select: dataplane.Select{Ranges: []dataplane.Range{{First: 100, Last: 200}}}}
+	cfg := dataplane.Config{Topology: topology.Config{Select: topology.Select{Ranges: []topology.Range{{First: 100, Last: 200}}}}}
 	r := start(t, w, nil, cfg)
 	r.serves(200, addr(local))
 	r.serves(300, netip.Addr{})
@@ -628,7 +629,7 @@ func testSelect(t *testing.T, w world) {
 	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
 	events := func() int { r.mu.Lock(); defer r.mu.Unlock(); return r.events }
 	n := events()
-	cfg.Select.Devices = []string{"vx[1-9]"}
+	cfg.Topology.Select.Devices = []string{"vx[1-9]"}
 	if err := r.p.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -637,7 +638,7 @@ func testSelect(t *testing.T, w world) {
 		t.Errorf("%d events for one more VNI", got-n)
 	}
 	// 200 is selected no more: ours leaves the kernel, and comes back with it.
-	cfg.Select.Ranges = nil
+	cfg.Topology.Select.Ranges = nil
 	if err := r.p.Configure(cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -48,6 +49,18 @@ func vtepIn(vni evpn.VNI, i int) evpn.Via {
 }
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// declared returns a configuration of declared VNIs, completed as that of a
+// daemon is.
+func declared(all ...topology.Declared) topology.Config {
+	for i := range all {
+		d := &all[i]
+		d.Bridge = cmp.Or(d.Bridge, fmt.Sprintf("br%d", d.VNI))
+		d.Device = cmp.Or(d.Device, fmt.Sprintf("vxlan%d", d.VNI))
+		d.Local, d.Port = addr(local), topology.DefaultPort
+	}
+	return topology.Config{Declared: all}
+}
 
 // rig is a running Plane in a world.
 type rig struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/topology"
 )
 
 // ref is an entry in a batch, which has one or more consecutive ops.
@@ -43,7 +44,7 @@ func (p *Plane) write() {
 	p.writes = append(p.writes[:0], p.writes[1:]...)
 	d.queued = false
 	p.dropIfEmpty(d) // a device that went may have left it behind
-	if d.dev == 0 || d.need != needNothing || !d.busy() {
+	if !d.attached() || d.need != needNothing || !d.busy() {
 		return
 	}
 	if p.writeDomain(d) && d.busy() {
@@ -191,7 +192,7 @@ func (p *Plane) refusedAll(d *domain, err error, b, next *batch) {
 func (p *Plane) refusedWrites(err error, now time.Time) {
 	p.hold = min(max(2*p.hold, holdFirst), holdMost)
 	p.holdTill = now.Add(p.hold)
-	if p.setTrouble(Problem{Kind: ProblemWrite, Text: "nothing can be written to the kernel: " + advice(err)}) {
+	if p.setTrouble(topology.Problem{Kind: ProblemWrite, Text: "nothing can be written to the kernel: " + advice(err)}) {
 		p.log.Error("nothing can be written to the kernel; trying again", "err", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -43,7 +44,7 @@ func newKernel(vnis int) (*kernel, error) {
 		k.bridges[vni] = sys.Add(dataplane.Link{Name: br, Kind: "bridge"})
 		sys.SetUp(br, true)
 		sys.Add(dataplane.Link{Name: vx, Kind: "vxlan", VXLAN: &dataplane.VXLAN{
-			VNI: vni, Local: vtepAddr(0), Port: dataplane.DefaultPort,
+			VNI: vni, Local: vtepAddr(0), Port: topology.DefaultPort,
 		}})
 		sys.SetMaster(vx, br)
 		sys.SetUp(vx, true)

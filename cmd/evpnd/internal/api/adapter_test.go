@@ -16,6 +16,7 @@ import (
 	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -29,12 +30,12 @@ func runPlane(t *testing.T) *dataplane.Plane {
 	k.SetUp("br200", true)
 	for name, vni := range map[string]evpn.VNI{"vxlan200": 200, "vxlan300": 300, "vxlan400": 400} {
 		k.Add(dataplane.Link{Name: name, Kind: "vxlan", VXLAN: &dataplane.VXLAN{
-			VNI: vni, Port: dataplane.DefaultPort, Local: addr("172.30.0.1"),
+			VNI: vni, Port: topology.DefaultPort, Local: addr("172.30.0.1"),
 		}})
 		k.SetUp(name, true)
 	}
 	k.SetMaster("vxlan200", "br200")
-	cfg := dataplane.Config{Select: dataplane.Select{Ranges: []dataplane.Range{{First: 1, Last: 399}}}}
+	cfg := dataplane.Config{Topology: topology.Config{Select: topology.Select{Ranges: []topology.Range{{First: 1, Last: 399}}}}}
 	p := dataplane.New(k.Open(), cfg, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

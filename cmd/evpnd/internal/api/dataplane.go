@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -16,8 +17,8 @@ func (k kernelSide) Devices() []Device {
 	var out []Device
 	for _, v := range k.plane.Devices() {
 		d := Device{
-			VNI: v.VNI, Name: v.Device, Bridge: v.Bridge, VTEP: v.Local,
-			Served: v.Served, MTU: v.MTU, Port: v.Port,
+			VNI: v.VNI, Name: v.Name, Bridge: v.Bridge, VTEP: v.Local,
+			Served: v.Served, MTU: v.MTU, Port: v.Port, Managed: v.Made,
 		}
 		for _, p := range v.Problems {
 			d.Notes = append(d.Notes, p.Text)
@@ -81,8 +82,8 @@ func (k kernelSide) Stats() KernelStats {
 // the VNI alone.
 func (k kernelSide) Problems() []Problem {
 	var out []Problem
-	add := func(p *dataplane.Problem) {
-		if p.Kind != dataplane.ProblemNotSelected && p.Kind != dataplane.ProblemPort {
+	add := func(p *topology.Problem) {
+		if p.Kind != topology.NotSelected && p.Kind != topology.OtherPort {
 			out = append(out, Problem{Kind: string(p.Kind), Text: p.Text, VNI: p.VNI, Device: p.Device})
 		}
 	}

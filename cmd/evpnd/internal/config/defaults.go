@@ -8,8 +8,8 @@ import (
 
 	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
-	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -54,7 +54,7 @@ func setDefaults(v reflect.Value) {
 		d := bgp.DefaultDynamic(netip.Prefix{}, 0)
 		*x = DynamicPeer{Limit: d.Limit, Session: defaultSession(&d.Session)}
 	case *Create:
-		*x = Create{Port: dataplane.DefaultPort}
+		*x = Create{Port: topology.DefaultPort}
 	}
 }
 

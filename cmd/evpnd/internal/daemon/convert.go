@@ -9,6 +9,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -84,15 +85,16 @@ func session(as uint32, s config.Session) bgp.Session {
 }
 
 func planeConfig(cfg *config.Config) dataplane.Config {
-	c := dataplane.Config{VTEP: cfg.VTEP.Address, Hosts: hostsConfig(&cfg.VNIs.Rules), VNIHosts: make(map[evpn.VNI]hosts.Config)}
-	if !c.VTEP.IsValid() {
-		c.VTEP = loopback()
+	c := dataplane.Config{Hosts: hostsConfig(&cfg.VNIs.Rules), VNIHosts: make(map[evpn.VNI]hosts.Config)}
+	t := &c.Topology
+	if t.VTEP = cfg.VTEP.Address; !t.VTEP.IsValid() {
+		t.VTEP = loopback()
 	}
 	for _, s := range cfg.VNIs.Select {
 		if s.Device != "" {
-			c.Select.Devices = append(c.Select.Devices, s.Device)
+			t.Select.Devices = append(t.Select.Devices, s.Device)
 		} else {
-			c.Select.Ranges = append(c.Select.Ranges, dataplane.Range{First: s.First, Last: s.Last})
+			t.Select.Ranges = append(t.Select.Ranges, topology.Range{First: s.First, Last: s.Last})
 		}
 	}
 	for _, v := range cfg.VNIs.Settings {
@@ -100,8 +102,12 @@ func planeConfig(cfg *config.Config) dataplane.Config {
 			c.VNIHosts[v.VNI] = h
 		}
 		if n := v.Create; n != nil {
-			c.Declared = append(c.Declared, dataplane.Declared{
-				VNI: v.VNI, Bridge: n.Bridge, Device: n.Device, Local: n.Local, Port: n.Port, MTU: n.MTU, Ports: n.Ports,
+			local := n.Local
+			if !local.IsValid() {
+				local = t.VTEP
+			}
+			t.Declared = append(t.Declared, topology.Declared{
+				VNI: v.VNI, Bridge: n.Bridge, Device: n.Device, Local: local, Port: n.Port, MTU: n.MTU, Ports: n.Ports,
 			})
 		}
 	}

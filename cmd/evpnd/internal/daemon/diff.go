@@ -10,7 +10,7 @@ import (
 
 	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
-	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -71,10 +71,10 @@ func renamed(err error, path, name string) error {
 type dryRun struct {
 	d       *Daemon
 	cfg     evpn.Config
-	vnis    []dataplane.DeviceStatus // as they would be
-	gone    []netip.Addr             // peers that would be removed
-	entries int                      // to be listed of each kind of a VNI
-	left    int                      // and in all
+	vnis    []topology.Device // as they would be
+	gone    []netip.Addr      // peers that would be removed
+	entries int               // to be listed of each kind of a VNI
+	left    int               // and in all
 }
 
 // maxEntries keeps the answer below the 4 MB that gRPC takes.
@@ -90,7 +90,7 @@ func (f *dryRun) all(ctx context.Context, progress func(string) error) (out []*e
 	for _, v := range served {
 		now[v.VNI] = v.VTEP
 	}
-	then := make(map[evpn.VNI]dataplane.DeviceStatus)
+	then := make(map[evpn.VNI]topology.Device)
 	for _, v := range f.vnis {
 		if v.Served || !then[v.VNI].Served {
 			then[v.VNI] = v
@@ -125,7 +125,7 @@ func (f *dryRun) all(ctx context.Context, progress func(string) error) (out []*e
 
 // one returns what would change in a VNI that is served now, or would be; nil
 // when nothing would.
-func (f *dryRun) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then dataplane.DeviceStatus, all []evpn.VNI) (*evpndv1.VNIChange, error) {
+func (f *dryRun) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then topology.Device, all []evpn.VNI) (*evpndv1.VNIChange, error) {
 	var e *evpn.Engine
 	if err := f.d.core.Do(ctx, func(engine *evpn.Engine) { e = engine.Fork(n) }); err != nil {
 		return nil, err
@@ -141,7 +141,7 @@ func (f *dryRun) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then data
 		e.Step(&evpn.BDDown{VNI: n})
 		out.Change, out.Reason = "goes", whyNot(n, then)
 	case !vtep.IsValid():
-		out.Change, out.Reason = "comes", fmt.Sprintf("device %s would be served", then.Device)
+		out.Change, out.Reason = "comes", fmt.Sprintf("device %s would be served", then.Name)
 		e.Step(&evpn.BDUp{VNI: n, VTEP: then.Local})
 		out.Notes = append(out.Notes, "its local hosts are not known before, nor the routes of others that are not kept now")
 	case vtep != then.Local:
@@ -165,7 +165,7 @@ func (f *dryRun) one(ctx context.Context, n evpn.VNI, vtep netip.Addr, then data
 
 func none(e *evpndv1.Effect) bool { return e.GetCome()+e.GetGo()+e.GetChange() == 0 }
 
-func whyNot(n evpn.VNI, then dataplane.DeviceStatus) string {
+func whyNot(n evpn.VNI, then topology.Device) string {
 	if then.VNI == 0 {
 		return fmt.Sprintf("no device would have VNI %d", n)
 	}

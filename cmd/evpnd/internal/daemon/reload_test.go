@@ -17,6 +17,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	"github.com/evpnd/evpnd/evpn/run"
 )
@@ -146,7 +147,7 @@ var id1, id2, id3 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0
 func TestRouterIDPrecedence(t *testing.T) {
 	v6 := netip.MustParseAddr("2001:db8::1")
 	device := func(local netip.Addr, served bool) dataplane.DeviceStatus {
-		return dataplane.DeviceStatus{VNI: 200, Local: local, Served: served}
+		return dataplane.DeviceStatus{Device: topology.Device{VNI: 200, Local: local, Served: served}}
 	}
 	for _, c := range []struct {
 		name     string
@@ -170,7 +171,7 @@ func TestRouterIDPrecedence(t *testing.T) {
 func TestFoundRouterIDStaysOnReload(t *testing.T) {
 	found := &config.Config{}
 	set := &config.Config{BGP: config.BGP{RouterID: id1}}
-	devices := []dataplane.DeviceStatus{{VNI: 100, Local: id3, Served: true}}
+	devices := []dataplane.DeviceStatus{{Device: topology.Device{VNI: 100, Local: id3, Served: true}}}
 	for _, c := range []struct {
 		name      string
 		id        netip.Addr

@@ -15,6 +15,7 @@ import (
 	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -228,12 +229,12 @@ func (o sink) vnis(s *State) {
 	}
 	for i := range s.Devices {
 		d := &s.Devices[i]
-		vni, name, vtep := d.VNI.String(), clean(d.Device), ""
+		vni, name, vtep := d.VNI.String(), clean(d.Name), ""
 		if d.Local.IsValid() {
 			vtep = d.Local.String()
 		}
 		o.set(vniInfo, 1, vni, name, clean(d.Bridge), vtep)
-		if !slices.ContainsFunc(d.Problems, func(p dataplane.Problem) bool { return p.Kind == dataplane.ProblemNotSelected }) {
+		if !slices.ContainsFunc(d.Problems, func(p topology.Problem) bool { return p.Kind == topology.NotSelected }) {
 			o.yes(vniServed, d.Served, vni, name)
 		}
 		o.number(vniWanted, d.Wanted, vni, name)

@@ -24,6 +24,7 @@ import (
 	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -44,9 +45,9 @@ func whole() *State {
 		VNIs:    []evpn.BDStatus{{VNI: 200, LocalMACs: 1, RemoteMACs: 2, LocalIPs: 3, RemoteIPs: 4}},
 		Tallies: []evpn.Counters{{VNI: 200, Dests: 5, FrozenMACs: 6, Moves: 7}}, VTEPs: 5,
 		Devices: []dataplane.DeviceStatus{
-			{VNI: 200, Device: "vxlan200", Bridge: "br200", Served: true, Wanted: 11, Held: 10},
-			{VNI: 200, Device: "other", Problems: []dataplane.Problem{{Kind: dataplane.ProblemDuplicate}}},
-			{VNI: 300, Device: "vxlan300", Problems: []dataplane.Problem{{Kind: dataplane.ProblemNotSelected}}},
+			{Device: topology.Device{VNI: 200, Name: "vxlan200", Bridge: "br200", Served: true}, Wanted: 11, Held: 10},
+			{Device: topology.Device{VNI: 200, Name: "other", Problems: []topology.Problem{{Kind: topology.Duplicate}}}},
+			{Device: topology.Device{VNI: 300, Name: "vxlan300", Problems: []topology.Problem{{Kind: topology.NotSelected}}}},
 		},
 		Kernel: dataplane.Stats{
 			Wanted: 11, Installed: 8, Failed: 2,
