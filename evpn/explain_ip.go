@@ -167,7 +167,7 @@ const (
 
 // holdsOfIP says what keeps an address from following the routes.
 func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *ipEntry) (out []string) {
-	if !bindable(ip) {
+	if !IsHostIP(ip) {
 		out = append(out, ip.String()+" can be no host's address for the others: it is unspecified, of a group, a loopback or an IPv4 link-local one")
 	}
 	if slices.Contains(v.gateways, ip) {

@@ -71,6 +71,17 @@ func (m MAC) IsZero() bool { return m == MAC{} }
 // byte set, IEEE 802-2014 §8.2.2).
 func (m MAC) IsHost() bool { return !m.IsZero() && m[0]&1 == 0 }
 
+// IsHostIP tells whether ip can be the address of a host that others should
+// resolve: not unspecified, no group, no loopback, no broadcast, and no IPv4
+// link-local address, which hosts without a network make up. An IPv6 link-local
+// address is one: every host has it, and VTEPs advertise it.
+func IsHostIP(ip netip.Addr) bool {
+	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback() &&
+		!(ip.Is4() && ip.IsLinkLocalUnicast()) && ip != broadcast
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
 // RD is a route distinguisher as it stands on the wire (RFC 4364 §4.2). It
 // makes routes of different origin distinct and says nothing else: a VNI is
 // never read out of a received one.

@@ -33,16 +33,6 @@ func (o ipOwner) remote() bool { return o.vtep.IsValid() }
 
 func (o ipOwner) nobody() bool { return !o.local && !o.remote() }
 
-// bindable tells whether ip can be the address of a host that others should
-// resolve: not unspecified, no group, no loopback, and no IPv4 link-local
-// address, which means something on its own link only.
-func bindable(ip netip.Addr) bool {
-	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLoopback() &&
-		!(ip.Is4() && ip.IsLinkLocalUnicast()) && ip != broadcast
-}
-
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
 func (v *vni) ip(ip netip.Addr) *ipEntry {
 	h := v.ips[ip]
 	if h == nil {
@@ -76,7 +66,7 @@ func (e *Engine) unclaim(v *vni, ip netip.Addr, mac MAC) {
 // MAC is here.
 func (e *Engine) localIP(ev *LocalIP) {
 	v := e.vnis[ev.VNI]
-	if v == nil || !ev.MAC.IsHost() || !bindable(ev.IP) {
+	if v == nil || !ev.MAC.IsHost() || !IsHostIP(ev.IP) {
 		return
 	}
 	nd := ND{Router: ev.Router && ev.IP.Is6(), Override: ev.Override && ev.IP.Is6(), Immutable: ev.Immutable}

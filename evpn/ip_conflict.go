@@ -35,7 +35,7 @@ func (e *Engine) probeConflict(v *vni, ip netip.Addr, h *ipEntry, mac MAC) {
 }
 
 func (e *Engine) probe(p Probe) {
-	if bindable(p.IP) && len(e.probes) < maxProbes && !slices.Contains(e.probes[max(0, len(e.probes)-4):], p) {
+	if IsHostIP(p.IP) && len(e.probes) < maxProbes && !slices.Contains(e.probes[max(0, len(e.probes)-4):], p) {
 		e.probes = append(e.probes, p)
 	}
 }

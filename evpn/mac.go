@@ -66,7 +66,7 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 	if !e.reselect(v, addr, m) && !again {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
-	if bindable(x.ip) {
+	if IsHostIP(x.ip) {
 		e.claim(v, x.ip, addr)
 		if !again && !x.stale() {
 			e.probeConflict(v, x.ip, v.ips[x.ip], addr)
@@ -81,7 +81,7 @@ func (e *Engine) dropPath(v *vni, addr MAC, m *macEntry, i int) {
 	if !e.reselect(v, addr, m) {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
-	if bindable(x.ip) {
+	if IsHostIP(x.ip) {
 		e.unclaim(v, x.ip, addr)
 	}
 	e.tidy(v, addr, m)

@@ -43,14 +43,5 @@ type ProbeRequest struct {
 	MAC  evpn.MAC
 }
 
-var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-
-// ValidIP tells whether ip can be a host's that others should resolve. IPv4
-// link-local addresses are made up by hosts without a network; IPv6 ones every
-// host has, and other VTEPs advertise them too.
-func ValidIP(ip netip.Addr) bool {
-	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLoopback() {
-		return false
-	}
-	return !ip.Is4() || !ip.IsLinkLocalUnicast() && ip != broadcast
-}
+// ValidIP is evpn.IsHostIP.
+func ValidIP(ip netip.Addr) bool { return evpn.IsHostIP(ip) }

@@ -76,7 +76,7 @@ func (b *BD) scheduleProbe(e *ipEntry) {
 // QueueProbe takes a question of the engine over. Its probe goes before all
 // others. It asks nothing where the answer is known.
 func (b *BD) QueueProbe(q *evpn.Probe, now time.Time) {
-	if !b.snoop || b.noProbe || !q.MAC.IsHost() || !ValidIP(q.IP) {
+	if !b.snoop || b.noProbe || !q.MAC.IsHost() || !evpn.IsHostIP(q.IP) {
 		return
 	}
 	e := b.byIP[q.IP]

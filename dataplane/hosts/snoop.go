@@ -41,7 +41,7 @@ func (b *BD) Broken(now time.Time) (Bound, bool) {
 // device, c.MAC not the address of a port, and c.IP not one of this node. It
 // returns whether c broke a bound, and none was broken in the minute before.
 func (b *BD) Snoop(c *Claim, now time.Time) (broke bool) {
-	if !b.snoop || !c.MAC.IsHost() || !ValidIP(c.IP) {
+	if !b.snoop || !c.MAC.IsHost() || !evpn.IsHostIP(c.IP) {
 		return false
 	}
 	e := b.byIP[c.IP]
