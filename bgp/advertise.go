@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -67,12 +68,10 @@ func (s *Speaker) put(batch []evpn.Advert) {
 
 // announce gives one route to GoBGP. s.rib is held.
 func (s *Speaker) announce(a *evpn.Advert) error {
-	switch {
-	case a.Type != evpn.MACIP && a.Type != evpn.InclusiveMulticast:
-		return errors.New("only types 2 and 3 are announced")
-	case a.Type == evpn.InclusiveMulticast && !a.IP.IsValid():
-		return errors.New("it has no originating router")
-	case !a.Attrs.NextHop.IsValid():
+	if err := wire.CheckNLRI(&a.Route); err != nil {
+		return err
+	}
+	if !a.Attrs.NextHop.IsValid() {
 		return errors.New("it has no next hop")
 	}
 	return s.server.Announce(&a.Route, a.Attrs)

@@ -6,8 +6,8 @@ import "github.com/evpnd/evpnd/evpn"
 type Counts struct {
 	Updates      uint64 // messages
 	EndOfRIB     uint64
-	Reach        [6]uint64 // routes announced, by route type; only types 2 and 3 are kept
-	Withdrawn    [6]uint64 // routes withdrawn, by route type
+	Reach        [numTypes]uint64 // routes announced and not discarded, by route type
+	Withdrawn    [numTypes]uint64 // routes withdrawn, by route type
 	Discarded    [NumDiscards]uint64
 	AttrsIgnored uint64 // attributes that do not count here, or came twice
 	AttrsUnknown uint64 // optional attributes that are not known

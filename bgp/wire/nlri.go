@@ -2,27 +2,55 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/evpnd/evpnd/evpn"
 )
 
+// codec is how the routes of one type stand on the wire. A type that is known
+// and not used has only the reason.
+type codec struct {
+	parse  func(v []byte, out *evpn.Route, withdraw bool) Discard // the value, RD included
+	append func(dst []byte, r *evpn.Route) []byte                 // the value, without the RD
+	check  func(r *evpn.Route) error                              // whether append can take r
+	unused Discard
+}
+
+// numTypes is how many route types there are in the tables, zero included.
+const numTypes = int(evpn.IPPrefix) + 1
+
+// codecs is the table of route types (RFC 7432 §7, RFC 9136 §3).
+var codecs = [numTypes]codec{
+	evpn.EthernetAD:         {unused: DiscardEthernetAD},
+	evpn.MACIP:              {parse: parseMACIP, append: appendMACIP, check: func(*evpn.Route) error { return nil }},
+	evpn.InclusiveMulticast: {parse: parseMulticast, append: appendMulticast, check: checkMulticast},
+	evpn.EthernetSegment:    {unused: DiscardEthernetSegment},
+	evpn.IPPrefix:           {unused: DiscardPrefix},
+}
+
 // parseReach reads the value of one NLRI. What it has beside the identity is
 // optional in a withdrawal, where it means nothing.
 func parseReach(typ evpn.RouteType, v []byte, out *evpn.Route, withdraw bool) Discard {
-	switch typ {
-	case evpn.MACIP:
-		return parseMACIP(v, out, withdraw)
-	case evpn.InclusiveMulticast:
-		return parseMulticast(v, out)
-	case evpn.EthernetAD:
-		return DiscardEthernetAD
-	case evpn.EthernetSegment:
-		return DiscardEthernetSegment
-	case evpn.IPPrefix:
-		return DiscardPrefix
+	if int(typ) >= numTypes {
+		return DiscardUnknownType
+	}
+	switch c := &codecs[typ]; {
+	case c.parse != nil:
+		return c.parse(v, out, withdraw)
+	case c.unused != 0:
+		return c.unused
 	}
 	return DiscardUnknownType
+}
+
+// CheckNLRI returns why AppendNLRI cannot take r, or nil.
+func CheckNLRI(r *evpn.Route) error {
+	if int(r.Type) >= numTypes || codecs[r.Type].append == nil {
+		return fmt.Errorf("routes of type %v are not announced", r.Type)
+	}
+	return codecs[r.Type].check(r)
 }
 
 // parseMACIP reads a MAC/IP advertisement route (RFC 7432 §7.2):
@@ -70,7 +98,7 @@ func parseMACIP(v []byte, out *evpn.Route, withdraw bool) Discard {
 // (RFC 7432 §7.3):
 //
 //	RD (8) | tag (4) | 32 or 128 (1) | originating router (4, 16)
-func parseMulticast(v []byte, out *evpn.Route) Discard {
+func parseMulticast(v []byte, out *evpn.Route, _ bool) Discard {
 	const fixed = 13
 	if len(v) != fixed+4 && len(v) != fixed+16 || int(v[12]) != 8*(len(v)-fixed) {
 		return DiscardMalformed
@@ -92,19 +120,14 @@ func appendLabel(dst []byte, v evpn.VNI) []byte {
 }
 
 // AppendNLRI appends a route as it stands in MP_REACH_NLRI and
-// MP_UNREACH_NLRI. Its type must be 2 or 3, and the IP of a type 3 route valid.
+// MP_UNREACH_NLRI. It panics when CheckNLRI finds r impossible.
 func AppendNLRI(dst []byte, r *evpn.Route) []byte {
+	if err := CheckNLRI(r); err != nil {
+		panic("wire: " + err.Error())
+	}
 	start := len(dst)
 	dst = append(append(dst, byte(r.Type), 0), r.RD[:]...)
-	switch r.Type {
-	case evpn.MACIP:
-		dst = appendMACIP(dst, r)
-	case evpn.InclusiveMulticast:
-		dst = binary.BigEndian.AppendUint32(dst, r.Tag)
-		dst = appendIP(dst, r.IP)
-	default:
-		panic("wire: no encoding for a route of type " + r.Type.String())
-	}
+	dst = codecs[r.Type].append(dst, r)
 	dst[start+1] = byte(len(dst) - start - 2)
 	return dst
 }
@@ -120,6 +143,18 @@ func appendMACIP(dst []byte, r *evpn.Route) []byte {
 		dst = appendLabel(dst, r.L3Label)
 	}
 	return dst
+}
+
+// appendMulticast appends what parseMulticast reads, less the RD.
+func appendMulticast(dst []byte, r *evpn.Route) []byte {
+	return appendIP(binary.BigEndian.AppendUint32(dst, r.Tag), r.IP)
+}
+
+func checkMulticast(r *evpn.Route) error {
+	if !r.IP.IsValid() {
+		return errors.New("it has no originating router")
+	}
+	return nil
 }
 
 // appendIP appends the length of an address in bits, and the address.
