@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -51,45 +50,43 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// BenchmarkAdverts has routes of our own announced, up to the peer's socket.
+// BenchmarkAdverts has 1,000 routes of our own announced and withdrawn, up to
+// the peer's socket: with attributes of its own each, which cannot share an
+// UPDATE, and with equal ones.
 func BenchmarkAdverts(b *testing.B) {
+	for name, sets := range map[string]uint32{"distinct": 1000, "equal": 1} {
+		b.Run(name, func(b *testing.B) { benchmarkAdverts(b, sets) })
+	}
+}
+
+func benchmarkAdverts(b *testing.B, sets uint32) {
 	at := addrPort(b)
 	s := run(b, Config{Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
 	eventually(b, "listening", func() bool { return s.listening(at) })
 	p := dialRaw(b, at)
 	p.establish(peerOpen())
 	event[*evpn.PeerUp](s)
-	p.want(wire.TypeUpdate)
+	peer := p.table()
+	peer.until("End-of-RIB", func() bool { return peer.ends == 1 })
 	const n = 1000
+	b.ReportAllocs()
 	for b.Loop() {
 		batch := make([]evpn.Advert, n)
 		for i := range batch {
-			batch[i] = local(0, "", uint32(i))
-			binary.BigEndian.PutUint32(batch[i].MAC[2:], uint32(i))
+			batch[i] = advertMAC(i, uint32(i)%sets)
 		}
 		began := time.Now()
 		s.Adverts() <- batch
-		for got := 0; got < n; {
-			if typ, _, err := p.read(); err != nil {
-				b.Fatal(err)
-			} else if typ == wire.TypeUpdate {
-				got++
-			}
-		}
+		peer.until("all routes", func() bool { return len(peer.routes) == n })
 		b.ReportMetric(float64(time.Since(began).Microseconds())/n, "us/route")
 		gone := make([]evpn.Advert, n)
 		for i := range gone {
 			gone[i].Route = batch[i].Route
 		}
 		s.Adverts() <- gone
-		for got := 0; got < n; {
-			if typ, _, err := p.read(); err != nil {
-				b.Fatal(err)
-			} else if typ == wire.TypeUpdate {
-				got++
-			}
-		}
+		peer.until("no route", func() bool { return len(peer.routes) == 0 })
 	}
+	b.ReportMetric(float64(peer.updates)/float64(b.N), "UPDATEs")
 }
 
 // BenchmarkUpdown is one session from SYN to Established.

@@ -25,7 +25,8 @@ type Packer struct {
 	withdrawn []byte         // NLRI
 	waiting   map[evpn.NLRI]struct{}
 	key       []byte
-	ids       []evpn.NLRI
+	ids       []evpn.NLRI // of the message that is added
+	route     evpn.Route
 }
 
 // packed is routes that share their path attributes.
@@ -56,7 +57,7 @@ func (p *Packer) Waiting() bool { return len(p.waiting) > 0 }
 func (p *Packer) Add(dst, msg []byte) []byte {
 	u, ok := singleUpdate(msg)
 	if ok {
-		p.ids, ok = identify(p.ids[:0], u.nlri, u.withdraw)
+		ok = p.identify(u.nlri, u.withdraw)
 	}
 	if !ok {
 		return append(p.Flush(dst), msg...)
@@ -219,19 +220,16 @@ func singleUpdate(msg []byte) (u singleRoute, ok bool) {
 	return u, ok && len(u.nlri) > 0
 }
 
-// identify appends the identities of the routes in nlri; ok is false when one
+// identify sets ids to those of the routes in nlri; it returns false when one
 // cannot be read.
-func identify(ids []evpn.NLRI, nlri []byte, withdraw bool) (_ []evpn.NLRI, ok bool) {
+func (p *Packer) identify(nlri []byte, withdraw bool) bool {
+	p.ids = p.ids[:0]
 	for len(nlri) > 0 {
 		typ, v, rest, bad := nextRoute(nlri)
-		if bad != nil {
-			return ids, false
+		if bad != nil || parseReach(typ, v, &p.route, withdraw) != 0 {
+			return false
 		}
-		var r evpn.Route
-		if parseReach(typ, v, &r, withdraw) != 0 {
-			return ids, false
-		}
-		ids, nlri = append(ids, r.NLRI), rest
+		p.ids, nlri = append(p.ids, p.route.NLRI), rest
 	}
-	return ids, true
+	return true
 }

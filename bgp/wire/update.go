@@ -30,6 +30,7 @@ type Reader struct {
 	key   []byte
 	reach []evpn.Route // backing of the next routes, shared until it is used up
 	gone  []evpn.NLRI
+	route evpn.Route // of the withdrawal that is read
 }
 
 // cachedAttrs is what the attributes with these bytes meant. Peers send the
@@ -284,15 +285,14 @@ func (r *Reader) dropped(route *evpn.Route, reason Discard) {
 
 func (r *Reader) withdrawn(b []byte) ([]evpn.NLRI, *Notification) {
 	first := len(r.gone)
-	var route evpn.Route
+	route := &r.route
 	for len(b) > 0 {
 		typ, v, rest, bad := nextRoute(b)
 		if bad != nil {
 			return nil, bad
 		}
 		b = rest
-		route = evpn.Route{}
-		if reason := parseReach(typ, v, &route, true); reason != 0 {
+		if reason := parseReach(typ, v, route, true); reason != 0 {
 			r.Counts.Discarded[reason]++
 			continue
 		}
