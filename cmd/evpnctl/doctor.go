@@ -68,7 +68,7 @@ Exit status: 0 nothing is wrong, 3 there are warnings, 4 there are errors; 1 it
 could not look, 2 the command is wrong.`,
 		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			wish, err := doctor.LoadWish(config)
+			expected, err := doctor.LoadExpected(config)
 			if err != nil && cmd.Flags().Changed("config") {
 				return fmt.Errorf("--config: %w", err)
 			}
@@ -77,9 +77,9 @@ could not look, 2 the command is wrong.`,
 				if !cmd.Flags().Changed("timeout") {
 					a.timeout = fabricTimeout
 				}
-				faults = a.fabric(cmd.Context(), &wish)
+				faults = a.fabric(cmd.Context(), &expected)
 			}
-			host, err := doctor.Read(wish)
+			host, err := doctor.Read(expected)
 			if err != nil {
 				return err
 			}
@@ -96,10 +96,10 @@ could not look, 2 the command is wrong.`,
 	return cmd
 }
 
-// fabric asks evpnd what is wrong in the fabric, and what wish does not say
+// fabric asks evpnd what is wrong in the fabric, and what expected does not say
 // yet. That it cannot be asked is a finding, and no reason not to look at the
 // host.
-func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []*evpndv1.Fault) {
+func (a *app) fabric(ctx context.Context, expected *doctor.Expected) (out []*evpndv1.Fault) {
 	err := a.with(func(c *client) error {
 		quick, cancel := context.WithTimeout(ctx, min(reachTimeout, a.timeout))
 		defer cancel()
@@ -110,13 +110,13 @@ func (a *app) fabric(ctx context.Context, wish *doctor.Wish) (out []*evpndv1.Fau
 			}
 			return err
 		}
-		if vteps := st.GetStatus().GetVteps(); !wish.VTEP.IsValid() && len(vteps) == 1 {
-			wish.VTEP, _ = netip.ParseAddr(vteps[0])
+		if vteps := st.GetStatus().GetVteps(); !expected.VTEP.IsValid() && len(vteps) == 1 {
+			expected.VTEP, _ = netip.ParseAddr(vteps[0])
 		}
 		err = each(ctx, c, admin.ListVTEPs, &evpndv1.ListVTEPsRequest{}, func(r *evpndv1.ListVTEPsResponse) error {
 			for _, v := range r.GetVteps() {
 				if ip, err := netip.ParseAddr(v.GetAddress()); err == nil {
-					wish.Others = append(wish.Others, ip)
+					expected.Others = append(expected.Others, ip)
 				}
 			}
 			return nil

@@ -15,8 +15,8 @@
 //	test         imports everything
 //
 // Turned the other way, some libraries have one place: gobgp in bgp/gobgp (and in
-// test/reflector, a reflector to test with), netlink in dataplane/linux (and in
-// cmd/evpnctl/internal/doctor, to read), proto in cmd.
+// test/reflector, a reflector to test with), netlink in dataplane/linux, proto in
+// cmd.
 //
 // The point is that the core stays a function of its inputs, and that another
 // program can take core and one adapter without the other. The rules are for
@@ -91,16 +91,11 @@ type place struct {
 
 var kernel = []string{"dataplane/linux", "test"}
 
-// readers are the folders that may ask the kernel: evpnctl doctor too, which
-// looks at a host where no evpnd may run that could be asked. It only reads, to
-// which TestDoctorReads holds it.
-var readers = []string{"dataplane/linux", doctor, "test"}
-
 const doctor = "cmd/evpnctl/internal/doctor"
 
 var places = []place{
 	{path: "github.com/osrg/gobgp", folders: []string{"bgp/gobgp", "test/reflector"}, because: "all that is odd about GoBGP is in one package, and a reflector to test with"},
-	{path: "github.com/vishvananda/netlink", folders: readers, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
+	{path: "github.com/vishvananda/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/mdlayher/netlink", folders: kernel, because: "the kernel is behind dataplane.Kernel, so that it can be faked"},
 	{path: "github.com/vishvananda/netns", folders: kernel, because: "evpnd works in the namespace it is started in", tests: true},
 	{path: Module + "/proto", folders: []string{"proto", "cmd", "test"}, because: "the API is how the daemon is seen, not how it works"},

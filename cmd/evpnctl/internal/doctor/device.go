@@ -3,6 +3,9 @@ package doctor
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/evpn"
 )
 
 // Checks are all checks of a host, in the order of the page for users.
@@ -28,22 +31,22 @@ var Checks = []Check{
 	{"clock", "a clock that nobody keeps right", clock},
 }
 
-func device(l *Link) string { return "device " + l.Name }
+func device(l *kernel.Link) string { return "device " + l.Name }
 
 func noVXLAN(h *Host, found func(Finding)) {
 	n := 0
-	h.tunnels(func(_, _ *Link) { n++ })
-	if n > 0 || len(h.Wish.VNIs) > 0 {
+	h.tunnels(func(_, _ *kernel.Link) { n++ })
+	if n > 0 || len(h.Expected.VNIs) > 0 {
 		return
 	}
 	local := "LOCAL_ADDRESS"
-	if h.Wish.VTEP.IsValid() {
-		local = h.Wish.VTEP.String()
+	if h.Expected.VTEP.IsValid() {
+		local = h.Expected.VTEP.String()
 	}
 	f := Finding{
 		Severity: Warning, Text: "there is no VXLAN device here that evpnd is to serve", Effect: "evpnd has nothing to serve",
 	}
-	if h.Wish.VTEP.IsValid() {
+	if h.Expected.VTEP.IsValid() {
 		f.Text += "; for VNI 100, for instance, it is made as below"
 		f.Fix = makeVNI(h, 100, local)
 	} else {
@@ -53,7 +56,7 @@ func noVXLAN(h *Host, found func(Finding)) {
 }
 
 // makeVNI returns the commands that make bridge and VXLAN device.
-func makeVNI(h *Host, vni int, local string) []string {
+func makeVNI(h *Host, vni evpn.VNI, local string) []string {
 	br, dev := fmt.Sprintf("br%d", vni), fmt.Sprintf("vxlan%d", vni)
 	var out []string
 	if h.named(br) == nil {
@@ -66,9 +69,9 @@ func makeVNI(h *Host, vni int, local string) []string {
 }
 
 func vniMissing(h *Host, found func(Finding)) {
-	for _, w := range h.Wish.VNIs {
+	for _, w := range h.Expected.VNIs {
 		there := w.Create
-		h.tunnels(func(l, _ *Link) { there = there || l.VXLAN.VNI == w.VNI })
+		h.tunnels(func(l, _ *kernel.Link) { there = there || l.VXLAN.VNI == w.VNI })
 		if there {
 			continue
 		}
@@ -77,15 +80,15 @@ func vniMissing(h *Host, found func(Finding)) {
 			Text:   "the configuration names it, no VXLAN device has it, and evpnd is not to make one (create: {})",
 			Effect: "it is not served: its hosts reach nobody behind other VTEPs",
 		}
-		if h.Wish.VTEP.IsValid() {
-			f.Fix = makeVNI(h, w.VNI, h.Wish.VTEP.String())
+		if h.Expected.VTEP.IsValid() {
+			f.Fix = makeVNI(h, w.VNI, h.Expected.VTEP.String())
 		}
 		found(f)
 	}
 }
 
 func noBridge(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		if br != nil {
 			return
 		}
@@ -105,8 +108,8 @@ func noBridge(h *Host, found func(Finding)) {
 
 func deviceDown(h *Host, found func(Finding)) {
 	said := make(map[string]bool)
-	h.tunnels(func(l, br *Link) {
-		for _, x := range []*Link{l, br} {
+	h.tunnels(func(l, br *kernel.Link) {
+		for _, x := range []*kernel.Link{l, br} {
 			if x == nil || x.Up || said[x.Name] {
 				continue
 			}
@@ -121,8 +124,8 @@ func deviceDown(h *Host, found func(Finding)) {
 }
 
 func duplicateVNI(h *Host, found func(Finding)) {
-	first := make(map[int]*Link)
-	h.tunnels(func(l, br *Link) {
+	first := make(map[evpn.VNI]*kernel.Link)
+	h.tunnels(func(l, br *kernel.Link) {
 		one := first[l.VXLAN.VNI]
 		if one == nil {
 			first[l.VXLAN.VNI] = l
@@ -142,7 +145,7 @@ func duplicateVNI(h *Host, found func(Finding)) {
 }
 
 func noLocal(h *Host, found func(Finding)) {
-	h.tunnels(func(l, _ *Link) {
+	h.tunnels(func(l, _ *kernel.Link) {
 		if h.local(l).IsValid() {
 			return
 		}
@@ -175,12 +178,12 @@ func (h *Host) loopbackAddr() (best netip.Addr) {
 }
 
 func localDiffers(h *Host, found func(Finding)) {
-	h.tunnels(func(l, _ *Link) {
-		if v := l.VXLAN.Local; v.IsValid() && h.Wish.VTEP.IsValid() && v != h.Wish.VTEP {
+	h.tunnels(func(l, _ *kernel.Link) {
+		if v := l.VXLAN.Local; v.IsValid() && h.Expected.VTEP.IsValid() && v != h.Expected.VTEP {
 			found(Finding{
-				Severity: Warning, Object: device(l), Text: fmt.Sprintf("its local address is %v, vtep.address is %v", v, h.Wish.VTEP),
+				Severity: Warning, Object: device(l), Text: fmt.Sprintf("its local address is %v, vtep.address is %v", v, h.Expected.VTEP),
 				Effect: "the address of the device is announced for this VNI; others that know this host by vtep.address filter its frames, or do not find it",
-				Fix:    []string{fmt.Sprintf("ip link set dev %s type vxlan local %v", quote(l.Name), h.Wish.VTEP)},
+				Fix:    []string{fmt.Sprintf("ip link set dev %s type vxlan local %v", quote(l.Name), h.Expected.VTEP)},
 			})
 		}
 	})
@@ -188,7 +191,7 @@ func localDiffers(h *Host, found func(Finding)) {
 
 func localMissing(h *Host, found func(Finding)) {
 	said := make(map[netip.Addr]bool)
-	h.tunnels(func(l, _ *Link) {
+	h.tunnels(func(l, _ *kernel.Link) {
 		a := h.local(l)
 		if _, there := h.Addrs[a]; there || !a.IsValid() || said[a] {
 			return
@@ -205,7 +208,7 @@ func localMissing(h *Host, found func(Finding)) {
 const standardPort = 4789 // RFC 7348 §5
 
 func vxlanPort(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		if l.VXLAN.Port == standardPort {
 			return
 		}
@@ -235,7 +238,7 @@ func vxlanPort(h *Host, found func(Finding)) {
 }
 
 func vxlanLearning(h *Host, found func(Finding)) {
-	h.tunnels(func(l, _ *Link) {
+	h.tunnels(func(l, _ *kernel.Link) {
 		if l.VXLAN.Learning {
 			found(Finding{
 				Severity: Warning, Object: device(l), Text: "it learns the VTEPs of MACs from the frames it receives",
@@ -247,7 +250,7 @@ func vxlanLearning(h *Host, found func(Finding)) {
 }
 
 func portLearning(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		if br != nil && l.Port != nil && l.Port.Learning {
 			found(Finding{
 				Severity: Warning, Object: device(l), Text: "bridge " + br.Name + " learns MACs from it",
@@ -259,7 +262,7 @@ func portLearning(h *Host, found func(Finding)) {
 }
 
 func neighSuppress(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		if br != nil && l.Port != nil && !l.Port.NeighSuppress {
 			found(Finding{
 				Severity: Warning, Object: device(l), Text: "neigh_suppress is off",

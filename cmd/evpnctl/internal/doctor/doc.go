@@ -2,7 +2,7 @@
 // with it: what that causes, and a command that mends it.
 //
 //	kernel (netlink, /proc) --Read--> Host --Examine--> []Finding
-//	evpnd.yaml ---LoadWish----------> Wish ----^
+//	evpnd.yaml --LoadExpected-----> Expected --^
 //
 // It needs no evpnd: most of what goes wrong is wrong before evpnd runs, and
 // evpnd can be down because of it. It only reads. What it finds it has the

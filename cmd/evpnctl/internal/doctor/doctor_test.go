@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/test/lab"
 )
 
@@ -45,7 +46,7 @@ func ward(l *lab.Lab, name string) *lab.NS {
 
 // examine reads a namespace. Whether the clock of this machine is right is
 // none of its business.
-func examine(t *testing.T, n *lab.NS, w Wish) (out []Finding) {
+func examine(t *testing.T, n *lab.NS, w Expected) (out []Finding) {
 	t.Helper()
 	var h *Host
 	if err := n.Do(func() (err error) {
@@ -75,15 +76,15 @@ func names(fs []Finding) (out []string) {
 func TestFaultsAndFixes(t *testing.T) {
 	lab.Need(t, lab.Namespaces)
 	l := lab.New(t)
-	full := Wish{VTEP: vtep, Others: []netip.Addr{other}, VNIs: []WishVNI{{VNI: 200}}}
+	full := Expected{VTEP: vtep, Others: []netip.Addr{other}, VNIs: []ExpectedVNI{{VNI: 200}}}
 	for i, c := range []struct {
-		fault  string // shell
-		wish   Wish
-		check  string
-		object string
-		also   []string // checks that see the same fault
+		fault    string // shell
+		expected Expected
+		check    string
+		object   string
+		also     []string // checks that see the same fault
 	}{
-		{"ip link del vxlan200", Wish{VTEP: vtep, Others: full.Others}, "no-vxlan", "", nil},
+		{"ip link del vxlan200", Expected{VTEP: vtep, Others: full.Others}, "no-vxlan", "", nil},
 		{"ip link del vxlan200", full, "vni-missing", "vni 200", nil},
 		{"ip link set vxlan200 nomaster", full, "no-bridge", "device vxlan200", nil},
 		{"ip link del br200", full, "no-bridge", "device vxlan200", nil},
@@ -92,7 +93,7 @@ func TestFaultsAndFixes(t *testing.T) {
 		{"ip link add second type vxlan id 200 dstport 4790 local 172.30.0.1 nolearning", full, "duplicate-vni", "device second", []string{"no-bridge", "device-down", "vxlan-port", "underlay-mtu"}},
 		{
 			"ip link del vxlan200; ip link add vxlan200 type vxlan id 200 dstport 4789 nolearning; ip link set vxlan200 mtu 1450 master br200 up; bridge link set dev vxlan200 learning off neigh_suppress on",
-			Wish{Others: full.Others},
+			Expected{Others: full.Others},
 			"no-local", "device vxlan200", nil,
 		},
 		{"ip addr add 172.30.0.9/32 dev lo; ip link set vxlan200 type vxlan local 172.30.0.9", full, "local-differs", "device vxlan200", nil},
@@ -112,7 +113,7 @@ func TestFaultsAndFixes(t *testing.T) {
 		{"sysctl -qw net.bridge.bridge-nf-call-iptables=1", full, "bridge-nf", "net.bridge.bridge-nf-call-iptables", nil},
 	} {
 		n := ward(l, fmt.Sprintf("w%d", i))
-		if fs := examine(t, n, c.wish); len(fs) != 0 {
+		if fs := examine(t, n, c.expected); len(fs) != 0 {
 			t.Fatalf("a host with nothing wrong: %+v", fs)
 		}
 		if c.check == "bridge-nf" {
@@ -122,7 +123,7 @@ func TestFaultsAndFixes(t *testing.T) {
 			}
 		}
 		n.Must("sh", "-c", c.fault)
-		found := examine(t, n, c.wish)
+		found := examine(t, n, c.expected)
 		want := append([]string{c.check}, c.also...)
 		slices.Sort(want)
 		at := slices.IndexFunc(found, func(f Finding) bool { return f.Check == c.check && f.Object == c.object })
@@ -149,7 +150,7 @@ func TestFaultsAndFixes(t *testing.T) {
 					t.Errorf("%s: the command %q fails: %v\n%s", c.check, cmd, err, out)
 				}
 			}
-			found = examine(t, n, c.wish)
+			found = examine(t, n, c.expected)
 			if slices.ContainsFunc(found, func(f Finding) bool { return f.Check == c.check && f.Object == c.object }) {
 				t.Errorf("%s: the fault is still found after its commands", c.check)
 			}
@@ -190,7 +191,7 @@ func TestCapabilities(t *testing.T) {
 	}
 	p := start()
 	runs(p)
-	fs := examine(t, n, Wish{})
+	fs := examine(t, n, Expected{})
 	if len(fs) != 1 || fs[0].Check != "capabilities" || fs[0].Object != fmt.Sprintf("process %d (evpnd)", p.Pid()) || !strings.Contains(fs[0].Text, "CAP_NET_ADMIN and CAP_NET_RAW") {
 		t.Fatalf("found %+v", fs)
 	}
@@ -202,7 +203,7 @@ func TestCapabilities(t *testing.T) {
 	l.Until(10*time.Second, "evpnd has ended", func() (bool, string) { return !p.Running(), p.Output() })
 	p = start()
 	runs(p)
-	if fs := examine(t, n, Wish{}); len(fs) != 0 {
+	if fs := examine(t, n, Expected{}); len(fs) != 0 {
 		t.Errorf("after the command: %+v", fs)
 	}
 	p.Signal(syscall.SIGTERM)
@@ -235,7 +236,7 @@ func TestCapabilitiesAreNotForAnybody(t *testing.T) {
 		p := n.Start("evpnd", "setpriv", "--inh-caps", "-all", "--bounding-set", "-all", file, "60")
 		var fs []Finding
 		l.Until(10*time.Second, "the process is found", func() (bool, string) {
-			fs = examine(t, n, Wish{})
+			fs = examine(t, n, Expected{})
 			return len(fs) == 1 && fs[0].Check == "capabilities", fmt.Sprintf("%+v", fs)
 		})
 		if len(fs[0].Fix) != 0 {
@@ -249,7 +250,7 @@ func TestCapabilitiesAreNotForAnybody(t *testing.T) {
 // What no namespace has of its own is tried on facts: the neighbor tables'
 // limits and the clock are the whole machine's.
 func TestMachine(t *testing.T) {
-	h := &Host{ClockSync: true, Wish: Wish{VNIs: []WishVNI{{VNI: 1, Create: true}}}, Neighbors: map[string]int{"ipv4": 800, "ipv6": 799}}
+	h := &Host{ClockSync: true, Expected: Expected{VNIs: []ExpectedVNI{{VNI: 1, Create: true}}}, Neighbors: map[string]int{"ipv4": 800, "ipv6": 799}}
 	h.Sysctls = map[string]string{limitIPv4: "1000", "net/ipv6/neigh/default/gc_thresh3": "1000"}
 	fs := Examine(h)
 	if len(fs) != 1 || fs[0].Check != "neigh-table" || fs[0].Severity != Warning {
@@ -281,47 +282,47 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-func TestLoadWish(t *testing.T) {
+func TestLoadExpected(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "evpnd.yaml")
 	text := "bgp: {asn: 65000, peers: [{address: 10.90.0.2, asn: 65000}, {address: fe80::1, interface: eth0, asn: 1}]}\n" +
 		"vtep: {address: 172.30.0.1}\nvnis: {flood: true, select: [7, 100-199, \"vx*\"], settings: [{vni: 200}, {vni: 201, create: {}}]}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w, err := LoadWish(path)
-	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []WishVNI{{200, false}, {201, true}}) ||
+	w, err := LoadExpected(path)
+	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []ExpectedVNI{{200, false}, {201, true}}) ||
 		!slices.Equal(w.Select, []Selector{{First: 7, Last: 7}, {First: 100, Last: 199}, {Device: "vx*"}}) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if err := os.WriteFile(path, []byte("bgp: [\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadWish(path); err == nil || !strings.Contains(err.Error(), "evpnd --check") {
+	if _, err := LoadExpected(path); err == nil || !strings.Contains(err.Error(), "evpnd --check") {
 		t.Errorf("a file that is no YAML: %v", err)
 	}
-	if _, err := LoadWish(path + ".none"); err == nil {
+	if _, err := LoadExpected(path + ".none"); err == nil {
 		t.Error("a file that is not there is no error")
 	}
 }
 
 // Devices that evpnd does not serve are none of its doctor's business.
 func TestOthersDevices(t *testing.T) {
-	flannel := Link{Index: 1, Name: "flannel.1", Kind: "vxlan", MTU: 1450, VXLAN: &VXLAN{VNI: 1, Port: 8472, Learning: true}}
+	flannel := kernel.Link{Index: 1, Name: "flannel.1", Kind: "vxlan", MTU: 1450, VXLAN: &kernel.VXLAN{VNI: 1, Port: 8472, Learning: true}}
 	for _, c := range []struct {
-		wish Wish
-		want bool
+		expected Expected
+		want     bool
 	}{
-		{Wish{}, true},
-		{Wish{Select: []Selector{{Device: "vxlan*"}}}, false},
-		{Wish{Select: []Selector{{First: 100, Last: 199}}}, false},
-		{Wish{Select: []Selector{{First: 1, Last: 1}}}, true},
-		{Wish{Select: []Selector{{Device: "flannel.?"}}}, true},
-		{Wish{Select: []Selector{{Device: "x"}}, VNIs: []WishVNI{{VNI: 1, Create: true}}}, true},
+		{Expected{}, true},
+		{Expected{Select: []Selector{{Device: "vxlan*"}}}, false},
+		{Expected{Select: []Selector{{First: 100, Last: 199}}}, false},
+		{Expected{Select: []Selector{{First: 1, Last: 1}}}, true},
+		{Expected{Select: []Selector{{Device: "flannel.?"}}}, true},
+		{Expected{Select: []Selector{{Device: "x"}}, VNIs: []ExpectedVNI{{VNI: 1, Create: true}}}, true},
 	} {
-		h := &Host{ClockSync: true, Wish: c.wish, Links: []Link{flannel}}
+		h := &Host{ClockSync: true, Expected: c.expected, Links: []kernel.Link{flannel}}
 		found := slices.ContainsFunc(Examine(h), func(f Finding) bool { return f.Object == "device flannel.1" })
 		if found != c.want {
-			t.Errorf("%+v: the device is looked at: %v, want %v", c.wish, found, c.want)
+			t.Errorf("%+v: the device is looked at: %v, want %v", c.expected, found, c.want)
 		}
 	}
 }

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/evpn"
 )
 
 // Host is what is known of a host. It is not changed after Read.
 type Host struct {
-	Wish  Wish
-	Links []Link // by index
-	Addrs map[netip.Addr]int
+	Expected Expected
+	Links    []kernel.Link // by index
+	Addrs    map[netip.Addr]int
 	// Routes are the devices by which the other VTEPs and the peers are
 	// reached, by address; 0 is the default route.
 	Routes map[netip.Addr]int
@@ -26,57 +29,37 @@ type Host struct {
 	ClockSync bool // by the kernel's word
 }
 
-// Wish is what is to be on the host.
-type Wish struct {
-	VTEP   netip.Addr   // invalid: as the devices have it
-	Others []netip.Addr // peers and other VTEPs
-	VNIs   []WishVNI    // those with settings
-	Select []Selector   // which VXLAN devices are evpnd's; empty: all
+// Expected is what is to be on the host.
+type Expected struct {
+	VTEP   netip.Addr    // invalid: as the devices have it
+	Others []netip.Addr  // peers and other VTEPs
+	VNIs   []ExpectedVNI // those with settings
+	Select []Selector    // which VXLAN devices are evpnd's; empty: all
 }
 
 // Selector names devices by their VNIs or by name.
 type Selector struct {
-	First, Last int    // VNIs, both included; 0 with Device
-	Device      string // a pattern of path.Match
+	First, Last evpn.VNI // VNIs, both included; 0 with Device
+	Device      string   // a pattern of path.Match
 }
 
 // selects tells whether a VXLAN device is one that evpnd is to serve. Others,
 // as those of Docker and flannel, are none of its business.
-func (w *Wish) selects(l *Link) bool {
+func (w *Expected) selects(l *kernel.Link) bool {
 	return len(w.Select) == 0 || slices.ContainsFunc(w.Select, func(s Selector) bool {
 		if s.Device != "" {
 			ok, err := path.Match(s.Device, l.Name)
 			return ok && err == nil
 		}
 		return s.First <= l.VXLAN.VNI && l.VXLAN.VNI <= s.Last
-	}) || slices.ContainsFunc(w.VNIs, func(v WishVNI) bool { return v.Create && v.VNI == l.VXLAN.VNI })
+	}) || slices.ContainsFunc(w.VNIs, func(v ExpectedVNI) bool { return v.Create && v.VNI == l.VXLAN.VNI })
 }
 
-// WishVNI is a VNI that the configuration names.
-type WishVNI struct {
-	VNI    int
+// ExpectedVNI is a VNI that the configuration names.
+type ExpectedVNI struct {
+	VNI    evpn.VNI
 	Create bool // evpnd makes its devices
 }
-
-// Link is a network device.
-type Link struct {
-	Index, Master, Lower int
-	Name, Kind           string
-	Up, Loopback         bool
-	MTU                  int
-	VXLAN                *VXLAN // nil: it is none
-	Port                 *Port  // nil: it is no port of a bridge
-}
-
-// VXLAN is what is particular to a VXLAN device with one VNI.
-type VXLAN struct {
-	VNI, Port, Lower int
-	Local            netip.Addr // invalid: none is set
-	Learning         bool
-}
-
-// Port is what a bridge does with a device.
-type Port struct{ Learning, NeighSuppress bool }
 
 // Process is an evpnd that runs in the same network namespace.
 type Process struct {
@@ -85,15 +68,15 @@ type Process struct {
 	Caps uint64 // the effective set, by the numbers of linux/capability.h
 }
 
-func (h *Host) link(index int) *Link {
-	if i := slices.IndexFunc(h.Links, func(l Link) bool { return l.Index == index }); i >= 0 && index != 0 {
+func (h *Host) link(index int) *kernel.Link {
+	if i := slices.IndexFunc(h.Links, func(l kernel.Link) bool { return l.Index == index }); i >= 0 && index != 0 {
 		return &h.Links[i]
 	}
 	return nil
 }
 
-func (h *Host) named(name string) *Link {
-	if i := slices.IndexFunc(h.Links, func(l Link) bool { return l.Name == name }); i >= 0 {
+func (h *Host) named(name string) *kernel.Link {
+	if i := slices.IndexFunc(h.Links, func(l kernel.Link) bool { return l.Name == name }); i >= 0 {
 		return &h.Links[i]
 	}
 	return nil
@@ -101,10 +84,10 @@ func (h *Host) named(name string) *Link {
 
 // tunnels calls f for each VXLAN device that could serve a VNI, with the
 // bridge it is in, nil when there is none.
-func (h *Host) tunnels(f func(l, bridge *Link)) {
+func (h *Host) tunnels(f func(l, bridge *kernel.Link)) {
 	for i := range h.Links {
 		l := &h.Links[i]
-		if l.VXLAN == nil || !h.Wish.selects(l) {
+		if l.VXLAN == nil || l.VXLAN.External || !l.VXLAN.VNI.Valid() || !h.Expected.selects(l) {
 			continue
 		}
 		br := h.link(l.Master)
@@ -116,16 +99,16 @@ func (h *Host) tunnels(f func(l, bridge *Link)) {
 }
 
 // local returns the VTEP address of a device.
-func (h *Host) local(l *Link) netip.Addr {
+func (h *Host) local(l *kernel.Link) netip.Addr {
 	if l.VXLAN.Local.IsValid() {
 		return l.VXLAN.Local
 	}
-	return h.Wish.VTEP
+	return h.Expected.VTEP
 }
 
 // underlay returns the device that the frames of a VXLAN device leave by;
 // nil: that cannot be told.
-func (h *Host) underlay(l *Link) *Link {
+func (h *Host) underlay(l *kernel.Link) *kernel.Link {
 	if u := h.link(l.VXLAN.Lower); u != nil {
 		return u
 	}
@@ -133,7 +116,7 @@ func (h *Host) underlay(l *Link) *Link {
 	if u := h.link(h.Addrs[local]); u != nil && !u.Loopback && u.Kind != "dummy" {
 		return u
 	}
-	for _, other := range h.Wish.Others {
+	for _, other := range h.Expected.Others {
 		if u := h.link(h.Routes[other]); u != nil && !u.Loopback && other.Is4() == local.Is4() {
 			return u
 		}

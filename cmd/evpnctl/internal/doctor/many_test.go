@@ -26,7 +26,7 @@ func TestManyDevices(t *testing.T) {
 		if err := n.Do(func() error {
 			for range 3 {
 				began := time.Now()
-				h, err := Read(Wish{})
+				h, err := Read(Expected{})
 				if d := time.Since(began); took == 0 || d < took {
 					took = d
 				}

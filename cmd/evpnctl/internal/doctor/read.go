@@ -1,141 +1,63 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
-	raw "github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/dataplane/linux"
 )
 
-// Read reads the host in the network namespace of the calling thread.
-func Read(wish Wish) (*Host, error) {
-	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+// Read reads the host in the network namespace of the calling thread. Of a table
+// that never rests it has nearly all.
+func Read(expected Expected) (*Host, error) {
+	reader, err := linux.OpenReader()
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the kernel: %w", err)
 	}
-	defer nl.Close()
+	defer reader.Close()
 	h := &Host{
-		Wish: wish, Addrs: make(map[netip.Addr]int), Routes: make(map[netip.Addr]int), Neighbors: make(map[string]int),
+		Expected: expected, Addrs: make(map[netip.Addr]int), Routes: make(map[netip.Addr]int), Neighbors: make(map[string]int),
 		Sysctls: make(map[string]string),
 		Daemons: daemons(), ClockSync: clockSync(),
 	}
-	if err := h.readLinks(nl); err != nil {
-		return nil, fmt.Errorf("cannot read the network devices: %w", err)
+	if h.Links, err = reader.Links(); err != nil {
+		return nil, err
 	}
-	if err := h.readAddrs(nl); err != nil {
-		return nil, fmt.Errorf("cannot read the addresses: %w", err)
+	addrs, err := reader.Addrs()
+	if err != nil {
+		return nil, err
 	}
-	h.readRoutes(nl)
+	for _, a := range addrs {
+		h.Addrs[a.IP] = a.Ifindex
+	}
+	h.readRoutes(reader)
 	h.readSysctls()
 	if h.Sysctls[limitIPv4] != "" {
-		if err := h.readNeighbors(nl); err != nil {
-			return nil, fmt.Errorf("cannot read the neighbor tables: %w", err)
+		if err := h.readNeighbors(reader); err != nil {
+			return nil, err
 		}
 	}
 	return h, nil
 }
 
-// dumped takes a list that changed while it was read, as lists of a live host
-// do: it has nearly all.
-func dumped(err error) error {
-	if errors.Is(err, netlink.ErrDumpInterrupted) {
-		return nil
-	}
-	return err
-}
-
-func (h *Host) readLinks(nl *netlink.Handle) error {
-	ports, err := readPorts()
-	if err != nil {
-		return err
-	}
-	links, err := nl.LinkList()
-	if dumped(err) != nil {
-		return err
-	}
-	for _, x := range links {
-		a := x.Attrs()
-		l := Link{
-			Index: a.Index, Master: a.MasterIndex, Lower: a.ParentIndex, Name: a.Name, Kind: x.Type(), MTU: a.MTU,
-			Up: a.Flags&net.FlagUp != 0, Loopback: a.Flags&net.FlagLoopback != 0,
-		}
-		if v, ok := x.(*netlink.Vxlan); ok && !v.FlowBased && v.VxlanId != 0 {
-			l.VXLAN = &VXLAN{VNI: v.VxlanId, Port: v.Port, Lower: v.VtepDevIndex, Learning: v.Learning, Local: addr(v.SrcAddr)}
-		}
-		if l.VXLAN != nil {
-			l.Port = ports[l.Index]
-		}
-		h.Links = append(h.Links, l)
-	}
-	slices.SortFunc(h.Links, func(a, b Link) int { return a.Index - b.Index })
-	return nil
-}
-
-// readPorts returns the ports of all bridges, by index. (LinkGetProtinfo reads
-// all of them for one.)
-func readPorts() (map[int]*Port, error) {
-	req := raw.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_DUMP)
-	req.AddData(raw.NewIfInfomsg(unix.AF_BRIDGE))
-	msgs, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-	if dumped(err) != nil {
-		return nil, err
-	}
-	ports := make(map[int]*Port)
-	for _, m := range msgs {
-		x, err := netlink.LinkDeserialize(&unix.NlMsghdr{Type: unix.RTM_NEWLINK}, m)
-		if err != nil {
-			return nil, err
-		}
-		if p := x.Attrs().Protinfo; p != nil {
-			ports[x.Attrs().Index] = &Port{Learning: p.Learning, NeighSuppress: p.NeighSuppress}
-		}
-	}
-	return ports, nil
-}
-
-func addr(ip net.IP) netip.Addr {
-	a, _ := netip.AddrFromSlice(ip)
-	if a = a.Unmap(); !a.IsValid() || a.IsUnspecified() {
-		return netip.Addr{}
-	}
-	return a
-}
-
-func (h *Host) readAddrs(nl *netlink.Handle) error {
-	list, err := nl.AddrList(nil, netlink.FAMILY_ALL)
-	if dumped(err) != nil {
-		return err
-	}
-	for _, a := range list {
-		h.Addrs[addr(a.IP)] = a.LinkIndex
-	}
-	return nil
-}
-
 // readRoutes asks where the other VTEPs and the peers are. Who cannot be
 // reached has no route.
-func (h *Host) readRoutes(nl *netlink.Handle) {
-	for _, to := range h.Wish.Others {
-		if r, err := nl.RouteGet(to.AsSlice()); err == nil && len(r) > 0 {
-			h.Routes[to] = r[0].LinkIndex
+func (h *Host) readRoutes(reader *linux.Reader) {
+	for _, to := range h.Expected.Others {
+		if dev, err := reader.Route(to); err == nil {
+			h.Routes[to] = dev
 		}
 	}
-	routes, err := nl.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
-	for i := range routes {
-		if dumped(err) == nil && routes[i].LinkIndex != 0 {
-			h.Routes[netip.Addr{}] = routes[i].LinkIndex
-			return
-		}
+	if dev, err := reader.DefaultRoute(); err == nil && dev != 0 {
+		h.Routes[netip.Addr{}] = dev
 	}
 }
 
@@ -158,19 +80,13 @@ func (h *Host) readSysctls() {
 
 // readNeighbors counts as neigh_alloc does: entries that are permanent or
 // learned from outside are exempt from the limits.
-func (h *Host) readNeighbors(nl *netlink.Handle) error {
-	for name, family := range map[string]int{"ipv4": netlink.FAMILY_V4, "ipv6": netlink.FAMILY_V6} {
-		list, err := nl.NeighList(0, family)
-		if dumped(err) != nil {
-			return err
+func (h *Host) readNeighbors(reader *linux.Reader) error {
+	names := map[kernel.Family]string{kernel.IPv4: "ipv4", kernel.IPv6: "ipv6"}
+	return reader.Neighbors(func(e *kernel.Entry) {
+		if e.State&kernel.Permanent == 0 && e.Flags&kernel.ExtLearned == 0 {
+			h.Neighbors[names[e.Family]]++
 		}
-		for i := range list {
-			if list[i].State&netlink.NUD_PERMANENT == 0 && list[i].Flags&netlink.NTF_EXT_LEARNED == 0 {
-				h.Neighbors[name]++
-			}
-		}
-	}
-	return nil
+	})
 }
 
 // daemons returns each evpnd in this network namespace.

@@ -3,6 +3,8 @@ package doctor
 import (
 	"fmt"
 	"strings"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // overhead is what VXLAN adds to a frame beside its own MAC header: outer IP,
@@ -15,14 +17,14 @@ func overhead(v6 bool) int {
 }
 
 func underlayMTU(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		u := h.underlay(l)
 		if u == nil {
 			return
 		}
 		room := u.MTU - overhead(h.local(l).Is6())
 		worst, fix := 0, []string(nil)
-		for _, x := range []*Link{l, br} {
+		for _, x := range []*kernel.Link{l, br} {
 			if x != nil && x.MTU > room {
 				worst = max(worst, x.MTU)
 				fix = append(fix, fmt.Sprintf("ip link set dev %s mtu %d", quote(x.Name), room))
@@ -41,7 +43,7 @@ func underlayMTU(h *Host, found func(Finding)) {
 }
 
 func portMTU(h *Host, found func(Finding)) {
-	h.tunnels(func(l, br *Link) {
+	h.tunnels(func(l, br *kernel.Link) {
 		if br == nil {
 			return
 		}
@@ -64,7 +66,7 @@ const strict = 1
 func rpFilter(h *Host, found func(Finding)) {
 	all, _ := h.number("net/ipv4/conf/all/rp_filter")
 	said := false
-	h.tunnels(func(l, _ *Link) {
+	h.tunnels(func(l, _ *kernel.Link) {
 		a, u := h.local(l), h.underlay(l)
 		if !a.Is4() || u == nil || said {
 			return
@@ -85,7 +87,7 @@ func rpFilter(h *Host, found func(Finding)) {
 
 func bridgeNF(h *Host, found func(Finding)) {
 	any := false
-	h.tunnels(func(_, br *Link) { any = any || br != nil })
+	h.tunnels(func(_, br *kernel.Link) { any = any || br != nil })
 	if !any {
 		return
 	}

@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/evpnd/evpnd/evpn"
 )
 
-// LoadWish reads from evpnd's configuration what is to be on the host. It
+// LoadExpected reads from evpnd's configuration what is to be on the host. It
 // looks at a few keys only: whether the file is right is for evpnd --check to
 // say.
-func LoadWish(path string) (Wish, error) {
+func LoadExpected(path string) (Expected, error) {
 	var f struct {
 		BGP struct {
 			Peers []struct{ Address string }
@@ -23,19 +24,19 @@ func LoadWish(path string) (Wish, error) {
 		VNIs struct {
 			Select   selectors
 			Settings []struct {
-				VNI    int
+				VNI    evpn.VNI
 				Create *struct{}
 			}
 		}
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Wish{}, err
+		return Expected{}, err
 	}
 	if err := yaml.Unmarshal(b, &f); err != nil {
-		return Wish{}, fmt.Errorf("%s cannot be read; evpnd --check --config %s says more: %w", path, quote(path), err)
+		return Expected{}, fmt.Errorf("%s cannot be read; evpnd --check --config %s says more: %w", path, quote(path), err)
 	}
-	var w Wish
+	var w Expected
 	w.Select = f.VNIs.Select
 	w.VTEP, _ = netip.ParseAddr(f.VTEP.Address) // evpnd --check tells of a wrong one
 	for _, p := range f.BGP.Peers {
@@ -44,7 +45,7 @@ func LoadWish(path string) (Wish, error) {
 		}
 	}
 	for _, v := range f.VNIs.Settings {
-		w.VNIs = append(w.VNIs, WishVNI{VNI: v.VNI, Create: v.Create != nil})
+		w.VNIs = append(w.VNIs, ExpectedVNI{VNI: v.VNI, Create: v.Create != nil})
 	}
 	return w, nil
 }
@@ -68,8 +69,8 @@ func (s *selectors) UnmarshalYAML(n *yaml.Node) error {
 		if !isRange {
 			high = low
 		}
-		first, err1 := strconv.Atoi(strings.TrimSpace(low))
-		last, err2 := strconv.Atoi(strings.TrimSpace(high))
+		first, err1 := evpn.ParseVNI(strings.TrimSpace(low))
+		last, err2 := evpn.ParseVNI(strings.TrimSpace(high))
 		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("vnis.select: %q is neither a VNI, a range nor a device", text)
 		}
