@@ -14,6 +14,7 @@ import (
 
 	"github.com/evpnd/evpnd/bgp"
 	"github.com/evpnd/evpnd/bgp/wire"
+	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/dataplane/topology"
@@ -22,7 +23,7 @@ import (
 )
 
 // runPlane runs a Plane on a fake kernel with one VNI that can be served, one
-// whose device is in no bridge, and one that is not selected.
+// whose device is in no bridge, one that is not selected, and one that evpnd makes.
 func runPlane(t *testing.T) *dataplane.Plane {
 	t.Helper()
 	k := fake.New()
@@ -35,7 +36,10 @@ func runPlane(t *testing.T) *dataplane.Plane {
 		k.SetUp(name, true)
 	}
 	k.SetMaster("vxlan200", "br200")
-	cfg := dataplane.Config{Topology: topology.Config{Select: topology.Select{Ranges: []topology.Range{{First: 1, Last: 399}}}}}
+	cfg := dataplane.Config{Topology: topology.Config{
+		Select:   topology.Select{Ranges: []topology.Range{{First: 1, Last: 399}}},
+		Declared: []topology.Declared{{VNI: 250, Bridge: "br250", Device: "vxlan250", Local: addr("172.30.0.1"), Port: topology.DefaultPort}},
+	}}
 	p := dataplane.New(k.Open(), cfg, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -62,59 +66,77 @@ func runPlane(t *testing.T) *dataplane.Plane {
 	return p
 }
 
+// serverOf is a server, which does not serve, with a dataplane of its own.
+func serverOf(plane *dataplane.Plane) *Server {
+	hub := watch.New(1)
+	return New(Deps{Core: newEngine(hub), Sessions: &sessions{}, Kernel: plane, Hub: hub, Info: func() Info { return Info{} }})
+}
+
 func TestDataplaneSide(t *testing.T) {
 	plane := runPlane(t)
-	side := Dataplane(plane)
+	s := serverOf(plane)
 
-	served := map[string]bool{}
-	for _, d := range side.Devices() {
-		served[d.Name] = d.Served
-		if d.Served != (d.Reason == "") {
-			t.Errorf("device %s: served %v, reason %q", d.Name, d.Served, d.Reason)
-		}
+	vnis, err := s.vnis(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]bool{"vxlan200": true, "vxlan300": false, "vxlan400": false}, served); d != "" {
-		t.Errorf("served (-want +got):\n%s", d)
+	about := "it is about to be served"
+	told := map[string]string{}
+	managed := map[string]bool{}
+	for _, v := range vnis {
+		told[v.GetDevice()], managed[v.GetDevice()] = v.GetReason(), v.GetManaged()
+	}
+	if told["vxlan200"] != about || told["vxlan250"] != about || !strings.Contains(told["vxlan300"], "bridge") || told["vxlan400"] == "" || len(told) != 4 {
+		t.Errorf("reasons not to serve devices: %q", told)
+	}
+	if d := cmp.Diff(map[string]bool{"vxlan200": false, "vxlan250": true, "vxlan300": false, "vxlan400": false}, managed); d != "" {
+		t.Errorf("made by evpnd (-want +got):\n%s", d)
 	}
 	// A device without a bridge is a problem; one that is not selected is as
 	// it was asked for.
-	about := map[string]string{}
-	for _, p := range side.Problems() {
-		about[p.Device] = p.Kind
+	kinds := map[string]string{}
+	for _, a := range s.Problems() {
+		kinds[a.GetInterface()] = a.GetKind()
 	}
-	if about["vxlan300"] != "no-bridge" || about["vxlan400"] != "" {
-		t.Errorf("problems by device: %v, want no-bridge of vxlan300 and none of vxlan400", about)
+	if kinds["vxlan300"] != "no-bridge" || kinds["vxlan400"] != "" {
+		t.Errorf("problems by device: %v, want no-bridge of vxlan300 and none of vxlan400", kinds)
 	}
 
 	key := evpn.MACKey{VNI: 200, MAC: hostMAC(2)}
-	if e := side.MAC(key); e.State != Pending {
-		t.Errorf("an entry that was not wished yet: %+v, want pending", e)
+	if state, text := s.macState(false, key); state != evpndv1.EntryState_ENTRY_STATE_PENDING {
+		t.Errorf("an entry that was not wished yet: %v %q, want pending", state, text)
 	}
-	plane.Deltas() <- evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: hostMAC(2), Via: evpn.Via{VTEP: addr("172.30.0.2"), VNI: 200}, Want: true}}}
-	for deadline := time.Now().Add(20 * time.Second); side.MAC(key).State != Installed; time.Sleep(time.Millisecond) {
+	plane.Deltas() <- evpn.Delta{FDB: []evpn.FDB{{VNI: 200, MAC: hostMAC(2), Via: evpn.Via{VNI: 200, VTEP: addr("172.30.0.2")}, Want: true}}}
+	installed := func() bool {
+		state, _ := s.macState(false, key)
+		return state == evpndv1.EntryState_ENTRY_STATE_INSTALLED
+	}
+	for deadline := time.Now().Add(20 * time.Second); !installed(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("entry %+v, want installed", side.MAC(key))
+			t.Fatal("the entry is not installed")
 		}
 	}
-	if d := cmp.Diff(KernelStats{Entries: 1}, side.Stats()); d != "" {
-		t.Errorf("stats (-want +got):\n%s", d)
+	res, err := s.GetStatus(t.Context(), &evpndv1.GetStatusRequest{})
+	if c := res.GetStatus().GetCounts(); err != nil || c.GetKernelEntries() != 1 || c.GetKernelPending() != 0 || c.GetKernelFailed() != 0 {
+		t.Errorf("counts %v (%v), want one entry, none pending or failed", c, err)
 	}
 }
 
-func TestEntryOf(t *testing.T) {
+func TestEntryState(t *testing.T) {
 	for _, c := range []struct {
 		state dataplane.EntryState
 		err   error
-		want  Entry
+		want  evpndv1.EntryState
+		text  string
 	}{
-		{dataplane.Absent, nil, Entry{State: Pending}},
-		{dataplane.Adopted, nil, Entry{State: Pending}},
-		{dataplane.Pending, nil, Entry{State: Pending}},
-		{dataplane.Installed, nil, Entry{State: Installed}},
-		{dataplane.FailedNow, errors.New("no space"), Entry{State: Failed, Err: "no space"}},
+		{dataplane.Absent, nil, evpndv1.EntryState_ENTRY_STATE_PENDING, ""},
+		{dataplane.Adopted, nil, evpndv1.EntryState_ENTRY_STATE_PENDING, ""},
+		{dataplane.Pending, nil, evpndv1.EntryState_ENTRY_STATE_PENDING, ""},
+		{dataplane.Installed, nil, evpndv1.EntryState_ENTRY_STATE_INSTALLED, ""},
+		{dataplane.FailedNow, errors.New("no space"), evpndv1.EntryState_ENTRY_STATE_FAILED, "no space"},
 	} {
-		if got := entryOf(c.state, c.err); got != c.want {
-			t.Errorf("entryOf(%s, %v) = %+v, want %+v", c.state, c.err, got, c.want)
+		if got, text := entryState(false, c.state, c.err); got != c.want || text != c.text {
+			t.Errorf("entryState(%s, %v) = %v, %q, want %v, %q", c.state, c.err, got, text, c.want, c.text)
 		}
 	}
 }
@@ -126,11 +148,10 @@ func TestBGPPeer(t *testing.T) {
 		RouterID: addr("10.0.0.9"), HoldTime: 9 * time.Second, MaxRoutes: 5, Received: bgp.Messages{Update: 4}, Established: 2, Advertised: 7,
 	}
 	status.Routes.Discarded[wire.DiscardASLoop] = 3
-	p := bgpPeer(&status)
 	want := &evpndv1.Peer{
 		Address: "10.90.1.254", State: evpndv1.PeerState_PEER_STATE_ESTABLISHED, LocalAddress: "10.90.1.1", RoutesAdvertised: 7,
 	}
-	got := peer(&p, evpn.PeerStatus{Refused: 3})
+	got := peer(&status, evpn.PeerStatus{Refused: 3})
 	if got.GetMaxRoutes() != 5 || got.GetRoutesRefused() != 3 {
 		t.Errorf("limit %d, %d refused, want 5 and 3", got.GetMaxRoutes(), got.GetRoutesRefused())
 	}
@@ -143,8 +164,7 @@ func TestBGPPeer(t *testing.T) {
 	}
 
 	status.State, status.Advertised = bgp.Active, 0
-	p = bgpPeer(&status)
-	if got := peer(&p, evpn.PeerStatus{}); got.GetRoutesAdvertised() != 0 || got.GetUptime() != nil {
+	if got := peer(&status, evpn.PeerStatus{}); got.GetRoutesAdvertised() != 0 || got.GetUptime() != nil {
 		t.Errorf("a peer without a session is told %d routes for %v", got.GetRoutesAdvertised(), got.GetUptime())
 	}
 }
@@ -152,7 +172,7 @@ func TestBGPPeer(t *testing.T) {
 // Every state that the sessions know has a name in the API.
 func TestPeerStates(t *testing.T) {
 	for _, s := range []bgp.State{bgp.Idle, bgp.Connect, bgp.Active, bgp.OpenSent, bgp.OpenConfirm, bgp.Established} {
-		if got := peerState(string(s)).String(); got != "PEER_STATE_"+strings.ToUpper(string(s)) {
+		if got := peerState(s).String(); got != "PEER_STATE_"+strings.ToUpper(string(s)) {
 			t.Errorf("state %s is told as %s", s, got)
 		}
 	}

@@ -16,14 +16,14 @@
 // but itself. A list is therefore not of one instant: see the comment of
 // proto/evpnd/v1/admin.proto for what it promises.
 //
-// The server depends on three interfaces: Core (the engine), Sessions (BGP)
-// and Kernel (the dataplane), in the words of this package. What stands
-// behind the latter two is joined to them in bgp.go and dataplane.go.
+// The server depends on three interfaces: Core lends the engine, Sessions is
+// what a *bgp.Speaker says of the peers, and Kernel what a *dataplane.Plane says
+// of devices and entries. Their values become messages here.
 //
 // Whoever gets to the API may see everything, so it is a unix socket for root
 // and one group, or TCP with certificates on both sides; nothing else is
 // offered. Who of them may also change something (reset a session, let a
 // frozen address go, reload, shut down) is decided for each connection, by
 // the user and groups of the process at the other end of a unix socket, or
-// by the names in a certificate: see [Access], role.go and caller.go.
+// by the names in a certificate: see [Access], auth.go and authz.go.
 package api

@@ -80,7 +80,7 @@ func (s *Server) Explain(req *evpndv1.ExplainRequest, out grpc.ServerStreamingSe
 	ask := req.GetRefresh() == evpndv1.Refresh_REFRESH_ALWAYS ||
 		req.GetRefresh() == evpndv1.Refresh_REFRESH_UNSPECIFIED && !known && s.mayBeUnkept(ctx, &q)
 	if ask {
-		seen, err := s.lookFor(ctx, &q, func(text string) error {
+		seen, err := s.capture(ctx, &q, func(text string) error {
 			return out.Send(&evpndv1.ExplainResponse{Progress: text})
 		})
 		if err != nil {
@@ -221,7 +221,9 @@ func (s *Server) whyNotServed(n evpn.VNI) string {
 		if d.Served {
 			return fmt.Sprintf("VNI %d is about to be served", n)
 		}
-		return fmt.Sprintf("VNI %d is not served here: %s", n, d.Reason)
+		v := &evpndv1.VNI{}
+		addDevice(v, &d.Device)
+		return fmt.Sprintf("VNI %d is not served here: %s", n, v.GetReason())
 	}
 	return fmt.Sprintf("VNI %d is not served here: no VXLAN device has it; make one, or have evpnd make it (vnis.settings[].create)", n)
 }

@@ -45,7 +45,7 @@ func TestExplainMAC(t *testing.T) {
 	}}
 	b.engine.step(remote(200, m, "", "172.30.0.7", 3))
 	res, told := b.ask(t, &evpndv1.ExplainRequest{Mac: m.String()})
-	if len(res.GetExplanations()) != 1 || len(told) != 0 || res.GetRefreshed() || b.sessions.looked != 0 {
+	if len(res.GetExplanations()) != 1 || len(told) != 0 || res.GetRefreshed() || b.sessions.asked != 0 {
 		t.Fatalf("the peers were asked for what is known: %v, %q", res, told)
 	}
 	x := res.GetExplanations()[0]
@@ -123,14 +123,14 @@ func TestExplainWhatIsNotKept(t *testing.T) {
 	if u := all.GetUnkept(); len(u) != 1 || u[0].GetReasons()[0] != "no VNI that is served here imports its targets: 65000:999" || !strings.HasPrefix(all.GetExplanations()[0].GetAdvice()[0], "give the VNI the import target 65000:999") {
 		t.Errorf("of all VNIs: %v", all)
 	}
-	looked := b.sessions.looked
+	looked := b.sessions.asked
 	res, _ := b.ask(t, &evpndv1.ExplainRequest{Mac: hostMAC(9).String(), Refresh: evpndv1.Refresh_REFRESH_NEVER})
-	if b.sessions.looked != looked || res.GetExplanations()[0].GetVni() != 0 || !slices.ContainsFunc(res.GetExplanations()[0].GetAdvice(), func(s string) bool { return strings.Contains(s, "--refresh always") }) {
+	if b.sessions.asked != looked || res.GetExplanations()[0].GetVni() != 0 || !slices.ContainsFunc(res.GetExplanations()[0].GetAdvice(), func(s string) bool { return strings.Contains(s, "--refresh always") }) {
 		t.Errorf("never: %v", res)
 	}
 	// What a VNI would have that is not served is no riddle.
 	res, _ = b.ask(t, &evpndv1.ExplainRequest{Vni: 300, Mac: hostMAC(9).String()})
-	if b.sessions.looked != looked || !strings.Contains(res.GetExplanations()[0].GetVerdict(), "it is in no bridge") {
+	if b.sessions.asked != looked || !strings.Contains(res.GetExplanations()[0].GetVerdict(), "it is in no bridge") {
 		t.Errorf("not served: %v", res)
 	}
 }

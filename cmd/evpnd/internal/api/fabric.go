@@ -88,7 +88,7 @@ func (c fabricCheck) fault(severity evpndv1.Severity, object, text, effect strin
 func (s *Server) nearEnds() map[netip.Addr]netip.Addr {
 	near := make(map[netip.Addr]netip.Addr)
 	for _, p := range s.sessions.Peers() {
-		near[p.Address] = p.Local
+		near[p.Address] = p.LocalAddress.Addr()
 	}
 	return near
 }

@@ -20,8 +20,10 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/evpnd/evpnd/bgp"
+	"github.com/evpnd/evpnd/bgp/wire"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -96,22 +98,22 @@ func withdraw(r *evpn.Routes) *evpn.Routes {
 // sessions and kernel are what the test says they are.
 type sessions struct {
 	mu       sync.Mutex
-	peers    []Peer
+	peers    []bgp.PeerStatus
 	resets   []string
-	problems []Problem
+	problems []bgp.Problem
 	sends    []bgp.CapturedRoute // what the peers send when they are asked
-	looked   int
+	asked    int
 	listed   int // how often Peers was called
 }
 
-func (s *sessions) Peers() []Peer {
+func (s *sessions) Peers() []bgp.PeerStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listed++
 	return slices.Clone(s.peers)
 }
 
-func (s *sessions) Problems() []Problem {
+func (s *sessions) Problems() []bgp.Problem {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.problems)
@@ -127,10 +129,10 @@ func (s *sessions) Reset(peer netip.Addr, soft bool) error {
 	return nil
 }
 
-func (s *sessions) Look(_ context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
+func (s *sessions) Capture(_ context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.looked++
+	s.asked++
 	progress(len(s.sends))
 	l := bgp.Capture{Refreshes: []bgp.PeerRefresh{{Peer: addr("10.90.1.254"), Routes: len(s.sends)}, {Peer: addr("10.90.1.2"), State: bgp.Active, Skipped: bgp.SkippedDown}}}
 	for _, x := range s.sends {
@@ -144,40 +146,52 @@ func (s *sessions) Look(_ context.Context, match func(*evpn.Route, *evpn.Attrs) 
 type kernel struct {
 	held    map[evpn.MACKey]dataplane.KernelView
 	mu      sync.Mutex
-	devices []Device
-	macs    map[evpn.MACKey]Entry // others are installed
+	devices []dataplane.DeviceStatus
+	macs    map[evpn.MACKey]entry // others are installed
 }
 
-func (k *kernel) Devices() []Device {
+// entry is how far an entry has come.
+type entry struct {
+	state dataplane.EntryState
+	err   error
+}
+
+func (k *kernel) Devices() []dataplane.DeviceStatus {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.devices)
 }
 
-func (k *kernel) MAC(key evpn.MACKey) Entry {
+func (k *kernel) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if e, ok := k.macs[key]; ok {
-		return e
+	if e, ok := k.macs[evpn.MACKey{VNI: vni, MAC: mac}]; ok {
+		return e.state, e.err
 	}
-	return Entry{State: Installed}
+	return dataplane.Installed, nil
 }
 
-func (k *kernel) setMAC(key evpn.MACKey, e Entry) {
+func (k *kernel) setMAC(key evpn.MACKey, state dataplane.EntryState, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.macs[key] = e
+	k.macs[key] = entry{state, err}
 }
 
-func (k *kernel) Flood(evpn.VNI, evpn.Via) Entry { return Entry{State: Installed} }
+func (k *kernel) FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error) {
+	return dataplane.Installed, nil
+}
 
-func (k *kernel) HeldMAC(key evpn.MACKey) (dataplane.KernelView, error) { return k.held[key], nil }
+func (k *kernel) InspectMAC(vni evpn.VNI, mac evpn.MAC) (dataplane.KernelView, error) {
+	return k.held[evpn.MACKey{VNI: vni, MAC: mac}], nil
+}
 
-func (k *kernel) HeldNeighbor(evpn.IPKey) (dataplane.KernelView, error) {
+func (k *kernel) InspectNeigh(evpn.VNI, netip.Addr) (dataplane.KernelView, error) {
 	return dataplane.KernelView{Differs: "the kernel has no entry for it"}, nil
 }
 
-func (k *kernel) Neighbor(evpn.IPKey) Entry { return Entry{State: Installed} }
+func (k *kernel) NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error) {
+	return dataplane.Installed, nil
+}
 
 func (k *kernel) PortName(ifindex int) string {
 	if ifindex == 7 {
@@ -186,11 +200,9 @@ func (k *kernel) PortName(ifindex int) string {
 	return ""
 }
 
-func (k *kernel) Stats() KernelStats { return KernelStats{Entries: 5, Pending: 1} }
+func (k *kernel) Stats() dataplane.Stats { return dataplane.Stats{Wanted: 5, Installed: 4} }
 
-func (k *kernel) Problems() []Problem {
-	return []Problem{{Kind: "no-bridge", Text: "put it into a bridge", VNI: 300, Device: "vxlan300"}}
-}
+func (k *kernel) Problems() []topology.Problem { return nil }
 
 // bed is a server on a unix socket, and a client of it.
 type bed struct {
@@ -207,15 +219,18 @@ type bed struct {
 // newBed starts a server; look replaces the real engine unless it is nil.
 func newBed(t *testing.T, ring int, look func(context.Context, func(view)) error) *bed {
 	t.Helper()
-	b := &bed{hub: watch.New(ring), sessions: &sessions{}, kernel: &kernel{macs: make(map[evpn.MACKey]Entry)}}
+	b := &bed{hub: watch.New(ring), sessions: &sessions{}, kernel: &kernel{macs: make(map[evpn.MACKey]entry)}}
 	b.engine = newEngine(b.hub)
-	b.sessions.peers = []Peer{{
-		Address: addr("10.90.1.254"), Port: 179, AS: 65000, LocalAS: 65000, State: "established",
-		Since: time.Now().Add(-time.Minute), Advertised: 3, Discarded: map[string]uint64{"bad-mac": 2},
-	}, {Address: addr("10.90.1.2"), AS: 65000, State: "active", LastError: "connection refused"}}
-	b.kernel.devices = []Device{
-		{VNI: 200, Name: "vxlan200", Bridge: "br200", Served: true, MTU: 1450, Port: 4789},
-		{VNI: 300, Name: "vxlan300", Reason: "it is in no bridge: ip link set vxlan300 master BRIDGE"},
+	b.sessions.peers = []bgp.PeerStatus{{
+		Address: addr("10.90.1.254"), Port: 179, AS: 65000, LocalAS: 65000, State: bgp.Established,
+		Since: time.Now().Add(-time.Minute), Advertised: 3,
+	}, {Address: addr("10.90.1.2"), AS: 65000, State: bgp.Active, LastError: "connection refused"}}
+	b.sessions.peers[0].Routes.Discarded[wire.DiscardMAC] = 2
+	b.kernel.devices = []dataplane.DeviceStatus{
+		{Device: topology.Device{VNI: 200, Name: "vxlan200", Bridge: "br200", Served: true, Made: true, MTU: 1450, Port: 4789}},
+		{Device: topology.Device{VNI: 300, Name: "vxlan300", Problems: []topology.Problem{
+			{Kind: topology.NoBridge, VNI: 300, Device: "vxlan300", Text: "it is in no bridge: ip link set vxlan300 master BRIDGE"},
+		}}},
 	}
 	d := Deps{
 		Core: b.engine, Sessions: b.sessions, Kernel: b.kernel, Hub: b.hub,

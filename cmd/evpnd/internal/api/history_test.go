@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -237,7 +239,7 @@ func TestHistorySaysWhatIsWrong(t *testing.T) {
 func TestKernelEntries(t *testing.T) {
 	b := newBed(t, 0, nil)
 	b.serving()
-	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, Entry{State: Failed, Err: "no space left on device"})
+	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, dataplane.FailedNow, errors.New("no space left on device"))
 	lines := func(mac string) (out []string) {
 		t.Helper()
 		res, err := b.GetMAC(t.Context(), &evpndv1.GetMACRequest{Vni: 200, Mac: mac})

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/netip"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	reflectpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -23,8 +25,8 @@ import (
 func TestMACs(t *testing.T) {
 	b := newBed(t, 0, nil)
 	b.serving()
-	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(3)}, Entry{State: Failed, Err: "ENOSPC"})
-	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(4)}, Entry{State: Pending})
+	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(3)}, dataplane.FailedNow, errors.New("ENOSPC"))
+	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(4)}, dataplane.Pending, nil)
 	b.engine.step(remote(200, hostMAC(3), "", "172.30.0.3", 0), remote(200, hostMAC(4), "", "172.30.0.3", 0))
 
 	local := &evpndv1.MAC{
@@ -191,7 +193,7 @@ func TestVNIsVTEPsNeighbors(t *testing.T) {
 	vstream, err := b.ListVNIs(t.Context(), &evpndv1.ListVNIsRequest{})
 	vnis, _ := collect(t, vstream, err, (*evpndv1.ListVNIsResponse).GetVnis)
 	want := []*evpndv1.VNI{{
-		Vni: 200, Served: true, Device: "vxlan200", Bridge: "br200", Vtep: "172.30.0.1", Rd: "172.30.0.1:200",
+		Vni: 200, Served: true, Managed: true, Device: "vxlan200", Bridge: "br200", Vtep: "172.30.0.1", Rd: "172.30.0.1:200",
 		ExportTargets: []string{"65000:200"}, ImportTargets: []string{"*:200"},
 		LocalMacs: 1, RemoteMacs: 1, LocalNeighbors: 1, RemoteNeighbors: 1, Mtu: 1450, Port: 4789,
 	}, {
@@ -234,7 +236,7 @@ func TestStatusAndPeers(t *testing.T) {
 			LocalNeighbors: 1, RemoteNeighbors: 1, RoutesReceived: 1, RoutesAdvertised: 3, KernelEntries: 5, KernelPending: 1,
 		},
 		Alarms: []*evpndv1.Alarm{{
-			Kind: "no-bridge", Object: "vni 300 device vxlan300", Text: "put it into a bridge", Vni: 300, Interface: "vxlan300",
+			Kind: "no-bridge", Object: "vni 300 device vxlan300", Text: "it is in no bridge: ip link set vxlan300 master BRIDGE", Vni: 300, Interface: "vxlan300",
 		}},
 		AlarmsTotal: 1,
 	}

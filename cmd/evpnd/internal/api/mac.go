@@ -7,9 +7,8 @@ import (
 	"slices"
 
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
-	sentence "github.com/evpnd/evpnd/cmd/internal/text"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -182,14 +181,16 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 		}}
 	}
 	wanted := fdbText(&evpn.FDB{VNI: m.VNI, MAC: m.MAC, Via: m.Dest, Sticky: m.Sticky}, device)
-	out := []*evpndv1.KernelEntry{kernelEntry(wanted, s.kernel.MAC(m.MACKey))}
+	state, failure := s.macState(false, m.MACKey)
+	out := []*evpndv1.KernelEntry{{Wanted: wanted, State: state, Error: failure}}
 	for i := range k.neighs {
 		n := &k.neighs[i]
 		if n.Local {
 			continue
 		}
 		wanted := neighText(&evpn.Neigh{IP: n.IP, MAC: n.MAC, Router: n.Router}, bridge)
-		out = append(out, kernelEntry(wanted, s.kernel.Neighbor(n.IPKey)))
+		state, failure := s.neighState(false, n.IPKey)
+		out = append(out, &evpndv1.KernelEntry{Wanted: wanted, State: state, Error: failure})
 	}
 	return out
 }
@@ -212,11 +213,6 @@ func neighText(n *evpn.Neigh, bridge string) string {
 	return s + " extern_learn"
 }
 
-func kernelEntry(wanted string, e Entry) *evpndv1.KernelEntry {
-	state, err := remoteState(false, e)
-	return &evpndv1.KernelEntry{Wanted: wanted, State: state, Error: err}
-}
-
 // devicesOf returns the names of the VXLAN device and the bridge of a VNI.
 func (s *Server) devicesOf(vni evpn.VNI) (device, bridge string) {
 	for _, d := range s.kernel.Devices() {
@@ -225,10 +221,6 @@ func (s *Server) devicesOf(vni evpn.VNI) (device, bridge string) {
 		}
 	}
 	return "vxlan?", "bridge?"
-}
-
-func alarmOf(a *evpn.Alarm) *evpndv1.Alarm {
-	return problem(Problem{Kind: string(a.Kind), Text: sentence.Alarm(a), VNI: a.VNI, MAC: a.MAC, Addr: a.Addr})
 }
 
 func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
@@ -244,7 +236,7 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 		Moves:    uint32(m.Moves),
 	}
 	if m.Frozen {
-		out.FrozenSince = timestamppb.New(m.FrozenSince)
+		out.FrozenSince = timestamp(m.FrozenSince)
 	}
 	if m.Local {
 		out.Origin, out.State = evpndv1.Origin_ORIGIN_LOCAL, evpndv1.EntryState_ENTRY_STATE_LOCAL
@@ -257,21 +249,34 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 	if m.Dest.VNI != m.VNI {
 		out.RemoteVni = uint32(m.Dest.VNI)
 	}
-	out.State, out.Error = remoteState(m.Stale, s.kernel.MAC(m.MACKey))
+	out.State, out.Error = s.macState(m.Stale, m.MACKey)
 	return out
 }
 
-// remoteState says how a remote entry stands. A refused write is what the
+// entryState says how a remote entry stands. A refused write is what the
 // operator must see first; that its session is down comes before whether it
-// is written, since it was.
-func remoteState(stale bool, e Entry) (evpndv1.EntryState, string) {
+// is written, since it was. One that the writer does not know yet is about to
+// be written: the engine has it as remote, and tells the writer.
+func entryState(stale bool, state dataplane.EntryState, err error) (evpndv1.EntryState, string) {
 	switch {
-	case e.State == Failed:
-		return evpndv1.EntryState_ENTRY_STATE_FAILED, e.Err
+	case state == dataplane.FailedNow && err != nil:
+		return evpndv1.EntryState_ENTRY_STATE_FAILED, err.Error()
+	case state == dataplane.FailedNow:
+		return evpndv1.EntryState_ENTRY_STATE_FAILED, ""
 	case stale:
 		return evpndv1.EntryState_ENTRY_STATE_STALE, ""
-	case e.State == Installed:
+	case state == dataplane.Installed:
 		return evpndv1.EntryState_ENTRY_STATE_INSTALLED, ""
 	}
 	return evpndv1.EntryState_ENTRY_STATE_PENDING, ""
+}
+
+func (s *Server) macState(stale bool, k evpn.MACKey) (evpndv1.EntryState, string) {
+	state, err := s.kernel.Entry(k.VNI, k.MAC)
+	return entryState(stale, state, err)
+}
+
+func (s *Server) neighState(stale bool, k evpn.IPKey) (evpndv1.EntryState, string) {
+	state, err := s.kernel.NeighEntry(k.VNI, k.IP)
+	return entryState(stale, state, err)
 }

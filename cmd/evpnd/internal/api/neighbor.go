@@ -52,6 +52,6 @@ func (s *Server) neighbor(n *evpn.NeighStatus) *evpndv1.Neighbor {
 		return out
 	}
 	out.Origin, out.Vtep = evpndv1.Origin_ORIGIN_REMOTE, text(n.VTEP)
-	out.State, out.Error = remoteState(n.Stale, s.kernel.Neighbor(n.IPKey))
+	out.State, out.Error = s.neighState(n.Stale, n.IPKey)
 	return out
 }

@@ -10,8 +10,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/evpnd/evpnd/bgp"
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -55,7 +56,7 @@ func (s *Server) ResetPeer(_ context.Context, req *evpndv1.ResetPeerRequest) (*e
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(s.sessions.Peers(), func(p Peer) bool { return p.Address == addr }) {
+	if !slices.ContainsFunc(s.sessions.Peers(), func(p bgp.PeerStatus) bool { return p.Address == addr }) {
 		return nil, noPeer(addr)
 	}
 	if err := s.sessions.Reset(addr, req.GetSoft()); err != nil {
@@ -80,8 +81,7 @@ func (s *Server) peers(ctx context.Context) ([]*evpndv1.Peer, error) {
 	for _, k := range known {
 		routes[k.Peer] = k
 	}
-	sessions := slices.Clone(s.sessions.Peers())
-	slices.SortFunc(sessions, func(a, b Peer) int { return a.Address.Compare(b.Address) })
+	sessions := slices.SortedFunc(slices.Values(s.sessions.Peers()), func(a, b bgp.PeerStatus) int { return a.Address.Compare(b.Address) })
 	out := make([]*evpndv1.Peer, len(sessions))
 	for i := range sessions {
 		out[i] = peer(&sessions[i], routes[sessions[i].Address])
@@ -89,15 +89,17 @@ func (s *Server) peers(ctx context.Context) ([]*evpndv1.Peer, error) {
 	return out, nil
 }
 
-func peer(p *Peer, k evpn.PeerStatus) *evpndv1.Peer {
+// peer puts together what the session and what the engine know of a peer.
+func peer(p *bgp.PeerStatus, k evpn.PeerStatus) *evpndv1.Peer {
 	out := &evpndv1.Peer{
 		Address:          p.Address.String(),
 		Port:             uint32(p.Port),
 		Asn:              p.AS,
 		LocalAsn:         p.LocalAS,
 		RouterId:         text(p.RouterID),
-		LocalAddress:     text(p.Local),
+		LocalAddress:     text(p.LocalAddress.Addr()),
 		State:            peerState(p.State),
+		Since:            timestamp(p.Since),
 		Dynamic:          p.Dynamic,
 		EndOfRib:         k.EndOfRIB,
 		RoutesReceived:   uint64(k.Routes),
@@ -105,41 +107,41 @@ func peer(p *Peer, k evpn.PeerStatus) *evpndv1.Peer {
 		RoutesIgnored:    k.Ignored,
 		RoutesRefused:    k.Refused,
 		MaxRoutes:        uint64(p.MaxRoutes),
-		RoutesDiscarded:  p.Discarded,
-		MessagesReceived: messages(p.Received),
-		MessagesSent:     messages(p.Sent),
-		LastError:        p.LastError,
+		RoutesStale:      uint64(k.Stale),
+		StaleUntil:       timestamp(k.StaleUntil),
+		RoutesDiscarded:  discarded(p),
+		MessagesReceived: messages(&p.Received),
+		MessagesSent:     messages(&p.Sent),
+		LastError:        sentence.LastError(p),
+		LastErrorTime:    timestamp(p.LastErrorAt),
 		EstablishedCount: p.Established,
-	}
-	out.RoutesStale = uint64(k.Stale)
-	if !k.StaleUntil.IsZero() {
-		out.StaleUntil = timestamppb.New(k.StaleUntil)
 	}
 	if p.HoldTime > 0 {
 		out.HoldTime = durationpb.New(p.HoldTime)
 	}
-	if !p.Since.IsZero() {
-		out.Since = timestamppb.New(p.Since)
-	}
-	if p.State == "established" {
+	if p.State == bgp.Established {
 		out.Uptime = durationpb.New(since(p.Since))
-	}
-	if !p.LastErrorAt.IsZero() {
-		out.LastErrorTime = timestamppb.New(p.LastErrorAt)
 	}
 	return out
 }
 
-func peerState(name string) evpndv1.PeerState {
-	return evpndv1.PeerState(evpndv1.PeerState_value["PEER_STATE_"+strings.ToUpper(name)])
+func peerState(s bgp.State) evpndv1.PeerState {
+	return evpndv1.PeerState(evpndv1.PeerState_value["PEER_STATE_"+strings.ToUpper(string(s))])
 }
 
-func messages(m Messages) *evpndv1.Messages {
+// discarded counts the routes of a peer that could not be used, by reason.
+func discarded(p *bgp.PeerStatus) map[string]uint64 {
+	out := make(map[string]uint64)
+	for reason, n := range p.Routes.Discarded {
+		if n > 0 {
+			out[bgp.Discard(reason).String()] = n
+		}
+	}
+	return out
+}
+
+func messages(m *bgp.Messages) *evpndv1.Messages {
 	return &evpndv1.Messages{
-		Open:         m.Open,
-		Update:       m.Update,
-		Notification: m.Notification,
-		Keepalive:    m.Keepalive,
-		RouteRefresh: m.Refresh,
+		Open: m.Open, Update: m.Update, Notification: m.Notification, Keepalive: m.Keepalive, RouteRefresh: m.RouteRefresh,
 	}
 }

@@ -56,7 +56,7 @@ type Server struct {
 //
 //	srv := api.New(api.Deps{
 //		Core: core, Hub: hub, Info: info, Reload: reload, Log: log,
-//		Sessions: api.BGP(speaker), Kernel: api.Dataplane(plane),
+//		Sessions: speaker, Kernel: plane,
 //	})
 //	l, err := api.Listen(api.ListenConfig{Address: "unix:///run/evpnd/evpnd.sock"})
 //	...
@@ -85,9 +85,9 @@ func newServer(d Deps, look func(context.Context, func(view)) error) *Server {
 		s.log = slog.Default()
 	}
 	s.grpc = grpc.NewServer(
-		grpc.Creds(door{d.Access}),
-		grpc.ChainUnaryInterceptor(s.guardUnary, s.roleUnary),
-		grpc.ChainStreamInterceptor(s.guardStream, s.roleStream),
+		grpc.Creds(peerCreds{d.Access}),
+		grpc.ChainUnaryInterceptor(s.guardUnary, s.authorizeUnary),
+		grpc.ChainStreamInterceptor(s.guardStream, s.authorizeStream),
 		grpc.ConnectionTimeout(10*time.Second),
 		// A watcher whose host is gone must not stay for ever.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
@@ -135,7 +135,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		})
 	}
 	g.Go(func() error {
-		s.observe(ctx)
+		s.poll(ctx)
 		s.stop()
 		return nil
 	})

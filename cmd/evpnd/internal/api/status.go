@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -11,6 +10,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/evpnd/evpnd/bgp"
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -34,6 +36,7 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		return nil, lookErr(err)
 	}
 	info, stats := s.deps.Info(), s.kernel.Stats()
+	pending := max(0, stats.Wanted-stats.Installed-stats.Failed)
 	all := s.alarms(alarms)
 	st := &evpndv1.Status{
 		Version:     info.Version,
@@ -44,7 +47,7 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		Vteps:       localVTEPs(vnis),
 		Ready:       s.Ready(),
 		Synced:      synced,
-		InSync:      stats.Pending == 0 && stats.Failed == 0,
+		InSync:      pending == 0 && stats.Failed == 0,
 		Counts:      s.counts(vnis, peers),
 		Alarms:      all[:min(len(all), maxAlarms)],
 		AlarmsTotal: uint32(len(all)),
@@ -56,8 +59,8 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		st.Audit = auditSummary(s.deps.Auditor.Last(), nil)
 	}
 	st.Counts.Vteps = uint32(vteps)
-	st.Counts.KernelEntries = uint64(stats.Entries)
-	st.Counts.KernelPending = uint64(stats.Pending)
+	st.Counts.KernelEntries = uint64(stats.Wanted)
+	st.Counts.KernelPending = uint64(pending)
 	st.Counts.KernelFailed = uint64(stats.Failed)
 	return &evpndv1.GetStatusResponse{Status: st}, nil
 }
@@ -78,14 +81,13 @@ func (s *Server) counts(vnis []evpn.BDStatus, known []evpn.PeerStatus) *evpndv1.
 	for i := range known {
 		c.RoutesReceived += uint64(known[i].Routes)
 	}
-	peers := s.sessions.Peers()
-	c.Peers = uint32(len(peers))
-	for i := range peers {
-		if peers[i].State == "established" {
+	for _, p := range s.sessions.Peers() {
+		c.Peers++
+		if p.State == bgp.Established {
 			c.PeersEstablished++
 		}
 		// Every peer is told the same; the most that one has is what there is.
-		c.RoutesAdvertised = max(c.RoutesAdvertised, uint64(peers[i].Advertised))
+		c.RoutesAdvertised = max(c.RoutesAdvertised, uint64(p.Advertised))
 	}
 	return c
 }
@@ -104,53 +106,60 @@ func localVTEPs(vnis []evpn.BDStatus) []string {
 // alarms puts together what the engine, the sessions and the kernel say is
 // wrong, the engine's first.
 func (s *Server) alarms(engine []evpn.Alarm) []*evpndv1.Alarm {
-	var all []*evpndv1.Alarm
+	all := make([]*evpndv1.Alarm, 0, len(engine))
 	for i := range engine {
 		all = append(all, alarmOf(&engine[i]))
 	}
-	for _, p := range s.problems() {
-		all = append(all, problem(p))
-	}
-	return all
+	return append(all, s.Problems()...)
 }
 
-// problems returns what is wrong outside of the engine.
-func (s *Server) problems() []Problem {
-	all := slices.Concat(s.sessions.Problems(), s.kernel.Problems())
+// Problems returns what is wrong now outside of the engine: with the sessions,
+// the kernel and the daemon. Any goroutine.
+func (s *Server) Problems() (all []*evpndv1.Alarm) {
+	for _, p := range s.sessions.Problems() {
+		all = append(all, &evpndv1.Alarm{Kind: "bgp", Object: p.Name(), Text: sentence.SessionProblem(&p)})
+	}
+	for _, p := range s.kernelProblems() {
+		all = append(all, withObject(&evpndv1.Alarm{Kind: string(p.Kind), Text: p.Text, Vni: uint32(p.VNI), Interface: p.Device}))
+	}
 	if s.deps.Problems != nil {
 		all = append(all, s.deps.Problems()...)
 	}
 	return all
 }
 
-func problem(p Problem) *evpndv1.Alarm {
-	return &evpndv1.Alarm{
-		Kind:      p.Kind,
-		Object:    cmp.Or(p.Object, object(p)),
-		Text:      p.Text,
-		Vni:       uint32(p.VNI),
-		Mac:       macText(p.MAC),
-		Address:   text(p.Addr),
-		Interface: p.Device,
+// kernelProblems returns the problems of the whole and those of the devices, but
+// for what is as the operator asked for it or is for information: that is shown
+// with the VNI alone.
+func (s *Server) kernelProblems() []topology.Problem {
+	all := slices.Clone(s.kernel.Problems())
+	for _, d := range s.kernel.Devices() {
+		all = append(all, d.Problems...)
 	}
+	return slices.DeleteFunc(all, func(p topology.Problem) bool {
+		return p.Kind == topology.NotSelected || p.Kind == topology.OtherPort
+	})
 }
 
-// object says for a person what a problem is about.
-func object(p Problem) string {
+func alarmOf(a *evpn.Alarm) *evpndv1.Alarm {
+	return withObject(&evpndv1.Alarm{
+		Kind: string(a.Kind), Text: sentence.Alarm(a), Vni: uint32(a.VNI), Mac: macText(a.MAC), Address: text(a.Addr),
+	})
+}
+
+// withObject has an alarm say for a person what it is about.
+func withObject(a *evpndv1.Alarm) *evpndv1.Alarm {
 	var parts []string
-	if p.VNI != 0 {
-		parts = append(parts, fmt.Sprintf("vni %d", p.VNI))
+	if a.Vni != 0 {
+		parts = append(parts, fmt.Sprintf("vni %d", a.Vni))
 	}
-	if !p.MAC.IsZero() {
-		parts = append(parts, "mac "+p.MAC.String())
+	for _, p := range []struct{ what, name string }{{"mac", a.Mac}, {"device", a.Interface}, {"address", a.Address}} {
+		if p.name != "" {
+			parts = append(parts, p.what+" "+p.name)
+		}
 	}
-	if p.Device != "" {
-		parts = append(parts, "device "+p.Device)
-	}
-	if p.Addr.IsValid() {
-		parts = append(parts, "address "+p.Addr.String())
-	}
-	return strings.Join(parts, " ")
+	a.Object = strings.Join(parts, " ")
+	return a
 }
 
 func texts[T fmt.Stringer](values []T) []string {

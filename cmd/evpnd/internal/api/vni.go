@@ -1,11 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -57,7 +60,9 @@ func (s *Server) vnis(ctx context.Context) ([]*evpndv1.VNI, error) {
 		byNumber[served[i].VNI] = v
 		out = append(out, v)
 	}
-	for _, d := range s.kernel.Devices() {
+	devices := s.kernel.Devices()
+	for i := range devices {
+		d := &devices[i].Device
 		v := byNumber[d.VNI]
 		if !d.Served || v == nil || v.Device != "" {
 			v = &evpndv1.VNI{Vni: uint32(d.VNI)}
@@ -87,18 +92,21 @@ func vniText(v *evpn.BDStatus) *evpndv1.VNI {
 	}
 }
 
-func addDevice(v *evpndv1.VNI, d Device) {
-	v.Device, v.Bridge, v.Notes = d.Name, d.Bridge, d.Notes
-	v.Managed, v.Mtu, v.Port = d.Managed, uint32(d.MTU), uint32(d.Port)
-	if v.Vtep == "" {
-		v.Vtep = text(d.VTEP)
+func addDevice(v *evpndv1.VNI, d *topology.Device) {
+	var notes []string
+	for _, p := range d.Problems {
+		notes = append(notes, p.Text)
 	}
-	if v.Served {
-		return
-	}
-	v.Reason = d.Reason
-	if d.Served && v.Reason == "" {
-		v.Reason = "it is about to be served"
+	v.Device, v.Bridge = d.Name, d.Bridge
+	v.Managed, v.Mtu, v.Port = d.Made, uint32(d.MTU), uint32(d.Port)
+	v.Vtep = cmp.Or(v.GetVtep(), text(d.Local))
+	switch {
+	case d.Served && v.GetServed():
+		v.Notes = notes
+	case d.Served:
+		v.Notes, v.Reason = notes, "it is about to be served"
+	case !v.GetServed():
+		v.Reason = strings.Join(notes, "; ")
 	}
 }
 

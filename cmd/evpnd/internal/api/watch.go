@@ -144,13 +144,13 @@ func (w *watcher) settle(ctx context.Context) error {
 	w.settleAt = time.Now().Add(settlePeriod)
 	var keys []watch.Key
 	for k := range w.unsettled {
-		var e Entry
+		var state evpndv1.EntryState
 		if k.Kind == watch.MAC {
-			e = w.s.kernel.MAC(evpn.MACKey{VNI: k.VNI, MAC: k.MAC})
+			state, _ = w.s.macState(false, evpn.MACKey{VNI: k.VNI, MAC: k.MAC})
 		} else {
-			e = w.s.kernel.Neighbor(evpn.IPKey{VNI: k.VNI, IP: k.IP})
+			state, _ = w.s.neighState(false, evpn.IPKey{VNI: k.VNI, IP: k.IP})
 		}
-		if e.State != Pending {
+		if state != evpndv1.EntryState_ENTRY_STATE_PENDING {
 			keys = append(keys, k)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 
+	"github.com/evpnd/evpnd/bgp"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -141,7 +143,7 @@ func TestWatchSnapshotThenChanges(t *testing.T) {
 	// What the engine does not know of: a session, a problem.
 	b.sessions.mu.Lock()
 	b.sessions.peers[0].State = "idle"
-	b.sessions.problems = []Problem{{Kind: "bgp", Text: "port 179 is taken"}}
+	b.sessions.problems = []bgp.Problem{{Kind: bgp.ProblemListen, Err: errors.New("port 179 is taken")}}
 	b.sessions.mu.Unlock()
 	want["peer 10.90.1.254"] = "PEER_STATE_IDLE"
 	want["alarms"] = "2"
@@ -153,7 +155,7 @@ func TestWatchSnapshotThenChanges(t *testing.T) {
 
 func TestWatchTellsWhenAnEntryIsWritten(t *testing.T) {
 	b := newBed(t, 0, nil)
-	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, Entry{State: Pending})
+	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, dataplane.Pending, nil)
 	b.serving()
 	f := follow(t, b, "", evpndv1.Kind_KIND_MAC)
 	want := map[string]string{
@@ -161,7 +163,7 @@ func TestWatchTellsWhenAnEntryIsWritten(t *testing.T) {
 		"mac 200 02:42:00:00:00:02": "172.30.0.2 ENTRY_STATE_PENDING",
 	}
 	f.until(want)
-	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, Entry{State: Installed})
+	b.kernel.setMAC(evpn.MACKey{VNI: 200, MAC: hostMAC(2)}, dataplane.Installed, nil)
 	want["mac 200 02:42:00:00:00:02"] = "172.30.0.2" + installed
 	f.until(want)
 }

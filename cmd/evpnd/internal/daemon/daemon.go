@@ -33,6 +33,7 @@ import (
 	"github.com/evpnd/evpnd/dataplane/linux"
 	"github.com/evpnd/evpnd/evpn"
 	"github.com/evpnd/evpnd/evpn/run"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
 // watchRing is how many changes a watcher may be behind before it is given a
@@ -96,10 +97,10 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	d.sessions = &sessions{secrets: secretFiles(opt.Path, cfg)}
 	audit := &auditor{core: d.core, plane: d.plane, log: opt.Log}
 	d.server = api.New(api.Deps{
-		Core: d.core, Sessions: d.sessions, Kernel: api.Dataplane(d.plane), Hub: hub,
+		Core: d.core, Sessions: d.sessions, Kernel: d.plane, Hub: hub,
 		Info: d.info, Reload: d.reload, Diff: d.diff, Shutdown: d.shutdown, Access: access, Log: opt.Log,
 		Auditor:  audit,
-		Problems: func() []api.Problem { return d.problems(saver) },
+		Problems: func() []*evpndv1.Alarm { return d.problems(saver) },
 	})
 	d.metrics = metrics.New(d.metricsSource(audit, saver), opt.Log)
 	d.metrics.Listen(cfg.Metrics.Listen.AddrPort)
@@ -129,13 +130,15 @@ func (d *Daemon) auditInterval() time.Duration {
 	return d.cfg.VNIs.AuditInterval
 }
 
-// problems returns what is wrong with the daemon itself.
-func (d *Daemon) problems(k *state.Saver) (out []api.Problem) {
+// problems returns what is wrong with the daemon itself, and with what its parts
+// need.
+func (d *Daemon) problems(k *state.Saver) []*evpndv1.Alarm {
+	out := d.sessions.alarms()
 	if text := k.Problem(); text != "" {
-		out = append(out, api.Problem{Kind: "state", Object: "state.directory", Text: text})
+		out = append(out, &evpndv1.Alarm{Kind: "state", Object: "state.directory", Text: text})
 	}
 	if text := d.metrics.Problem(); text != "" {
-		out = append(out, api.Problem{Kind: "metrics", Object: "metrics.listen", Text: text})
+		out = append(out, &evpndv1.Alarm{Kind: "metrics", Object: "metrics.listen", Text: text})
 	}
 	return out
 }

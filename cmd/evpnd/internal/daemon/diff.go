@@ -36,7 +36,7 @@ func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int
 	for _, c := range config.Diff(cfg, next) {
 		out.Settings = append(out.Settings, &evpndv1.SettingChange{Key: c.Key, Old: c.Old, New: c.New, Restart: c.Restart})
 	}
-	if sp, _ := d.sessions.get(); sp != nil {
+	if sp := d.sessions.get(); sp != nil {
 		peers, err := sp.DryRun(bgpConfig(next, id))
 		if err != nil {
 			return nil, err

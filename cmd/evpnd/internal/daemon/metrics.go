@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/metrics"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/state"
 	"github.com/evpnd/evpnd/evpn"
@@ -11,7 +10,6 @@ import (
 
 // metricsSource joins the parts of the daemon to its metrics.
 func (d *Daemon) metricsSource(audit *auditor, saver *state.Saver) metrics.Source {
-	kernel := api.Dataplane(d.plane)
 	read := func(ctx context.Context) (*metrics.State, error) {
 		var s metrics.State
 		counts := make(map[string]int)
@@ -24,15 +22,13 @@ func (d *Daemon) metricsSource(audit *auditor, saver *state.Saver) metrics.Sourc
 		if err != nil {
 			return nil, err
 		}
-		for _, list := range [][]api.Problem{d.sessions.Problems(), kernel.Problems(), d.problems(saver)} {
-			for _, p := range list {
-				counts[p.Kind]++
-			}
+		for _, a := range d.server.Problems() {
+			counts[a.GetKind()]++
 		}
 		info := d.info()
 		s.Version, s.AS, s.RouterID = info.Version, info.AS, info.RouterID
 		s.Ready, s.Alarms = d.server.Ready(), counts
-		if sp, _ := d.sessions.get(); sp != nil {
+		if sp := d.sessions.get(); sp != nil {
 			s.Sessions, s.Advertised = sp.Peers(), sp.Advertised()
 		}
 		s.Devices, s.Kernel = d.plane.Devices(), d.plane.Stats()

@@ -44,7 +44,7 @@ func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	if err := plane.Validate(); err != nil {
 		return api.Reloaded{}, err
 	}
-	if sp, _ := d.sessions.get(); sp != nil {
+	if sp := d.sessions.get(); sp != nil {
 		if err := sp.Configure(bgpConfig(next, id)); err != nil {
 			return api.Reloaded{}, err
 		}

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
 // secretFiles returns the files that hold a secret of cfg, each once: path,
@@ -37,10 +37,10 @@ func secretFiles(path string, cfg *config.Config) []string {
 
 // exposed returns a problem for each file that everybody on the host can
 // read. It looks anew each time: the problem ends with chmod.
-func exposed(files []string) (out []api.Problem) {
+func exposed(files []string) (out []*evpndv1.Alarm) {
 	for _, f := range files {
 		if readable(f) {
-			out = append(out, api.Problem{
+			out = append(out, &evpndv1.Alarm{
 				Kind: "secret-readable", Object: "file " + f,
 				Text: "everybody on this host can read the secret in " + f + ": chmod o-r " + f,
 			})

@@ -56,7 +56,7 @@ api:
 	told := func(why string, want ...string) {
 		t.Helper()
 		var got []string
-		for _, p := range s.Problems() {
+		for _, p := range s.alarms() {
 			if p.Kind == "secret-readable" {
 				got = append(got, p.Object)
 			}

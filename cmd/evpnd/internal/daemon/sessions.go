@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/evpnd/evpnd/bgp"
-	"github.com/evpnd/evpnd/cmd/evpnd/internal/api"
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/config"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
+	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
 // sessions is the BGP side as the API sees it, which may not be there yet:
@@ -22,7 +22,6 @@ import (
 type sessions struct {
 	mu      sync.Mutex
 	speaker *bgp.Speaker
-	api     api.Sessions
 	id      netip.Addr
 	secrets []string // files that others must not be able to read
 }
@@ -30,13 +29,14 @@ type sessions struct {
 func (s *sessions) set(sp *bgp.Speaker, id netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.speaker, s.api, s.id = sp, api.BGP(sp), id
+	s.speaker, s.id = sp, id
 }
 
-func (s *sessions) get() (*bgp.Speaker, api.Sessions) {
+// get returns the speaker, nil while there is none.
+func (s *sessions) get() *bgp.Speaker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.speaker, s.api
+	return s.speaker
 }
 
 func (s *sessions) routerID() netip.Addr {
@@ -46,25 +46,33 @@ func (s *sessions) routerID() netip.Addr {
 }
 
 // Peers implements api.Sessions.
-func (s *sessions) Peers() []api.Peer {
-	if _, a := s.get(); a != nil {
-		return a.Peers()
+func (s *sessions) Peers() []bgp.PeerStatus {
+	if sp := s.get(); sp != nil {
+		return sp.Peers()
+	}
+	return nil
+}
+
+// Problems implements api.Sessions.
+func (s *sessions) Problems() []bgp.Problem {
+	if sp := s.get(); sp != nil {
+		return sp.Problems()
 	}
 	return nil
 }
 
 // Reset implements api.Sessions.
 func (s *sessions) Reset(peer netip.Addr, soft bool) error {
-	if _, a := s.get(); a != nil {
-		return a.Reset(peer, soft)
+	if sp := s.get(); sp != nil {
+		return sp.Reset(peer, soft)
 	}
 	return errNoRouterID
 }
 
-// Look implements api.Sessions.
-func (s *sessions) Look(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
-	if _, a := s.get(); a != nil {
-		return a.Look(ctx, match, progress)
+// Capture implements api.Sessions.
+func (s *sessions) Capture(ctx context.Context, match func(*evpn.Route, *evpn.Attrs) bool, progress func(int)) (bgp.Capture, error) {
+	if sp := s.get(); sp != nil {
+		return sp.Capture(ctx, match, progress)
 	}
 	return bgp.Capture{}, nil // there is nobody to ask
 }
@@ -76,17 +84,16 @@ func (s *sessions) setSecrets(files []string) {
 	s.secrets = files
 }
 
-// Problems implements api.Sessions. Those of the files with the passwords of
-// sessions are among them.
-func (s *sessions) Problems() []api.Problem {
+// alarms returns what is wrong with what the sessions need: the files with
+// their passwords, and the router id.
+func (s *sessions) alarms() []*evpndv1.Alarm {
 	s.mu.Lock()
-	a, secrets := s.api, s.secrets
-	s.mu.Unlock()
-	out := exposed(secrets)
-	if a != nil {
-		return append(out, a.Problems()...)
+	defer s.mu.Unlock()
+	out := exposed(s.secrets)
+	if s.speaker == nil {
+		out = append(out, &evpndv1.Alarm{Kind: "no-router-id", Object: "bgp", Text: errNoRouterID.Error()})
 	}
-	return append(out, api.Problem{Kind: "no-router-id", Object: "bgp", Text: errNoRouterID.Error()})
+	return out
 }
 
 var errNoRouterID = errors.New("no session can begin without a router id: " +

@@ -18,7 +18,7 @@ func (d *Daemon) shutdown(withdraw bool) (warning string) {
 		return ""
 	}
 	d.log.Info("shutting down, with goodbye to all peers")
-	sp, _ := d.sessions.get()
+	sp := d.sessions.get()
 	if sp == nil {
 		return ""
 	}

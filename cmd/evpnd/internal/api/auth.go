@@ -39,7 +39,7 @@ func NewAccess(adminGroup string, tlsAdmins []string) (Access, error) {
 	return Access{group: adminGroup, gid: uint32(max(gid, 0)), tlsAdmins: slices.Clone(tlsAdmins)}, nil
 }
 
-// admins says for a person whom what by asked for is for.
+// admins names those who may make a call that the caller may not, for a person.
 func (a Access) admins(by caller) string {
 	switch {
 	case by.local:
@@ -78,12 +78,12 @@ func (c caller) who() string {
 	return "a caller without a name"
 }
 
-// door finds out who connects. It is the transport of all listeners of a
+// peerCreds finds out who connects. It is the transport of all listeners of a
 // Server, whatever their kind; TLS is done by the listener's own connections.
-type door struct{ access Access }
+type peerCreds struct{ access Access }
 
 // ServerHandshake implements credentials.TransportCredentials.
-func (d door) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (p peerCreds) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	by := caller{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}
 	switch c := conn.(type) {
 	case *net.UnixConn:
@@ -92,14 +92,14 @@ func (d door) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, er
 			return nil, nil, fmt.Errorf("admin API: who has connected: %w", err)
 		}
 		by.local, by.uid = true, uid
-		by.admin = d.access.group == "" || uid == 0 || uid == uint32(os.Geteuid()) || slices.Contains(groups, d.access.gid)
+		by.admin = p.access.group == "" || uid == 0 || uid == uint32(os.Geteuid()) || slices.Contains(groups, p.access.gid)
 	case *tls.Conn:
 		// The deadline is that of the connection, which gRPC has set.
 		if err := c.HandshakeContext(context.Background()); err != nil {
 			return nil, nil, err
 		}
 		by.names = namesOf(c.ConnectionState().PeerCertificates)
-		by.admin = d.access.tlsAdmins == nil || slices.ContainsFunc(by.names, func(n string) bool { return slices.Contains(d.access.tlsAdmins, n) })
+		by.admin = p.access.tlsAdmins == nil || slices.ContainsFunc(by.names, func(n string) bool { return slices.Contains(p.access.tlsAdmins, n) })
 	}
 	return conn, by, nil
 }
@@ -161,17 +161,17 @@ func peerGroups(fd int) ([]uint32, error) {
 
 // ClientHandshake implements credentials.TransportCredentials; a server has
 // no use for it.
-func (door) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (peerCreds) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 
 // Info implements credentials.TransportCredentials.
-func (door) Info() credentials.ProtocolInfo {
+func (peerCreds) Info() credentials.ProtocolInfo {
 	return credentials.ProtocolInfo{SecurityProtocol: "evpnd"}
 }
 
 // Clone implements credentials.TransportCredentials.
-func (d door) Clone() credentials.TransportCredentials { return d }
+func (p peerCreds) Clone() credentials.TransportCredentials { return p }
 
 // OverrideServerName implements credentials.TransportCredentials.
-func (door) OverrideServerName(string) error { return nil }
+func (peerCreds) OverrideServerName(string) error { return nil }

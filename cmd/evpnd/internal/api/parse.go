@@ -2,9 +2,11 @@ package api
 
 import (
 	"net/netip"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
@@ -93,4 +95,12 @@ func macText(m evpn.MAC) string {
 		return ""
 	}
 	return m.String()
+}
+
+// timestamp renders a time; one that is not set is nil.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
 }

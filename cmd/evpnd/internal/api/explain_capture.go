@@ -12,13 +12,14 @@ import (
 
 	"github.com/evpnd/evpnd/bgp"
 	sentence "github.com/evpnd/evpnd/cmd/internal/text"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// looked is what the peers sent of what was asked for, and what is not kept of
+// captured is what the peers sent of what was asked for, and what is not kept of
 // it.
-type looked struct {
+type captured struct {
 	unkept []*evpndv1.UnkeptRoute
 	more   int
 	asked  []bgp.PeerRefresh
@@ -41,15 +42,15 @@ func (q *question) matches() func(*evpn.Route, *evpn.Attrs) bool {
 	}
 }
 
-// lookFor has the peers send their routes again, and returns those about q that
+// capture has the peers send their routes again, and returns those about q that
 // are not kept, each with why.
-func (s *Server) lookFor(ctx context.Context, q *question, progress func(string) error) (out looked, err error) {
+func (s *Server) capture(ctx context.Context, q *question, progress func(string) error) (out captured, err error) {
 	if err := progress("asking the peers for their routes"); err != nil {
 		return out, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	found, err := s.sessions.Look(ctx, q.matches(), func(routes int) {
+	found, err := s.sessions.Capture(ctx, q.matches(), func(routes int) {
 		if err := progress(fmt.Sprintf("asking the peers for their routes: %d came", routes)); err != nil {
 			cancel(err)
 		}
@@ -105,7 +106,7 @@ func keeps(v view, vni evpn.VNI, r *bgp.CapturedRoute) bool {
 }
 
 // tell notes in the answers of the peers what came of asking them.
-func (l *looked) tell(peers []*evpndv1.PeerAnswer) {
+func (l *captured) tell(peers []*evpndv1.PeerAnswer) {
 	for _, p := range peers {
 		for _, a := range l.asked {
 			if p.Address != a.Peer.String() {
@@ -170,7 +171,7 @@ func (s *Server) advise(q *question, res *evpndv1.ExplainResponse) {
 }
 
 func (s *Server) serves(n evpn.VNI) bool {
-	return slices.ContainsFunc(s.kernel.Devices(), func(d Device) bool { return d.VNI == n && d.Served })
+	return slices.ContainsFunc(s.kernel.Devices(), func(d dataplane.DeviceStatus) bool { return d.VNI == n && d.Served })
 }
 
 // targetAdvice says what to do about routes that are sent and not kept.

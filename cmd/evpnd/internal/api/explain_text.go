@@ -38,8 +38,9 @@ func (s *Server) explainMAC(x *evpndv1.Explanation, m *evpn.MACExplanation) {
 		device, _ := s.devicesOf(m.VNI)
 		wanted = fdbText(w, device)
 	}
-	h, err := s.kernel.HeldMAC(m.MACKey)
-	addHeld(x, wanted, s.kernel.MAC(m.MACKey), h, err)
+	h, err := s.kernel.InspectMAC(m.VNI, m.MAC)
+	state, failure := s.macState(false, m.MACKey)
+	addHeld(x, &evpndv1.HeldEntry{Wanted: wanted, State: state, Error: failure}, h, err)
 }
 
 func (s *Server) portName(ifindex int) string {
@@ -84,8 +85,9 @@ func (s *Server) explainIP(x *evpndv1.Explanation, n *evpn.IPExplanation) {
 		_, bridge := s.devicesOf(n.VNI)
 		wanted = neighText(w, bridge)
 	}
-	h, err := s.kernel.HeldNeighbor(n.IPKey)
-	addHeld(x, wanted, s.kernel.Neighbor(n.IPKey), h, err)
+	h, err := s.kernel.InspectNeigh(n.VNI, n.IP)
+	state, failure := s.neighState(false, n.IPKey)
+	addHeld(x, &evpndv1.HeldEntry{Wanted: wanted, State: state, Error: failure}, h, err)
 }
 
 func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
@@ -110,8 +112,11 @@ func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
 	}
 	device, _ := s.devicesOf(t.VNI)
 	for _, d := range t.Flood {
-		e := kernelEntry(fmt.Sprintf("00:00:00:00:00:00 dev %s dst %s", device, d.Text(t.VNI)), s.kernel.Flood(t.VNI, d))
-		x.Kernel = append(x.Kernel, &evpndv1.HeldEntry{Wanted: e.Wanted, State: e.State, Error: e.Error})
+		known, err := s.kernel.FloodEntry(t.VNI, d)
+		state, failure := entryState(false, known, err)
+		x.Kernel = append(x.Kernel, &evpndv1.HeldEntry{
+			Wanted: fmt.Sprintf("00:00:00:00:00:00 dev %s dst %s", device, d.Text(t.VNI)), State: state, Error: failure,
+		})
 	}
 }
 
@@ -160,7 +165,7 @@ func (s *Server) explainVNI(ctx context.Context, x *evpndv1.Explanation, e *expl
 	if v.Received == 0 {
 		x.Advice = append(x.Advice, "no route is kept for it: compare its import targets with what the other VTEPs export, and see evpnctl explain vtep of one of them")
 	}
-	for _, p := range s.kernel.Problems() {
+	for _, p := range s.kernelProblems() {
 		if p.VNI == v.VNI {
 			x.Advice = append(x.Advice, p.Text)
 		}
@@ -193,20 +198,21 @@ func comparisons(steps []evpn.Step) (out []*evpndv1.Comparison) {
 // addHeld puts what is wanted, how far that has come, and what is there side by
 // side, and says what to do where they differ. It adds nothing when there is
 // nothing of it.
-func addHeld(x *evpndv1.Explanation, wanted string, e Entry, h dataplane.KernelView, err error) {
-	if wanted == "" && len(h.Entries) == 0 {
+func addHeld(x *evpndv1.Explanation, e *evpndv1.HeldEntry, h dataplane.KernelView, err error) {
+	e.Held = h.Entries
+	switch {
+	case e.GetWanted() != "":
+	case len(h.Entries) == 0:
+		return
+	default:
+		x.Kernel = append(x.Kernel, &evpndv1.HeldEntry{Held: h.Entries})
 		return
 	}
-	out := &evpndv1.HeldEntry{Wanted: wanted, Held: h.Entries}
-	x.Kernel = append(x.Kernel, out)
-	if wanted == "" {
-		return
-	}
-	out.State, out.Error = remoteState(false, e)
-	out.Differs = h.Differs
+	x.Kernel = append(x.Kernel, e)
+	e.Differs = h.Differs
 	switch {
 	case err != nil:
-		out.Differs = fmt.Sprintf("the kernel could not be read: %v", err)
+		e.Differs = fmt.Sprintf("the kernel could not be read: %v", err)
 	case h.Advice != "":
 		x.Advice = append(x.Advice, h.Advice)
 	case h.Differs != "":
