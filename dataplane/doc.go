@@ -8,7 +8,8 @@
 //	VXLAN FDB, flood    <--batches--  Reconciler: what should  <--deltas---
 //	lists, neighbors                  be there, and what differs
 //
-// A VXLAN device that is a port of a bridge is one VNI of this node. Three
+// A VXLAN device that is a port of a bridge is a broadcast domain of this node.
+// Three
 // kinds of entry make it forward without flood-and-learn:
 //
 //   - flood: the zero MAC in the VXLAN device's table, one destination a
@@ -58,10 +59,9 @@
 // and ND that was snooped to it (snoop.go, local.go), and takes events for the
 // engine and probes from it.
 //
-// # Places left
+// # Devices
 //
-// Nexthop groups would be a
-// fourth kind beside flood, FDB and neighbor. A device with vnifilter serves
-// several VNIs: domain is keyed by VNI, not by device, for its sake. A
-// bridge with VLAN filtering has a hosts.BD a VLAN, and the VLAN's device in place of the bridge for neighbors (domain.neighDev).
+// Package topology says which VXLAN device has which broadcast domain, why
+// others have none, and what is to be made of devices. Its Attachment knows
+// where the entries of a broadcast domain are; here nobody does.
 package dataplane

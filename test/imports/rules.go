@@ -61,6 +61,7 @@ var layers = []layer{
 	{folder: "dataplane/entries", ours: []string{"evpn"}, stdOnly: true, because: "desired and actual are compared without a kernel"},
 	{folder: "dataplane/hosts", ours: []string{"evpn"}, stdOnly: true, because: "what local hosts say is weighed without a kernel"},
 	{folder: "dataplane/kernel", ours: []string{"evpn"}, stdOnly: true, because: "it has values alone"},
+	{folder: "dataplane/topology", ours: []string{"evpn", "dataplane/kernel"}, stdOnly: true, because: "what devices are for is said without a kernel"},
 	{folder: "dataplane", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "proto", because: "clients get the API without the daemon"},
 	{folder: "cmd/evpnd", ours: []string{"evpn", "bgp", "dataplane", "proto", "cmd/internal/apiaddr", "cmd/internal/text"}, because: "the daemon is no part of a test", fromTest: []string{"test"}},
