@@ -117,7 +117,7 @@ func (k *Kernel) add(l kernel.Link) *link {
 	return n
 }
 
-// named returns a device; a test that names none is broken.
+// named returns a device. It panics where there is none, as a fault of the test.
 func (k *Kernel) named(name string) *link {
 	if l := k.find(name); l != nil {
 		return l

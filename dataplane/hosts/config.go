@@ -28,9 +28,9 @@ const DefaultProbeRate = 100
 func (c *Config) Validate() error {
 	switch {
 	case c.ProbeInterval < 0:
-		return fmt.Errorf("probe interval %v: want a time after which silent hosts are asked, or 0 for a third of the bridge's ageing time", c.ProbeInterval)
+		return fmt.Errorf("probe interval %v: want a time after which silent hosts are probed, or 0 for a third of the bridge's ageing time", c.ProbeInterval)
 	case c.ProbeRate < 0:
-		return fmt.Errorf("probe rate %d: want how many questions a second, or 0 for %d", c.ProbeRate, DefaultProbeRate)
+		return fmt.Errorf("probe rate %d: want how many probes a second, or 0 for %d", c.ProbeRate, DefaultProbeRate)
 	}
 	return nil
 }

@@ -23,8 +23,9 @@ const (
 	boundShown = time.Minute
 )
 
-// Bound is a bound that claims broke: addresses of one MAC, at one port, or of
-// the broadcast domain when both are zero.
+// Bound is a bound that claims broke: of the addresses of MAC, which is behind
+// Port; without MAC of those at Port; without both of those of the broadcast
+// domain.
 type Bound struct {
 	Max  int // addresses; 0: no bound is broken
 	MAC  evpn.MAC

@@ -102,7 +102,7 @@ var (
 	hostClaims   = counter("host_claims_total", "ARP and ND messages of local hosts that were heard.")
 	hostIgnored  = counter("host_claims_malformed_total", "ARP and ND messages of local hosts that were malformed or contradicted themselves.")
 	hostDropped  = counter("host_claims_dropped_total", "Claims beyond the bounds of a MAC, a port or a VNI.")
-	hostProbes   = counter("host_probes_total", "Questions put to local hosts.")
+	hostProbes   = counter("host_probes_total", "Probes sent to local hosts.")
 	hostsSilence = counter("hosts_silent_total", "Local hosts that did not answer, and were given up.")
 )
 
