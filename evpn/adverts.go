@@ -29,10 +29,10 @@ type advertised struct {
 	stale  bool // its attributes changed since, in a way that does not show here
 }
 
-// Adverts returns about max routes to announce or withdraw, and forgets that
+// takeAdverts returns about max routes to announce or withdraw, and forgets that
 // they changed. They are to be handed to the peers in this order. None means
 // that nothing is left.
-func (e *Engine) Adverts(max int) []Advert {
+func (e *Engine) takeAdverts(max int) []Advert {
 	n := min(max, len(e.adverts.gone))
 	out := e.adverts.gone[:n:n]
 	e.adverts.gone = e.adverts.gone[n:]

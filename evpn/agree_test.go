@@ -145,7 +145,7 @@ func (f *fabric) send(from, to int, msg any) {
 // fetch has VTEP i tell its peers what it has to tell.
 func (f *fabric) fetch(i int) (told int) {
 	s := f.speak[i]
-	for ads := f.engines[i].Adverts(3); len(ads) > 0; ads = f.engines[i].Adverts(3) {
+	for ads := f.engines[i].takeAdverts(3); len(ads) > 0; ads = f.engines[i].takeAdverts(3) {
 		for _, ad := range ads {
 			u := &Update{Withdrawn: []NLRI{ad.NLRI}}
 			delete(s.rib, ad.NLRI)

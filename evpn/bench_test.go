@@ -38,12 +38,12 @@ func loaded() *Engine {
 }
 
 func drain(e *Engine) (n int) {
-	for d := e.Kernel(4096); !d.Empty(); d = e.Kernel(4096) {
+	for d := e.takeDelta(4096); !d.Empty(); d = e.takeDelta(4096) {
 		n += len(d.FDB)
 	}
-	for len(e.Changes(4096)) > 0 {
+	for len(e.takeChanges(4096)) > 0 {
 	}
-	for len(e.Adverts(4096)) > 0 {
+	for len(e.takeAdverts(4096)) > 0 {
 	}
 	return n
 }

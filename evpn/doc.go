@@ -11,9 +11,9 @@
 // peers say, and gives out what to tell the peers and what the kernel should
 // hold:
 //
-//	kernel:  VNIUp LocalMAC LocalIP ...          -+          +-> Kernel()  flood lists, FDB, neighbors
-//	peers:   PeerUp Routes EndOfRIB PeerDown ...  +-> Step --+-> Adverts() type 2 and type 3 routes
-//	clock:   Tick                                -+          +-> Changes() for watchers
+//	kernel:  BDUp LocalMAC LocalIP ...           -+                    +-> Kernel   flood lists, FDB, neighbors
+//	peers:   PeerUp Routes EndOfRIB PeerDown ...  +-> Step ... Ready --+-> Adverts  type 2 and type 3 routes
+//	clock:   Tick                                -+                    +-> Changes  for watchers
 //
 // # What holds
 //

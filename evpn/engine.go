@@ -69,9 +69,9 @@ func New(cfg Config) *Engine {
 	return e
 }
 
-// Step takes one event in. What follows from it is to be fetched with
-// Kernel, Adverts, Refresh, PeerCalls and Changes; to leave one of them unfetched for
-// ever makes it grow to one mark for each object.
+// Step takes one event in. What follows from it is to be fetched with Ready; to
+// leave a part of that unfetched for ever makes it grow to one mark for each
+// object.
 //
 // Events that name a VNI which is not up, and values that cannot be (a group
 // MAC, an unspecified address), are ignored.
@@ -132,9 +132,9 @@ func (e *Engine) tick(now time.Time) {
 	e.checkSynced()
 }
 
-// Deadline returns the earliest time at which a Tick is needed; ok is false
+// deadline returns the earliest time at which a Tick is needed; ok is false
 // when nothing waits.
-func (e *Engine) Deadline() (t time.Time, ok bool) {
+func (e *Engine) deadline() (t time.Time, ok bool) {
 	earliest := func(at time.Time) {
 		if !ok || at.Before(t) {
 			t, ok = at, true
@@ -214,10 +214,10 @@ const refreshEvery = time.Second
 
 func (r *refresh) at() time.Time { return r.last.Add(refreshEvery) }
 
-// Refresh tells whether the peers are to be asked for all their routes again
+// takeRefresh tells whether the peers are to be asked for all their routes again
 // (RFC 2918), because some were not kept that are wanted now. It forgets the
 // wish.
-func (e *Engine) Refresh() bool {
+func (e *Engine) takeRefresh() bool {
 	if !e.refresh.wanted || e.now.Before(e.refresh.at()) {
 		return false
 	}

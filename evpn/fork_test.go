@@ -36,7 +36,7 @@ func drawReconfiguration(t *rapid.T, c Config) Config {
 
 // wishes renders all that e wants of the kernel and tells the peers in VNI 200.
 func wishes(e *Engine) string {
-	for len(e.Adverts(1000)) > 0 {
+	for len(e.takeAdverts(1000)) > 0 {
 	}
 	d := e.Wanted(200)
 	var out []string

@@ -118,7 +118,7 @@ func (e *Engine) routes(ev *Routes) {
 			e.announce(p, &u.Reach[j], u.Attrs, into)
 		}
 	}
-	if e.since.IsZero() && e.flood.len()+e.fdb.len()+e.neigh.len() > 0 {
+	if e.since.IsZero() && e.wanting() > 0 {
 		e.since = ev.At
 	}
 }

@@ -4,7 +4,7 @@ package evpn
 // lost peer go, or are compared anew as stale ones. With a million MACs that
 // takes seconds, in which nothing else would happen and nothing would reach
 // the kernel. A job is therefore done in slices, and what follows from a slice
-// can be fetched before the next one: Deadline asks for a Tick as long as a
+// can be fetched before the next one: Ready.Next asks for a Tick as long as a
 // job is not done.
 //
 // Only a Tick sees a job that is half done. Every other event has all jobs

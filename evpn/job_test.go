@@ -35,7 +35,7 @@ func TestSweepInSteps(t *testing.T) {
 		if got := drain(e); got != jobStep {
 			t.Fatalf("a step hands on %d wishes, want %d", got, jobStep)
 		}
-		at, ok := e.Deadline()
+		at, ok := e.deadline()
 		if !ok || at.After(e.now) {
 			t.Fatalf("with %d MACs left the next Tick is wanted at %v (%v), want it at once", want, at, ok)
 		}

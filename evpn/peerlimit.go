@@ -87,9 +87,9 @@ func (e *Engine) relieve(p *peer) {
 	e.alarms.clear(Alarm{Kind: AlarmPeerLimit, Addr: p.addr})
 }
 
-// PeerActions returns what is to be done about single peers, by address, each
+// takePeerActions returns what is to be done about single peers, by address, each
 // peer once. It forgets what it returns.
-func (e *Engine) PeerActions() []PeerAction {
+func (e *Engine) takePeerActions() []PeerAction {
 	if !e.called {
 		return nil
 	}

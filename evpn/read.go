@@ -196,9 +196,3 @@ func (e *Engine) FloodRoutes(vni VNI) []RouteStatus {
 	}
 	return out
 }
-
-// Changes returns at most max objects that may look different since it was
-// last asked, and forgets that they do.
-func (e *Engine) Changes(max int) []Change {
-	return e.changes.take(max)
-}

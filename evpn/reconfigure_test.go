@@ -75,7 +75,7 @@ func TestEndOfRIBOfARestartedReflector(t *testing.T) {
 		{DefaultStaleHold - 1, &EndOfRIB{Peer: reflector}, true, true}, // of a refresh: it changes nothing
 		{DefaultStaleHold, &EndOfRIB{Peer: reflector}, false, true},
 	} {
-		if at, ok := w.e.Deadline(); !ok || at.Before(w.start.Add(c.after)) && c.after == DefaultStaleHold {
+		if at, ok := w.e.deadline(); !ok || at.Before(w.start.Add(c.after)) && c.after == DefaultStaleHold {
 			t.Errorf("the engine wants to be woken at %v (%v), want %v", at, ok, DefaultStaleHold)
 		}
 		s := w.settled(&Tick{Now: w.start.Add(c.after)}, c.ev)

@@ -41,7 +41,7 @@ func TestRecalledHosts(t *testing.T) {
 	if m := e.PersistentState(); len(m.Bindings) != 2 {
 		t.Errorf("when all is known, to be remembered is %v", m.Bindings)
 	}
-	at, ok := e.Deadline()
+	at, ok := e.deadline()
 	if !ok || at.Sub(start) != restoreTimeout {
 		t.Errorf("the next deadline is after %v, want %v", at.Sub(start), restoreTimeout)
 	}
@@ -49,7 +49,7 @@ func TestRecalledHosts(t *testing.T) {
 	if whose(kept) != (MAC{}) || whose(passed) != b {
 		t.Errorf("without an answer %v is %v's, and %v is %v's", kept, whose(kept), passed, whose(passed))
 	}
-	if at, ok := e.Deadline(); ok {
+	if at, ok := e.deadline(); ok {
 		t.Errorf("another deadline after %v", at.Sub(start))
 	}
 }

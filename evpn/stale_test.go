@@ -66,7 +66,7 @@ func TestLingersAreBounded(t *testing.T) {
 	if n := len(w.e.vnis[200].flood); n != maxLingers {
 		t.Errorf("%d destinations linger, want %d", n, maxLingers)
 	}
-	if at, ok := w.e.Deadline(); !ok || !at.Equal(w.start.Add(5*time.Second)) {
+	if at, ok := w.e.deadline(); !ok || !at.Equal(w.start.Add(5*time.Second)) {
 		t.Errorf("the engine wants to be woken at %v (%v), want 5 s after the start", at, ok)
 	}
 	w.settled(&Tick{Now: w.start.Add(5 * time.Second)})
@@ -97,7 +97,7 @@ func TestReturnChangesNothing(t *testing.T) {
 		drain(e)
 		e.Step(&c.up)
 		got := 0
-		for _, ch := range e.Changes(4096) {
+		for _, ch := range e.takeChanges(4096) {
 			if ch.Kind == ChangeMAC {
 				got++
 			}
@@ -105,7 +105,7 @@ func TestReturnChangesNothing(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %d MACs look different, want %d", name, got, c.want)
 		}
-		if d := e.Kernel(4096); len(d.FDB) > 0 {
+		if d := e.takeDelta(4096); len(d.FDB) > 0 {
 			t.Errorf("%s: the kernel is to be changed: %+v", name, d.FDB)
 		}
 	}

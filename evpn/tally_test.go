@@ -15,7 +15,7 @@ func TestSince(t *testing.T) {
 	e.Step(&Tick{Now: now})
 	e.Step(&BDUp{VNI: 200, VTEP: here})
 	e.Step(&PeerUp{Peer: peer, RouterID: peer, Internal: true})
-	e.Kernel(10)
+	e.takeDelta(10)
 	tell := func(n byte, at time.Time) {
 		attrs := &Attrs{NextHop: there, Targets: []RT{NewRT(65000, 200)}}
 		nlri := NLRI{Type: MACIP, RD: NewRD(there, 200), MAC: MAC{2, 0, 0, 0, 0, n}}
@@ -24,16 +24,16 @@ func TestSince(t *testing.T) {
 	tell(1, now)
 	tell(2, now.Add(time.Second))
 	for i := range 2 {
-		if d := e.Kernel(1); len(d.FDB) != 1 || !d.Since.Equal(now) {
+		if d := e.takeDelta(1); len(d.FDB) != 1 || !d.Since.Equal(now) {
 			t.Errorf("wishes %d: %+v, want one MAC since the first message", i, d)
 		}
 	}
 	tell(2, now.Add(2*time.Second))
-	if d := e.Kernel(10); !d.Empty() || !d.Since.IsZero() {
+	if d := e.takeDelta(10); !d.Empty() || !d.Since.IsZero() {
 		t.Errorf("a message that says the same: %+v", d)
 	}
 	tell(3, now.Add(3*time.Second))
-	if d := e.Kernel(10); !d.Since.Equal(now.Add(3 * time.Second)) {
+	if d := e.takeDelta(10); !d.Since.Equal(now.Add(3 * time.Second)) {
 		t.Errorf("the next burst is since %v", d.Since)
 	}
 

@@ -144,7 +144,7 @@ func (w *world) step(t *testing.T, line string) {
 
 // fetch takes the outputs, applies them and renders them.
 func (w *world) fetch() (out []string) {
-	for d := w.e.Kernel(100); !d.Empty(); d = w.e.Kernel(100) {
+	for d := w.e.takeDelta(100); !d.Empty(); d = w.e.takeDelta(100) {
 		for _, f := range d.Flood {
 			out = append(out, w.apply(w.kernel, fmt.Sprintf("flood %d %s", f.VNI, f.Via.Text(f.VNI)), "", f.Want))
 		}
@@ -172,7 +172,7 @@ func (w *world) fetch() (out []string) {
 	}
 	out = append(out, w.probes...)
 	w.probes = nil
-	for as := w.e.Adverts(3); len(as) > 0; as = w.e.Adverts(3) {
+	for as := w.e.takeAdverts(3); len(as) > 0; as = w.e.takeAdverts(3) {
 		for _, a := range as {
 			key := fmt.Sprintf("tell %s", strings.ReplaceAll(a.NLRI.String(), "02:42:ac:12:00", ""))
 			if a.Attrs == nil {
@@ -185,10 +185,10 @@ func (w *world) fetch() (out []string) {
 			out = append(out, key+" "+v)
 		}
 	}
-	if w.e.Refresh() {
+	if w.e.takeRefresh() {
 		out = append(out, "refresh")
 	}
-	for _, c := range w.e.PeerActions() {
+	for _, c := range w.e.takePeerActions() {
 		if c.Reset {
 			out = append(out, "reset "+c.Peer.String())
 		} else {

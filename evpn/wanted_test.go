@@ -21,7 +21,7 @@ func TestWanted(t *testing.T) {
 	e.Step(host)
 	e.Step(&LocalMAC{VNI: 200, MAC: MAC{2, 9}, Port: 3})
 	var sum Delta
-	for d := e.Kernel(100); !d.Empty(); d = e.Kernel(100) {
+	for d := e.takeDelta(100); !d.Empty(); d = e.takeDelta(100) {
 		sum.Flood, sum.FDB, sum.Neigh = append(sum.Flood, d.Flood...), append(sum.FDB, d.FDB...), append(sum.Neigh, d.Neigh...)
 	}
 	same := func(what string, got Delta) {
@@ -45,9 +45,9 @@ func TestWanted(t *testing.T) {
 		ev.MACs = append(ev.MACs, f.MAC)
 	}
 	e.Step(ev)
-	same("Reassert", e.Kernel(1000))
+	same("Reassert", e.takeDelta(1000))
 	e.Step(&Reassert{VNI: 200, MACs: []MAC{{2, 9}, {2, 8}}})
-	for _, f := range e.Kernel(10).FDB {
+	for _, f := range e.takeDelta(10).FDB {
 		if f.Want {
 			t.Errorf("a MAC that is here, or nowhere, is wanted: %+v", f)
 		}

@@ -158,43 +158,58 @@ func (c *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// handOn fetches what the consumers can take next.
+// handOn fetches what the consumers can take next: one that still has a batch
+// to take is offered no other.
 func (c *Runner) handOn(l *loop) {
-	e := c.engine
+	room := evpn.Room{Changes: batch}
 	if l.delta.Empty() {
-		l.delta = e.Kernel(batch)
+		room.Kernel = batch
 	}
-	if l.delta.Empty() && e.Synced() && !l.swept {
-		// All that is wanted has been handed over: what is left is not.
+	if l.sessions != nil {
+		room.Peers = true
+		if len(l.adverts) == 0 {
+			room.Adverts = batch
+		}
+	}
+	r := c.engine.Ready(room)
+	if room.Kernel > 0 {
+		l.delta = r.Kernel
+	}
+	if r.Synced && l.delta.Empty() && !l.swept {
 		l.swept = true
 		c.plane.Sweep()
 	}
+	if room.Adverts > 0 {
+		l.adverts = r.Adverts
+	}
 	if l.sessions != nil {
-		if len(l.adverts) == 0 {
-			l.adverts = e.Adverts(batch)
-		}
-		if len(l.adverts) == 0 && !l.begun {
-			l.begun = true
-			l.sessions.Begin()
-		}
-		if e.Refresh() {
-			l.sessions.Refresh()
-		}
-		for _, c := range e.PeerActions() {
-			if c.Reset {
-				l.sessions.EndAtLimit(c.Peer)
-			} else {
-				l.sessions.RefreshPeer(c.Peer)
-			}
-		}
+		c.askPeers(l, &r)
 	}
-	for ch := e.Changes(batch); len(ch) > 0; ch = e.Changes(batch) {
-		c.publish(ch)
+	for ; len(r.Changes) > 0; r = c.engine.Ready(evpn.Room{Changes: batch}) {
+		c.publish(r.Changes)
 	}
-	if at, ok := e.Deadline(); ok {
-		l.timer.Reset(max(time.Millisecond, time.Until(at)))
-	} else {
+	if r.Next.IsZero() {
 		l.timer.Stop()
+	} else {
+		l.timer.Reset(max(time.Millisecond, time.Until(r.Next)))
+	}
+}
+
+// askPeers does what is to be done about the sessions beside handing on routes.
+func (c *Runner) askPeers(l *loop, r *evpn.Ready) {
+	if len(l.adverts) == 0 && !l.begun {
+		l.begun = true
+		l.sessions.Begin()
+	}
+	if r.Refresh {
+		l.sessions.Refresh()
+	}
+	for _, a := range r.Peers {
+		if a.Reset {
+			l.sessions.EndAtLimit(a.Peer)
+		} else {
+			l.sessions.RefreshPeer(a.Peer)
+		}
 	}
 }
 

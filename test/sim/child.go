@@ -72,7 +72,7 @@ func (s *VTEP) Await(a Await, at *int64) error {
 		ok := st.Installed == a.Installed && st.Wanted == a.Installed && s.v.kernel.writes.Load() >= a.Writes
 		var peers []evpn.PeerStatus
 		if ok || time.Now().After(limit) {
-			s.v.do(func() { peers = s.v.engine.Peers() })
+			s.v.do(func(e *evpn.Engine) { peers = e.Peers() })
 			for _, p := range peers {
 				if a.Down.IsValid() {
 					ok = ok && p.Up == (p.Peer != a.Down)

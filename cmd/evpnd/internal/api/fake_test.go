@@ -65,10 +65,9 @@ func (e *engine) step(events ...evpn.Event) {
 	for _, ev := range events {
 		e.e.Step(ev)
 	}
-	e.e.Kernel(1 << 20)
-	e.e.Adverts(1 << 20)
-	for ch := e.e.Changes(100); len(ch) > 0; ch = e.e.Changes(100) {
-		e.hub.Publish(ch)
+	room := evpn.Room{Kernel: 1 << 20, Adverts: 1 << 20, Changes: 100}
+	for r := e.e.Ready(room); len(r.Changes) > 0; r = e.e.Ready(room) {
+		e.hub.Publish(r.Changes)
 	}
 }
 

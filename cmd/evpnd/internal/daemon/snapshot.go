@@ -18,7 +18,7 @@ type snapshot struct {
 }
 
 func snapshotOf(e *evpn.Engine, n evpn.VNI) snapshot {
-	for len(e.Adverts(1<<16)) > 0 { // so that what is announced is up to date
+	for len(e.Ready(evpn.Room{Adverts: 1 << 16}).Adverts) > 0 { // so that what is announced is up to date
 	}
 	s := snapshot{routes: map[string]*evpn.Attrs{}, flood: map[string]string{}, macs: map[string]string{}, neighbor: map[string]string{}}
 	for _, a := range e.AdvertisedAll(n) {

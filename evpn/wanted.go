@@ -2,11 +2,11 @@ package evpn
 
 import "time"
 
-// Kernel returns wishes for about max objects that may have changed since it
+// takeDelta returns wishes for about max objects that may have changed since it
 // was last asked, and forgets that they did. When there is more than fits,
 // it comes in the order in which it has to be done: destinations join the
 // flood lists before MACs point to them, and leave after the last MAC went.
-func (e *Engine) Kernel(max int) Delta {
+func (e *Engine) takeDelta(max int) Delta {
 	var d Delta
 	var last []Flood
 	d.Since = e.since
@@ -33,7 +33,7 @@ func (e *Engine) Kernel(max int) Delta {
 			e.flood.push(floodKey{f.VNI, f.Via})
 		}
 	}
-	if e.flood.len()+e.fdb.len()+e.neigh.len() == 0 {
+	if e.wanting() == 0 {
 		e.since = time.Time{}
 	}
 	return d

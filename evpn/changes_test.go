@@ -43,7 +43,7 @@ func TestChangesAreComplete(t *testing.T) {
 			ev := drawEvent(t)
 			e.Step(ev)
 			var told []Change
-			for c := e.Changes(100); len(c) > 0; c = e.Changes(100) {
+			for c := e.takeChanges(100); len(c) > 0; c = e.takeChanges(100) {
 				told = append(told, c...)
 			}
 			now := seen(e)

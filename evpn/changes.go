@@ -39,3 +39,9 @@ func (c *changes) take(n int) []Change {
 	}
 	return out
 }
+
+// takeChanges returns at most max objects that may look different since it was
+// last asked, and forgets that they do.
+func (e *Engine) takeChanges(max int) []Change {
+	return e.changes.take(max)
+}
