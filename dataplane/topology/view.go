@@ -105,8 +105,14 @@ func (v *View) innerMTU(vtep netip.Addr, lower int) int {
 	if u == nil || u.Loopback || !vtep.IsValid() {
 		return 0
 	}
-	if vtep.Is4() {
-		return u.MTU - overhead4
+	return InnerMTU(u.MTU, vtep)
+}
+
+// InnerMTU returns how large a frame's payload may be that leaves from a VTEP
+// address by a device with an MTU.
+func InnerMTU(underlay int, vtep netip.Addr) int {
+	if vtep.Is6() {
+		return underlay - overhead6
 	}
-	return u.MTU - overhead6
+	return underlay - overhead4
 }

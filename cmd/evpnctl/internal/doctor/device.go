@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -59,7 +60,7 @@ func noVXLAN(h *Host, found func(Finding)) {
 func makeVNI(h *Host, vni evpn.VNI, local string) []string {
 	br, dev := fmt.Sprintf("br%d", vni), fmt.Sprintf("vxlan%d", vni)
 	var out []string
-	if h.named(br) == nil {
+	if h.Named(br) == nil {
 		out = append(out, "ip link add "+br+" type bridge", "ip link set dev "+br+" up")
 	}
 	return append(out,
@@ -70,18 +71,18 @@ func makeVNI(h *Host, vni evpn.VNI, local string) []string {
 
 func vniMissing(h *Host, found func(Finding)) {
 	for _, w := range h.Expected.VNIs {
-		there := w.Create
-		h.tunnels(func(l, _ *kernel.Link) { there = there || l.VXLAN.VNI == w.VNI })
+		there := h.Expected.declares(w)
+		h.tunnels(func(l, _ *kernel.Link) { there = there || l.VXLAN.VNI == w })
 		if there {
 			continue
 		}
 		f := Finding{
-			Severity: Error, Object: fmt.Sprintf("vni %d", w.VNI),
+			Severity: Error, Object: fmt.Sprintf("vni %d", w),
 			Text:   "the configuration names it, no VXLAN device has it, and evpnd is not to make one (create: {})",
 			Effect: "it is not served: its hosts reach nobody behind other VTEPs",
 		}
 		if h.Expected.VTEP.IsValid() {
-			f.Fix = makeVNI(h, w.VNI, h.Expected.VTEP.String())
+			f.Fix = makeVNI(h, w, h.Expected.VTEP.String())
 		}
 		found(f)
 	}
@@ -94,7 +95,7 @@ func noBridge(h *Host, found func(Finding)) {
 		}
 		name := fmt.Sprintf("br%d", l.VXLAN.VNI)
 		var fix []string
-		if b := h.named(name); b == nil {
+		if b := h.Named(name); b == nil {
 			fix = []string{"ip link add " + name + " type bridge", "ip link set dev " + name + " up"}
 		}
 		fix = append(fix, fmt.Sprintf("ip link set dev %s master %s up", quote(l.Name), name),
@@ -166,7 +167,7 @@ func noLocal(h *Host, found func(Finding)) {
 // reach, IPv4 first and then the lowest; invalid: there is none.
 func (h *Host) loopbackAddr() (best netip.Addr) {
 	for a, index := range h.Addrs {
-		l := h.link(index)
+		l := h.Link(index)
 		if l == nil || !l.Loopback || !a.IsGlobalUnicast() {
 			continue
 		}
@@ -205,11 +206,9 @@ func localMissing(h *Host, found func(Finding)) {
 	})
 }
 
-const standardPort = 4789 // RFC 7348 §5
-
 func vxlanPort(h *Host, found func(Finding)) {
 	h.tunnels(func(l, br *kernel.Link) {
-		if l.VXLAN.Port == standardPort {
+		if l.VXLAN.Port == topology.DefaultPort {
 			return
 		}
 		what := "is not the standard's 4789"
@@ -217,8 +216,8 @@ func vxlanPort(h *Host, found func(Finding)) {
 			what = "is the kernel's own default, not the standard's 4789"
 		}
 		fix := []string{"ip link del dev " + quote(l.Name)}
-		add := fmt.Sprintf("ip link add %s mtu %d type vxlan id %d dstport %d", quote(l.Name), l.MTU, l.VXLAN.VNI, standardPort)
-		if u := h.link(l.VXLAN.Lower); u != nil {
+		add := fmt.Sprintf("ip link add %s mtu %d type vxlan id %d dstport %d", quote(l.Name), l.MTU, l.VXLAN.VNI, topology.DefaultPort)
+		if u := h.Link(l.VXLAN.Lower); u != nil {
 			add += " dev " + quote(u.Name)
 		}
 		if l.VXLAN.Local.IsValid() {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/dataplane/topology"
+	"github.com/evpnd/evpnd/evpn"
 	"github.com/evpnd/evpnd/test/lab"
 )
 
@@ -76,7 +78,7 @@ func names(fs []Finding) (out []string) {
 func TestFaultsAndFixes(t *testing.T) {
 	lab.Need(t, lab.Namespaces)
 	l := lab.New(t)
-	full := Expected{VTEP: vtep, Others: []netip.Addr{other}, VNIs: []ExpectedVNI{{VNI: 200}}}
+	full := Expected{Config: topology.Config{VTEP: vtep}, Others: []netip.Addr{other}, VNIs: []evpn.VNI{200}}
 	for i, c := range []struct {
 		fault    string // shell
 		expected Expected
@@ -84,7 +86,7 @@ func TestFaultsAndFixes(t *testing.T) {
 		object   string
 		also     []string // checks that see the same fault
 	}{
-		{"ip link del vxlan200", Expected{VTEP: vtep, Others: full.Others}, "no-vxlan", "", nil},
+		{"ip link del vxlan200", Expected{Config: full.Config, Others: full.Others}, "no-vxlan", "", nil},
 		{"ip link del vxlan200", full, "vni-missing", "vni 200", nil},
 		{"ip link set vxlan200 nomaster", full, "no-bridge", "device vxlan200", nil},
 		{"ip link del br200", full, "no-bridge", "device vxlan200", nil},
@@ -250,7 +252,7 @@ func TestCapabilitiesAreNotForAnybody(t *testing.T) {
 // What no namespace has of its own is tried on facts: the neighbor tables'
 // limits and the clock are the whole machine's.
 func TestMachine(t *testing.T) {
-	h := &Host{ClockSync: true, Expected: Expected{VNIs: []ExpectedVNI{{VNI: 1, Create: true}}}, Neighbors: map[string]int{"ipv4": 800, "ipv6": 799}}
+	h := &Host{ClockSync: true, View: topology.NewView(nil, nil), Expected: Expected{VNIs: []evpn.VNI{1}, Config: topology.Config{Declared: []topology.Declared{{VNI: 1}}}}, Neighbors: map[string]int{"ipv4": 800, "ipv6": 799}}
 	h.Sysctls = map[string]string{limitIPv4: "1000", "net/ipv6/neigh/default/gc_thresh3": "1000"}
 	fs := Examine(h)
 	if len(fs) != 1 || fs[0].Check != "neigh-table" || fs[0].Severity != Warning {
@@ -290,8 +292,8 @@ func TestLoadExpected(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := LoadExpected(path)
-	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []ExpectedVNI{{200, false}, {201, true}}) ||
-		!slices.Equal(w.Select, []Selector{{First: 7, Last: 7}, {First: 100, Last: 199}, {Device: "vx*"}}) {
+	if err != nil || w.VTEP != vtep || len(w.Others) != 2 || w.Others[0] != other || !slices.Equal(w.VNIs, []evpn.VNI{200, 201}) || w.declares(200) || !w.declares(201) ||
+		!slices.Equal(w.Select.Ranges, []topology.Range{{First: 7, Last: 7}, {First: 100, Last: 199}}) || !slices.Equal(w.Select.Devices, []string{"vx*"}) {
 		t.Errorf("%+v, %v", w, err)
 	}
 	if err := os.WriteFile(path, []byte("bgp: [\n"), 0o600); err != nil {
@@ -305,6 +307,10 @@ func TestLoadExpected(t *testing.T) {
 	}
 }
 
+func selected(s topology.Select, d ...topology.Declared) Expected {
+	return Expected{Config: topology.Config{Select: s, Declared: d}}
+}
+
 // Devices that evpnd does not serve are none of its doctor's business.
 func TestOthersDevices(t *testing.T) {
 	flannel := kernel.Link{Index: 1, Name: "flannel.1", Kind: "vxlan", MTU: 1450, VXLAN: &kernel.VXLAN{VNI: 1, Port: 8472, Learning: true}}
@@ -313,13 +319,13 @@ func TestOthersDevices(t *testing.T) {
 		want     bool
 	}{
 		{Expected{}, true},
-		{Expected{Select: []Selector{{Device: "vxlan*"}}}, false},
-		{Expected{Select: []Selector{{First: 100, Last: 199}}}, false},
-		{Expected{Select: []Selector{{First: 1, Last: 1}}}, true},
-		{Expected{Select: []Selector{{Device: "flannel.?"}}}, true},
-		{Expected{Select: []Selector{{Device: "x"}}, VNIs: []ExpectedVNI{{VNI: 1, Create: true}}}, true},
+		{selected(topology.Select{Devices: []string{"vxlan*"}}), false},
+		{selected(topology.Select{Ranges: []topology.Range{{First: 100, Last: 199}}}), false},
+		{selected(topology.Select{Ranges: []topology.Range{{First: 1, Last: 1}}}), true},
+		{selected(topology.Select{Devices: []string{"flannel.?"}}), true},
+		{selected(topology.Select{Devices: []string{"x"}}, topology.Declared{VNI: 1}), true},
 	} {
-		h := &Host{ClockSync: true, Expected: c.expected, Links: []kernel.Link{flannel}}
+		h := &Host{ClockSync: true, Expected: c.expected, View: topology.NewView([]kernel.Link{flannel}, nil)}
 		found := slices.ContainsFunc(Examine(h), func(f Finding) bool { return f.Object == "device flannel.1" })
 		if found != c.want {
 			t.Errorf("%+v: the device is looked at: %v, want %v", c.expected, found, c.want)

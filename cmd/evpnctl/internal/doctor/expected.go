@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -22,7 +23,7 @@ func LoadExpected(path string) (Expected, error) {
 		}
 		VTEP struct{ Address string }
 		VNIs struct {
-			Select   selectors
+			Select   selection
 			Settings []struct {
 				VNI    evpn.VNI
 				Create *struct{}
@@ -36,25 +37,28 @@ func LoadExpected(path string) (Expected, error) {
 	if err := yaml.Unmarshal(b, &f); err != nil {
 		return Expected{}, fmt.Errorf("%s cannot be read; evpnd --check --config %s says more: %w", path, quote(path), err)
 	}
-	var w Expected
-	w.Select = f.VNIs.Select
-	w.VTEP, _ = netip.ParseAddr(f.VTEP.Address) // evpnd --check tells of a wrong one
+	var e Expected
+	e.Select = topology.Select(f.VNIs.Select)
+	e.VTEP, _ = netip.ParseAddr(f.VTEP.Address) // evpnd --check tells of a wrong one
 	for _, p := range f.BGP.Peers {
 		if a, err := netip.ParseAddr(p.Address); err == nil {
-			w.Others = append(w.Others, a)
+			e.Others = append(e.Others, a)
 		}
 	}
 	for _, v := range f.VNIs.Settings {
-		w.VNIs = append(w.VNIs, ExpectedVNI{VNI: v.VNI, Create: v.Create != nil})
+		e.VNIs = append(e.VNIs, v.VNI)
+		if v.Create != nil {
+			e.Declared = append(e.Declared, topology.Declared{VNI: v.VNI})
+		}
 	}
-	return w, nil
+	return e, nil
 }
 
-// selectors is vnis.select: one or a list of VNIs, ranges of them, and names or
+// selection is vnis.select: one or a list of VNIs, ranges of them, and names or
 // patterns of devices.
-type selectors []Selector
+type selection topology.Select
 
-func (s *selectors) UnmarshalYAML(n *yaml.Node) error {
+func (s *selection) UnmarshalYAML(n *yaml.Node) error {
 	nodes := []*yaml.Node{n}
 	if n.Kind == yaml.SequenceNode {
 		nodes = n.Content
@@ -62,7 +66,7 @@ func (s *selectors) UnmarshalYAML(n *yaml.Node) error {
 	for _, n := range nodes {
 		text := n.Value
 		if text == "" || text[0] < '0' || text[0] > '9' {
-			*s = append(*s, Selector{Device: text})
+			s.Devices = append(s.Devices, text)
 			continue
 		}
 		low, high, isRange := strings.Cut(text, "-")
@@ -74,7 +78,7 @@ func (s *selectors) UnmarshalYAML(n *yaml.Node) error {
 		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("vnis.select: %q is neither a VNI, a range nor a device", text)
 		}
-		*s = append(*s, Selector{First: first, Last: last})
+		s.Ranges = append(s.Ranges, topology.Range{First: first, Last: last})
 	}
 	return nil
 }

@@ -2,20 +2,20 @@ package doctor
 
 import (
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
 // Host is what is known of a host. It is not changed after Read.
 type Host struct {
 	Expected Expected
-	Links    []kernel.Link // by index
-	Addrs    map[netip.Addr]int
+	*topology.View
+	Addrs map[netip.Addr]int // and the devices that have them
 	// Routes are the devices by which the other VTEPs and the peers are
 	// reached, by address; 0 is the default route.
 	Routes map[netip.Addr]int
@@ -29,36 +29,18 @@ type Host struct {
 	ClockSync bool // by the kernel's word
 }
 
-// Expected is what is to be on the host.
+// Expected is what is to be on the host, as far as it is known: with no VTEP
+// address it is as the devices have it. Of what is declared it has the VNIs
+// alone.
 type Expected struct {
-	VTEP   netip.Addr    // invalid: as the devices have it
-	Others []netip.Addr  // peers and other VTEPs
-	VNIs   []ExpectedVNI // those with settings
-	Select []Selector    // which VXLAN devices are evpnd's; empty: all
+	topology.Config
+	Others []netip.Addr // peers and other VTEPs
+	VNIs   []evpn.VNI   // those that the configuration names
 }
 
-// Selector names devices by their VNIs or by name.
-type Selector struct {
-	First, Last evpn.VNI // VNIs, both included; 0 with Device
-	Device      string   // a pattern of path.Match
-}
-
-// selects tells whether a VXLAN device is one that evpnd is to serve. Others,
-// as those of Docker and flannel, are none of its business.
-func (w *Expected) selects(l *kernel.Link) bool {
-	return len(w.Select) == 0 || slices.ContainsFunc(w.Select, func(s Selector) bool {
-		if s.Device != "" {
-			ok, err := path.Match(s.Device, l.Name)
-			return ok && err == nil
-		}
-		return s.First <= l.VXLAN.VNI && l.VXLAN.VNI <= s.Last
-	}) || slices.ContainsFunc(w.VNIs, func(v ExpectedVNI) bool { return v.Create && v.VNI == l.VXLAN.VNI })
-}
-
-// ExpectedVNI is a VNI that the configuration names.
-type ExpectedVNI struct {
-	VNI    evpn.VNI
-	Create bool // evpnd makes its devices
+// declares tells whether evpnd makes the devices of a VNI.
+func (e *Expected) declares(vni evpn.VNI) bool {
+	return slices.ContainsFunc(e.Declared, func(d topology.Declared) bool { return d.VNI == vni })
 }
 
 // Process is an evpnd that runs in the same network namespace.
@@ -68,33 +50,16 @@ type Process struct {
 	Caps uint64 // the effective set, by the numbers of linux/capability.h
 }
 
-func (h *Host) link(index int) *kernel.Link {
-	if i := slices.IndexFunc(h.Links, func(l kernel.Link) bool { return l.Index == index }); i >= 0 && index != 0 {
-		return &h.Links[i]
-	}
-	return nil
-}
-
-func (h *Host) named(name string) *kernel.Link {
-	if i := slices.IndexFunc(h.Links, func(l kernel.Link) bool { return l.Name == name }); i >= 0 {
-		return &h.Links[i]
-	}
-	return nil
-}
-
-// tunnels calls f for each VXLAN device that could serve a VNI, with the
-// bridge it is in, nil when there is none.
+// tunnels calls f for each VXLAN device that could serve a VNI, with the bridge
+// it is in, nil when there is none. Others, as those of Docker and flannel, are
+// none of evpnd's business.
 func (h *Host) tunnels(f func(l, bridge *kernel.Link)) {
-	for i := range h.Links {
-		l := &h.Links[i]
-		if l.VXLAN == nil || l.VXLAN.External || !l.VXLAN.VNI.Valid() || !h.Expected.selects(l) {
-			continue
+	for _, d := range topology.Resolve(h.View, &h.Expected.Config, nil).Devices {
+		if !slices.ContainsFunc(d.Problems, func(p topology.Problem) bool {
+			return p.Kind == topology.NotSelected || p.Kind == topology.External
+		}) {
+			f(h.Link(d.Ifindex), h.Named(d.Bridge))
 		}
-		br := h.link(l.Master)
-		if br != nil && br.Kind != "bridge" {
-			br = nil
-		}
-		f(l, br)
 	}
 }
 
@@ -109,19 +74,19 @@ func (h *Host) local(l *kernel.Link) netip.Addr {
 // underlay returns the device that the frames of a VXLAN device leave by;
 // nil: that cannot be told.
 func (h *Host) underlay(l *kernel.Link) *kernel.Link {
-	if u := h.link(l.VXLAN.Lower); u != nil {
+	if u := h.Link(l.VXLAN.Lower); u != nil {
 		return u
 	}
 	local := h.local(l)
-	if u := h.link(h.Addrs[local]); u != nil && !u.Loopback && u.Kind != "dummy" {
+	if u := h.Link(h.Addrs[local]); u != nil && !u.Loopback && u.Kind != "dummy" {
 		return u
 	}
 	for _, other := range h.Expected.Others {
-		if u := h.link(h.Routes[other]); u != nil && !u.Loopback && other.Is4() == local.Is4() {
+		if u := h.Link(h.Routes[other]); u != nil && !u.Loopback && other.Is4() == local.Is4() {
 			return u
 		}
 	}
-	return h.link(h.Routes[netip.Addr{}])
+	return h.Link(h.Routes[netip.Addr{}])
 }
 
 // number reads a sysctl that is a number; ok is false when there is none.

@@ -33,8 +33,8 @@ func TestManyDevices(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				for i := range h.Links {
-					if x := &h.Links[i]; x.VXLAN != nil && (x.Port == nil || x.Port.Learning || !x.Port.NeighSuppress) {
+				for _, x := range h.Links() {
+					if x.VXLAN != nil && (x.Port == nil || x.Port.Learning || !x.Port.NeighSuppress) {
 						return fmt.Errorf("%s is read as port %+v", x.Name, x.Port)
 					}
 				}

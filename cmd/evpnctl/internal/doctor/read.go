@@ -13,6 +13,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/linux"
+	"github.com/evpnd/evpnd/dataplane/topology"
 )
 
 // Read reads the host in the network namespace of the calling thread. Of a table
@@ -28,7 +29,8 @@ func Read(expected Expected) (*Host, error) {
 		Sysctls: make(map[string]string),
 		Daemons: daemons(), ClockSync: clockSync(),
 	}
-	if h.Links, err = reader.Links(); err != nil {
+	links, err := reader.Links()
+	if err != nil {
 		return nil, err
 	}
 	addrs, err := reader.Addrs()
@@ -38,6 +40,7 @@ func Read(expected Expected) (*Host, error) {
 	for _, a := range addrs {
 		h.Addrs[a.IP] = a.Ifindex
 	}
+	h.View = topology.NewView(links, addrs)
 	h.readRoutes(reader)
 	h.readSysctls()
 	if h.Sysctls[limitIPv4] != "" {
@@ -68,7 +71,7 @@ func (h *Host) readSysctls() {
 		limitIPv4, "net/ipv6/neigh/default/gc_thresh3", "net/ipv4/conf/all/rp_filter",
 		"net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables", "net/bridge/bridge-nf-call-arptables",
 	}
-	for _, l := range h.Links {
+	for _, l := range h.Links() {
 		names = append(names, "net/ipv4/conf/"+l.Name+"/rp_filter")
 	}
 	for _, name := range names {

@@ -5,16 +5,8 @@ import (
 	"strings"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
+	"github.com/evpnd/evpnd/dataplane/topology"
 )
-
-// overhead is what VXLAN adds to a frame beside its own MAC header: outer IP,
-// UDP and VXLAN header and the inner Ethernet header.
-func overhead(v6 bool) int {
-	if v6 {
-		return 40 + 8 + 8 + 14
-	}
-	return 20 + 8 + 8 + 14
-}
 
 func underlayMTU(h *Host, found func(Finding)) {
 	h.tunnels(func(l, br *kernel.Link) {
@@ -22,7 +14,7 @@ func underlayMTU(h *Host, found func(Finding)) {
 		if u == nil {
 			return
 		}
-		room := u.MTU - overhead(h.local(l).Is6())
+		room := topology.InnerMTU(u.MTU, h.local(l))
 		worst, fix := 0, []string(nil)
 		for _, x := range []*kernel.Link{l, br} {
 			if x != nil && x.MTU > room {
@@ -47,8 +39,8 @@ func portMTU(h *Host, found func(Finding)) {
 		if br == nil {
 			return
 		}
-		for i := range h.Links {
-			if p := &h.Links[i]; p.Master == br.Index && p.Index != l.Index && p.VXLAN == nil && p.MTU > l.MTU {
+		for _, p := range h.Ports(br.Index) {
+			if p.Index != l.Index && p.VXLAN == nil && p.MTU > l.MTU {
 				found(Finding{
 					Severity: Warning, Object: device(p), Text: fmt.Sprintf("its MTU is %d, that of %s in the same bridge %d", p.MTU, l.Name, l.MTU),
 					Effect: "the bridge drops larger frames of this port that are for other VTEPs; the host behind it needs the smaller MTU too",
@@ -71,7 +63,7 @@ func rpFilter(h *Host, found func(Finding)) {
 		if !a.Is4() || u == nil || said {
 			return
 		}
-		own := h.link(h.Addrs[a])
+		own := h.Link(h.Addrs[a])
 		n, _ := h.number("net/ipv4/conf/" + u.Name + "/rp_filter")
 		if max(all, n) != strict || own == nil || own.Index == u.Index {
 			return
