@@ -125,6 +125,9 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	verdicts := v.macVerdicts(m, explanation{})
 	s.Reason = verdicts.reason()
+	if x := verdicts.chosen; x != nil && x.rest != nil {
+		s.ESI = x.rest.esi
+	}
 	if m.moves != nil {
 		s.Frozen, s.FrozenSince = m.moves.frozen, m.moves.since
 		m.moves.expire(e.now, &v.duplicate)

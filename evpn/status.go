@@ -50,6 +50,7 @@ type MACStatus struct {
 	Local  bool
 	Port   int // local: ifindex of the bridge port
 	Dest   Via // remote
+	ESI    ESI // remote: the segment that the chosen route names; zero: none
 	Seq    uint32
 	Sticky bool
 	Stale  bool // remote, and known only from sessions that are down

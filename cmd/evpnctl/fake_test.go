@@ -36,7 +36,7 @@ func macs() []*evpndv1.MAC {
 			Vtep: "172.30.0.3", State: evpndv1.EntryState_ENTRY_STATE_FAILED, Error: "no space left on device", Paths: 1,
 		},
 		{
-			Vni: 300, Mac: "02:42:ac:12:00:0d", Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: "172.30.0.3", Sequence: 5, Sticky: true,
+			Vni: 300, Mac: "02:42:ac:12:00:0d", Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: "172.30.0.3", Esi: "00:01:02:03:04:05:06:07:08:09", Sequence: 5, Sticky: true,
 			Frozen: true, FrozenSince: start, Moves: 5, State: evpndv1.EntryState_ENTRY_STATE_INSTALLED, Paths: 1,
 			LastMove: moves()[1], Ips: []string{"172.18.0.13", "172.18.0.14", "172.18.0.15", "172.18.0.16"},
 		},

@@ -47,7 +47,7 @@ var forms = map[protoreflect.FullName]form{
 	"evpnd.v1.ExplainResponse.unkept":      {name: "not_kept"},
 	"evpnd.v1.ExplainResponse.unkept_more": {name: "not_kept_more"},
 	"evpnd.v1.GetMACResponse.mac":          {inline: true},
-	"evpnd.v1.MAC.esi":                     {hidden: true},
+	"evpnd.v1.MAC.esi":                     {omitEmpty: true},
 	"evpnd.v1.MAC.interface_index":         {hidden: true},
 	"evpnd.v1.MAC.last_move":               {null: true},
 	"evpnd.v1.Move.time":                   {millis: true},

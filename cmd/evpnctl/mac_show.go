@@ -51,6 +51,7 @@ func showMAC(b *block, r *evpndv1.GetMACResponse) {
 	b.add("origin", word(m.GetOrigin()))
 	b.add("interface", m.GetInterface())
 	b.add("vtep", m.GetVtep())
+	b.add("segment", m.GetEsi())
 	b.count("remote vni", m.GetRemoteVni())
 	b.add("state", withError(m.GetState(), m.GetError()))
 	b.add("sequence", number(m.GetSequence()))

@@ -22,6 +22,46 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
+// A MAC has the segment of the route that is chosen, and one route is: not each
+// that a VTEP sends with an address, nor each copy by another reflector.
+func TestOneRouteIsChosen(t *testing.T) {
+	b := newBed(t, 0, nil)
+	b.serving()
+	esi := evpn.ESI{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	reflector := addr("10.90.1.253")
+	b.engine.step(&evpn.PeerUp{Peer: reflector, RouterID: reflector, Internal: true})
+	for _, ip := range []string{"", "172.18.0.21", "172.18.0.22"} {
+		r := remote(200, hostMAC(5), ip, "172.30.0.5", 1)
+		r.Updates[0].Reach[0].ESI = esi
+		again := *r
+		again.Peer = reflector
+		b.engine.step(r, &again, remote(200, hostMAC(5), ip, "172.30.0.6", 0))
+	}
+	got, err := b.GetMAC(t.Context(), &evpndv1.GetMACRequest{Vni: 200, Mac: hostMAC(5).String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := got.GetMac(); m.GetVtep() != "172.30.0.5" || m.GetEsi() != "00:01:02:03:04:05:06:07:08:09" {
+		t.Errorf("it is behind %s on segment %q", m.GetVtep(), m.GetEsi())
+	}
+	var chosen []*evpndv1.Route
+	for _, r := range got.GetReceived() {
+		if r.GetChosen() {
+			chosen = append(chosen, r)
+		} else if r.GetReason() == "" {
+			t.Errorf("%s from %s is not chosen, for no reason", r.GetNlri(), r.GetPeer())
+		}
+	}
+	if len(got.GetReceived()) != 9 || len(chosen) != 1 || chosen[0].GetNextHop() != "172.30.0.5" || chosen[0].GetEsi() == "" {
+		t.Errorf("of %d routes these are chosen: %v", len(got.GetReceived()), chosen)
+	}
+	stream, err := b.ListRoutes(t.Context(), &evpndv1.ListRoutesRequest{Mac: hostMAC(5).String()})
+	routes, _ := collect(t, stream, err, (*evpndv1.ListRoutesResponse).GetRoutes)
+	if n := len(slices.DeleteFunc(routes, func(r *evpndv1.Route) bool { return !r.GetChosen() })); n != 1 {
+		t.Errorf("%d routes are listed as chosen", n)
+	}
+}
+
 func TestMACs(t *testing.T) {
 	b := newBed(t, 0, nil)
 	b.serving()

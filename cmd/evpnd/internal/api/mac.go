@@ -245,7 +245,7 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 		return out
 	}
 	out.Origin = evpndv1.Origin_ORIGIN_REMOTE
-	out.Vtep = text(m.Dest.VTEP)
+	out.Vtep, out.Esi = text(m.Dest.VTEP), esiText(m.ESI)
 	if m.Dest.VNI != m.VNI {
 		out.RemoteVni = uint32(m.Dest.VNI)
 	}

@@ -97,6 +97,14 @@ func macText(m evpn.MAC) string {
 	return m.String()
 }
 
+// esiText renders the identifier of a segment; zero is none.
+func esiText(e evpn.ESI) string {
+	if e.IsZero() {
+		return ""
+	}
+	return e.String()
+}
+
 // timestamp renders a time; one that is not set is nil.
 func timestamp(t time.Time) *timestamppb.Timestamp {
 	if t.IsZero() {

@@ -191,9 +191,7 @@ func route(r *evpn.Route, a *evpn.Attrs) *evpndv1.Route {
 		Ip:          text(r.IP),
 		Label:       uint32(r.Label),
 		L3Label:     uint32(r.L3Label),
-	}
-	if !r.ESI.IsZero() {
-		out.Esi = r.ESI.String()
+		Esi:         esiText(r.ESI),
 	}
 	if a != nil {
 		addAttrs(out, a)
