@@ -22,16 +22,18 @@ func envName(path string) string {
 // spelled as one of known. Others are not evpnd's: Kubernetes sets
 // EVPND_SERVICE_HOST in every pod beside a service with the name evpnd.
 func (d *decoder) strayVariables(environ []string, known []known) {
-	names := slices.Clone(evpnctlVariables)
+	var names []string
 	for _, k := range known {
-		names = append(names, envName(k.path))
+		names = append(names, strings.TrimPrefix(envName(k.path), EnvPrefix))
 	}
 	for _, v := range environ {
 		name, value, _ := strings.Cut(v, "=")
-		if !strings.HasPrefix(name, EnvPrefix) || value == "" || slices.Contains(names, name) {
+		word, ours := strings.CutPrefix(name, EnvPrefix)
+		if !ours || value == "" || slices.Contains(names, word) || slices.Contains(evpnctlVariables, name) {
 			continue
 		}
-		near, isNear := nearest(name, names)
+		near, isNear := nearest(word, names)
+		near = EnvPrefix + near
 		inSection := slices.ContainsFunc(fieldsOf(reflect.TypeFor[Config]()), func(f field) bool {
 			return strings.HasPrefix(name, envName(f.key)+"_")
 		})
