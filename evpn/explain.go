@@ -2,9 +2,7 @@ package evpn
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
-	"time"
 )
 
 // Verdict is what the decision made of one of several candidates for where a
@@ -112,54 +110,6 @@ func (v *vni) importedBy(targets []RT) (RT, Target, bool) {
 		}
 	}
 	return RT{}, Target{}, false
-}
-
-// holdsOfPaths tells until when stale routes are used.
-func (e *Engine) holdsOfPaths(paths []path) (out []string) {
-	said := make(map[*peer]bool)
-	for i := range paths {
-		p := paths[i].peer
-		if !paths[i].unrepeated() || said[p] {
-			continue
-		}
-		said[p] = true
-		why := "the session is down"
-		if p.up {
-			why = "it came back and has not repeated them"
-		}
-		out = append(out, fmt.Sprintf("stale routes of peer %v are used until %s (graceful restart): %s", p.addr, timeText(p.expire), why))
-	}
-	return out
-}
-
-// holdsOfPeers tells which peers send more than is taken, and that the start
-// is not over.
-func (e *Engine) holdsOfPeers() (out []string) {
-	for _, p := range e.sortedPeers() {
-		if p.full {
-			out = append(out, fmt.Sprintf("peer %v is at its limit of %d routes (max-routes) and %d were refused: what is missing may be among them", p.addr, p.limit.Routes, p.refused))
-		}
-	}
-	if !e.synced {
-		out = append(out, fmt.Sprintf("evpnd has not heard the End-of-RIB of all its peers since its start: entries of an earlier run stay in the kernel until then, or until %s", timeText(e.start.Add(e.cfg.EndOfRIBWait))))
-	}
-	return out
-}
-
-func timeText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func recovery(since time.Time, after time.Duration) string {
-	if after <= 0 {
-		return "until somebody lets it go"
-	}
-	return "until " + timeText(since.Add(after))
-}
-
-func whereText(vtep netip.Addr) string {
-	if vtep.IsValid() {
-		return "VTEP " + vtep.String()
-	}
-	return "this host"
 }
 
 // Import says what a served VNI makes of a route with some targets.

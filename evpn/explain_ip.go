@@ -24,7 +24,7 @@ type IPExplanation struct {
 	// and Local is chosen when the address is somebody's.
 	Routes []RouteVerdict
 	Want   Neigh
-	Holds  []string
+	Holds  []Hold
 }
 
 // ExplainIP explains whose an address is. ok is false when the VNI is not
@@ -162,32 +162,5 @@ func (x *ipVerdicts) frozenWithAnother() Verdict {
 
 const (
 	frozenWithThis = "the address is " + frozenIPText + " with this MAC until it is let go"
-	gatewayReason  = "the address is a configured gateway, which every VTEP has for its own hosts (vnis.settings[].gateways)"
+	gatewayReason  = "the address is a configured gateway, which every VTEP has for its own hosts"
 )
-
-// holdsOfIP says what keeps an address from following the routes.
-func (e *Engine) holdsOfIP(v *vni, ip netip.Addr, h *ipEntry) (out []string) {
-	if !IsHostIP(ip) {
-		out = append(out, ip.String()+" can be no host's address for the others: it is unspecified, of a group, a loopback or an IPv4 link-local one")
-	}
-	if slices.Contains(v.gateways, ip) {
-		out = append(out, gatewayReason)
-	}
-	if h != nil && h.frozen() {
-		out = append(out, fmt.Sprintf("frozen with %v as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 9161 §3.7)",
-			h.owner.mac, timeText(h.moves.since), recovery(h.moves.since, v.duplicate.Recover), v.id, ip))
-	}
-	if was, ok := e.ipContest.before[IPKey{v.id, ip}]; ok {
-		out = append(out, fmt.Sprintf("it was frozen with %v as a duplicate before evpnd was started again, and is to be frozen with it again", was.holder))
-	}
-	if _, ok := e.memory.restored.unconfirmed[IPKey{v.id, ip}]; ok {
-		out = append(out, fmt.Sprintf("an earlier run knew it here, and the host has until %s to answer for it", timeText(e.memory.restored.until)))
-	}
-	if h != nil {
-		for _, addr := range h.macs {
-			out = append(out, e.holdsOfPaths(v.macs[addr].paths)...)
-		}
-	}
-	slices.Sort(out)
-	return append(slices.Compact(out), e.holdsOfPeers()...)
-}

@@ -23,7 +23,7 @@ type MACExplanation struct {
 	// Local is chosen when the MAC is somewhere, and none when it is not.
 	Routes []RouteVerdict
 	Want   FDB
-	Holds  []string // what keeps the decision from following the routes, for a person
+	Holds  []Hold // what keeps the decision from following the routes
 }
 
 // ExplainMAC explains the place of a MAC. ok is false when the VNI is not
@@ -139,23 +139,4 @@ func (x *macVerdicts) whyChosen() Verdict {
 		second = &c
 	}
 	return x.won(macRules, candidateOf(x.chosen), second)
-}
-
-// holdsOfMAC says what keeps the place of a MAC from following the routes.
-func (e *Engine) holdsOfMAC(v *vni, addr MAC) (out []string) {
-	m := v.macs[addr]
-	if m != nil && m.frozen() {
-		out = append(out, fmt.Sprintf("frozen as a duplicate since %s, %s: find the second host, then evpnctl mac unfreeze --vni %v %v (RFC 7432 §15.1)",
-			timeText(m.moves.since), recovery(m.moves.since, v.duplicate.Recover), v.id, addr))
-	}
-	if was, ok := e.macContest.before[MACKey{v.id, addr}]; ok {
-		out = append(out, fmt.Sprintf("it was frozen as a duplicate at %s before evpnd was started again, and is to be frozen there again", whereText(was.holder)))
-	}
-	if _, ok := v.refused[addr]; ok {
-		out = append(out, fmt.Sprintf("a local port has it, but VNI %v has %d local MACs, its limit, so it is not announced: raise the limit (vnis.limits.local-macs)", v.id, v.limits.LocalMACs))
-	}
-	if m != nil {
-		out = append(out, e.holdsOfPaths(m.paths)...)
-	}
-	return append(out, e.holdsOfPeers()...)
 }

@@ -86,8 +86,8 @@ func checkIP(t *rapid.T, e *Engine, v VNI, ip netip.Addr) {
 	switch {
 	case x.Place.Frozen && len(chosen) == 0 && !isLocal:
 		// It was frozen with a MAC by the very event that ended its claim.
-		if !slices.ContainsFunc(x.Holds, func(s string) bool { return strings.HasPrefix(s, "frozen with "+x.Place.MAC.String()) }) {
-			t.Fatalf("%v is frozen with %v, and is explained as held by %q", ip, x.Place.MAC, x.Holds)
+		if !slices.ContainsFunc(x.Holds, func(h Hold) bool { return h.Kind == HoldFrozenIP && h.Addr == ip && h.MAC == x.Place.MAC }) {
+			t.Fatalf("%v is frozen with %v, and is explained as held by %+v", ip, x.Place.MAC, x.Holds)
 		}
 	case x.Want.Want && (len(chosen) != 1 || isLocal):
 		t.Fatalf("%v is wanted with %v, and %d routes are chosen: %+v", ip, x.Want.MAC, len(chosen), x.Routes)

@@ -18,7 +18,7 @@ type VTEPExplanation struct {
 	MACRoutes  int   // type 2 routes that lead to it
 	RouterMACs []MAC // those its routes carry (RFC 9135 §8.1), the lowest MaxRouterMACs, ascending: it has one
 	Reason     string
-	Holds      []string
+	Holds      []Hold
 }
 
 // ExplainVTEP explains what a VTEP is in a VNI, and why it is flooded to or
@@ -46,13 +46,7 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 		x.Routes = append(x.Routes, v.routeVerdict(&p, InclusiveMulticast, MAC{}, verdicts.of(addr, &p)))
 	}
 	v.countVTEP(&x)
-	for d := range v.flood {
-		if l, ok := e.lingers.of[floodKey{vni, d}]; ok && d.VTEP == addr {
-			x.Holds = append(x.Holds, fmt.Sprintf("peer %v withdrew its type 3 route; it is still flooded to until %s (bgp.flood-hold)", l.peer.addr, timeText(l.until)))
-		}
-	}
-	x.Holds = append(x.Holds, e.holdsOfPaths(paths)...)
-	x.Holds = append(x.Holds, e.holdsOfPeers()...)
+	x.Holds = e.holdsOfVTEP(v, addr, paths)
 	x.Reason = v.floodReason(&x)
 	return x, true
 }
@@ -136,78 +130,16 @@ func (v *vni) floodReason(x *VTEPExplanation) string {
 	switch {
 	case x.Addr == v.vtep:
 		return "it is this host's own address in the VNI"
-	case len(x.Flood) > 0 && len(x.Holds) > 0 && len(x.Routes) == 0:
-		return x.Holds[0]
+	case len(x.Flood) > 0 && len(x.Routes) == 0:
+		return "its type 3 route was withdrawn, and it is flooded to for a while"
 	case len(x.Flood) > 0:
 		return "a type 3 route of it is imported"
 	case v.noFlood:
-		return "flooding is switched off in this VNI (vnis.flood)"
+		return "flooding is switched off in this VNI"
 	case len(x.Routes) > 0:
 		return "none of its type 3 routes can be used, see each"
 	case x.MACRoutes > 0:
 		return "it announces MACs, but no type 3 route of it is imported: it does not take part in flooding (RFC 7432 §11), or the route has other targets than its MACs"
 	}
 	return "no route of it is imported"
-}
-
-// BDExplanation is how a VNI stands.
-type BDExplanation struct {
-	BDStatus
-	// Where RD and targets come from: a key of the configuration.
-	RDFrom, ExportFrom, ImportFrom string
-	Advertised                     int // routes
-	Received                       int // routes that are kept, a route that several peers sent as often
-	Frozen                         int // MACs and addresses
-	Refused                        int // local MACs beyond the limit, at most 4096
-	Flood                          bool
-	Holds                          []string
-}
-
-// ExplainBD explains how a VNI stands. ok is false when it is not served.
-func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
-	v := e.vnis[vni]
-	if v == nil {
-		return x, false
-	}
-	x.BDStatus, x.Flood, x.Refused = v.status(), !v.noFlood, len(v.refused)
-	x.RDFrom, x.ExportFrom, x.ImportFrom = e.sources(v)
-	x.Received = len(v.floodPaths)
-	x.Advertised = len(v.advertised)
-	for _, m := range v.macs {
-		x.Received += len(m.paths)
-		x.Frozen += bit(m.frozen())
-		if m.loc != nil {
-			x.Advertised += len(m.loc.advertised)
-		}
-	}
-	for _, h := range v.ips {
-		x.Frozen += bit(h.frozen())
-	}
-	if v.evi.noRD {
-		x.Holds = append(x.Holds, "it has no route distinguisher (65535 are in use), so nothing of it is announced: serve fewer VNIs")
-	}
-	if x.Refused > 0 {
-		x.Holds = append(x.Holds, fmt.Sprintf("it has %d local MACs, its limit, and more are not announced: find the host that makes them up, or raise the limit (vnis.limits.local-macs)", v.limits.LocalMACs))
-	}
-	x.Holds = append(x.Holds, e.holdsOfPeers()...)
-	return x, true
-}
-
-// sources says where the RD and the targets of v come from.
-func (e *Engine) sources(v *vni) (rd, export, imports string) {
-	auto := map[TargetForm]string{
-		TargetAuto: "vnis.targets: auto", TargetRFC8365: "vnis.targets: rfc8365", TargetFixed: "vnis.targets: fixed",
-	}[e.cfg.Targets]
-	rd, export, imports = "automatic: bgp.router-id and a number of the VNI", auto, auto
-	set := e.cfg.BDs[v.id]
-	if set.RD != (RD{}) {
-		rd = "vnis.settings[].rd"
-	}
-	if len(set.Export) > 0 {
-		export = "vnis.settings[].export"
-	}
-	if len(set.Import) > 0 {
-		imports = "vnis.settings[].import"
-	}
-	return rd, export, imports
 }

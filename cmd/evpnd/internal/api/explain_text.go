@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"strings"
 
+	sentence "github.com/evpnd/evpnd/cmd/internal/text"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
 func (s *Server) explainMAC(x *evpndv1.Explanation, m *evpn.MACExplanation) {
-	x.Holds = m.Holds
+	x.Holds = holds(m.Holds)
 	if l := m.Local; l != nil {
 		x.Candidates = append(x.Candidates, &evpndv1.Candidate{
 			Local:  &evpndv1.LocalHost{Present: l.Present, Interface: s.portName(l.Port), Sequence: l.Seq, Sticky: l.Static},
@@ -61,7 +62,7 @@ func chosenReason(x *evpndv1.Explanation) string {
 }
 
 func (s *Server) explainIP(x *evpndv1.Explanation, n *evpn.IPExplanation) {
-	x.Holds = n.Holds
+	x.Holds = holds(n.Holds)
 	if l := n.Local; l != nil {
 		x.Candidates = append(x.Candidates, &evpndv1.Candidate{
 			Local:  &evpndv1.LocalHost{Present: true, Mac: l.MAC.String()},
@@ -91,7 +92,7 @@ func (s *Server) explainIP(x *evpndv1.Explanation, n *evpn.IPExplanation) {
 }
 
 func (s *Server) explainVTEP(x *evpndv1.Explanation, t *evpn.VTEPExplanation) {
-	x.Holds, x.Candidates = t.Holds, candidates(t.Routes)
+	x.Holds, x.Candidates = holds(t.Holds), candidates(t.Routes)
 	x.Known = len(t.Flood) > 0 || len(t.Routes) > 0 || t.MACRoutes > 0
 	not := ""
 	if len(t.Flood) == 0 {
@@ -146,11 +147,12 @@ func (s *Server) explainVNI(ctx context.Context, x *evpndv1.Explanation, e *expl
 		return nil
 	}
 	v := &e.vni
-	x.Known, x.Holds = true, v.Holds
+	x.Known, x.Holds = true, holds(v.Holds)
 	x.Verdict = fmt.Sprintf("it is served, with the VTEP address %s", v.VTEP)
-	fact("rd", v.RD.String()+" ("+v.RDFrom+")")
-	fact("export targets", strings.Join(texts(v.Export), ", ")+" ("+v.ExportFrom+")")
-	fact("import targets", strings.Join(texts(v.Import), ", ")+" ("+v.ImportFrom+")")
+	rd, export, imports := sentence.Sources(v)
+	fact("rd", v.RD.String()+" ("+rd+")")
+	fact("export targets", strings.Join(texts(v.Export), ", ")+" ("+export+")")
+	fact("import targets", strings.Join(texts(v.Import), ", ")+" ("+imports+")")
 	fact("routes", fmt.Sprintf("%d announced, %d received and kept", v.Advertised, v.Received))
 	fact("macs", fmt.Sprintf("%d local, %d remote", v.LocalMACs, v.RemoteMACs))
 	fact("addresses", fmt.Sprintf("%d local, %d remote", v.LocalIPs, v.RemoteIPs))
@@ -171,6 +173,13 @@ func (s *Server) explainVNI(ctx context.Context, x *evpndv1.Explanation, e *expl
 		}
 	}
 	return nil
+}
+
+func holds(list []evpn.Hold) (out []string) {
+	for i := range list {
+		out = append(out, sentence.Hold(&list[i]))
+	}
+	return out
 }
 
 func candidates(routes []evpn.RouteVerdict) (out []*evpndv1.Candidate) {
