@@ -11,7 +11,7 @@ import (
 // reapply makes cfg what is in force. Only Run calls it.
 func (s *Speaker) reapply(old, cfg Config) error {
 	if old.AS == cfg.AS && old.RouterID == cfg.RouterID {
-		s.apply(&old, cfg)
+		s.apply(cfg)
 		return nil
 	}
 	s.log.Info("own AS or router id changed, every session begins anew", "as", cfg.AS, "router_id", cfg.RouterID)
@@ -26,7 +26,7 @@ func (s *Speaker) reapply(old, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s.apply(&old, cfg)
+	s.apply(cfg)
 	return nil
 }
 
@@ -38,7 +38,7 @@ func configChange() *ending {
 }
 
 // apply starts and stops listeners and peers until they are those of cfg.
-func (s *Speaker) apply(old *Config, cfg Config) {
+func (s *Speaker) apply(cfg Config) {
 	var gone, changed []*peer
 	s.mu.Lock()
 	s.cfg = cfg

@@ -32,8 +32,8 @@
 //   - A route of our own that is announced anew is replaced at the peers, never
 //     withdrawn first; what is said of one route reaches them in its order.
 //   - For each peer the events come in order: PeerUp, Routes and EndOfRIB,
-//     PeerDown. Whoever does not take them holds up the TCP connections, and
-//     nothing is queued meanwhile.
+//     PeerDown. While nobody takes them the TCP connections stand still, and
+//     nothing is queued.
 //   - Run, when it ends, closes the connections without a NOTIFICATION: the
 //     peers keep our routes (RFC 4724) until we are back. Shutdown says
 //     goodbye.

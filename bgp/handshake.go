@@ -22,8 +22,8 @@ func (x *session) handshake(in *stream) *ending {
 			Forwarding: true,
 			Restarting: x.p.first() && time.Since(s.started) < cfg.RestartTime,
 		},
-		// Sent without a time too: who does not say that it knows LLGR is
-		// told no stale routes (RFC 9494 §4.3).
+		// Sent without a time too: a speaker without the capability is sent
+		// no routes that are long-lived stale (RFC 9494 §4.3).
 		LongLived: wire.LongLived{Present: true, EVPN: true, Forwarding: true, Time: uint32(cfg.LongLivedTime / time.Second)},
 	}
 	if err := x.send(x.ours.Append(nil)); err != nil {

@@ -186,7 +186,11 @@ func TestSlowReader(t *testing.T) {
 	s, p := passive(t, peerOpen())
 	event[*evpn.PeerUp](s)
 	_ = p.conn.(*net.TCPConn).SetReadBuffer(64 << 10)
-	const n = 15_000 // more than the buffers between us hold
+	us := s.find(lo)
+	us.mu.Lock()
+	_ = us.current.conn.SetWriteBuffer(16 << 10)
+	us.mu.Unlock()
+	const n = 5_000 // three times so many are more than the buffers between us hold
 	var last []evpn.Advert
 	for round := range 3 {
 		last = last[:0]

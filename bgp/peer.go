@@ -10,17 +10,15 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/evpnd/evpnd/bgp/internal/sockopt"
-	"github.com/evpnd/evpnd/bgp/wire"
 )
 
 // peer is one neighbor: it connects, takes the connections that come in, and
-// sees to it that one of them becomes the session. Its goroutine, run, owns
-// the fields below in; the rest is constant, or guarded by mu.
+// makes one of them the session. The goroutine of run owns the fields from
+// sessions on; those before are constant.
 type peer struct {
 	s       *Speaker
 	addr    netip.Addr
@@ -44,24 +42,7 @@ type peer struct {
 	backoff  time.Duration
 	retry    *time.Timer // not nil: when to connect next
 
-	mu          sync.Mutex
-	description string
-	state       State
-	since       time.Time
-	established uint64
-	lastError   string
-	lastErrorAt time.Time
-	lastDown    DownReason
-	current     *session // the one that is shown
-	// Of the last session: it had graceful restart of EVPN, and the
-	// long-lived kind, and until when the first lasts.
-	graceful, longLived bool
-	retained            time.Time
-	live                []*session
-	rcvd, sent          Messages
-	counts              wire.Counts // of sessions that have ended
-	downs               map[DownReason]uint64
-	holdOffUntil        time.Time // no session before; see EndAtLimit
+	peerState
 }
 
 type dialResult struct {
@@ -81,9 +62,7 @@ func newPeer(s *Speaker, c *Peer, dynamic bool) *peer {
 		dialed:         make(chan dialResult, 1),
 		holdOffChanged: make(chan struct{}, 1),
 		backoff:        quick(c.ConnectRetry),
-		description:    c.Description,
-		state:          Idle,
-		since:          time.Now(),
+		peerState:      peerState{description: c.Description, state: Idle, since: time.Now()},
 	}
 }
 
@@ -341,152 +320,4 @@ func (p *peer) ended(x *session) {
 		return
 	}
 	p.again(p.grow())
-}
-
-// setState notes where the peer stands: through session x, or without one.
-func (p *peer) setState(x *session, st State) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if x == nil && p.current != nil {
-		return // a session says more
-	}
-	if x != nil && p.current != nil && p.current != x && p.state == Established && st != Established {
-		return // the one that is up says more
-	}
-	if x != nil {
-		p.current = x
-	}
-	if st != p.state {
-		p.state, p.since = st, time.Now()
-	}
-	if st == Established {
-		p.established++
-	}
-}
-
-// failed notes what went wrong last.
-func (p *peer) failed(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.note(text)
-}
-
-// note is failed with p.mu held. The log has it once, however often it is
-// tried.
-func (p *peer) note(text string) {
-	if text != p.lastError {
-		p.log.Warn("no session", "err", text)
-	}
-	p.lastError, p.lastErrorAt, p.lastDown = text, time.Now(), ""
-}
-
-func (p *peer) describe(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.description = text
-}
-
-// stopSessions ends the sessions that are there. Any goroutine may call it.
-func (p *peer) stopSessions(why *ending) {
-	p.mu.Lock()
-	live := append([]*session(nil), p.live...)
-	p.mu.Unlock()
-	for _, x := range live {
-		x.stop(why)
-	}
-}
-
-// refresh asks for all routes again, with both also sends ours again. It
-// tells whether there was a session. Any goroutine may call it.
-func (p *peer) refresh(both bool) bool {
-	p.mu.Lock()
-	x := p.current
-	up := p.state == Established
-	p.mu.Unlock()
-	if x == nil || !up {
-		return false
-	}
-	x.refresh(both)
-	return true
-}
-
-// status returns what Peers shows of p.
-func (p *peer) status() PeerStatus {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	st := PeerStatus{
-		Address: p.addr, Port: p.port, Description: p.description,
-		AS: p.cfg.AS, LocalAS: p.cfg.LocalAS, Dynamic: p.dynamic, Passive: p.cfg.Passive, MaxRoutes: p.cfg.RouteLimit.Routes,
-		State: p.state, Since: p.since, Established: p.established,
-		LastError: p.lastError, LastErrorAt: p.lastErrorAt, LastDown: p.lastDown,
-		Received: p.rcvd, Sent: p.sent, Routes: p.counts, Downs: p.downCounts(),
-	}
-	for _, x := range p.live {
-		x.addTo(&st)
-	}
-	if p.current != nil {
-		p.current.show(&st)
-	}
-	return st
-}
-
-// first tells whether there has been no session with the peer yet.
-func (p *peer) first() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.established == 0
-}
-
-// lost tells whether a peer did not keep forwarding since its last session:
-// its new OPEN has graceful restart without the family, or without its F bit
-// (RFC 4724 §4.2), or when the restart time is over, long-lived graceful
-// restart so (RFC 9494 §4.2). Who never promised to forward is none the worse
-// for not saying so now.
-func (p *peer) lost(o *wire.Open) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case !p.graceful:
-		return false
-	case p.longLived && time.Now().After(p.retained):
-		return !(o.Restart.Present && o.LongLived.EVPN && o.LongLived.Forwarding)
-	}
-	return !(o.Restart.EVPN && o.Restart.Forwarding)
-}
-
-// retire takes what a session that has ended leaves behind.
-func (p *peer) retire(x *session, why *ending, retain time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.live = remove(p.live, x)
-	x.mu.Lock()
-	if !x.upAt.IsZero() {
-		p.graceful, p.longLived = x.open.Restart.EVPN, x.open.Restart.Present && x.open.LongLived.EVPN
-		p.retained = time.Now().Add(retain)
-		p.countDown(why)
-	}
-	p.rcvd.add(&x.rcvd)
-	p.sent.add(&x.sent)
-	p.counts.Add(&x.counts)
-	x.mu.Unlock()
-	if p.current == x {
-		p.current = nil
-		for _, o := range p.live {
-			if !o.stopped() {
-				p.current = o
-			}
-		}
-		st := Idle
-		if p.current != nil {
-			st = p.current.at()
-		}
-		if p.state != st {
-			p.state, p.since = st, time.Now()
-		}
-		if x.upAt.IsZero() {
-			p.note(why.text)
-		} else {
-			p.lastError, p.lastErrorAt, p.lastDown = why.text, time.Now(), why.downReason() // finish logs it
-		}
-	}
 }

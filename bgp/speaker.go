@@ -90,7 +90,7 @@ func (s *Speaker) Run(ctx context.Context) error {
 	defer s.wg.Wait()
 	hold := s.cfg.Hold
 	s.wg.Go(func() { s.advertise(ctx, hold) })
-	s.apply(nil, s.cfg)
+	s.apply(s.cfg)
 	close(s.ready)
 	for {
 		select {
@@ -112,8 +112,9 @@ func (s *Speaker) Run(ctx context.Context) error {
 func (s *Speaker) Ready() <-chan struct{} { return s.ready }
 
 // Events delivers *evpn.PeerUp, *evpn.Routes, *evpn.EndOfRIB and
-// *evpn.PeerDown, in order for each peer. It is never closed. Who does not
-// receive holds up the peers' TCP connections, not their sessions.
+// *evpn.PeerDown, in order for each peer. It is never closed. While
+// nobody receives, the TCP connections of the peers stand still; their sessions
+// stay up.
 func (s *Speaker) Events() <-chan evpn.Event { return s.events }
 
 // Adverts takes the routes to announce and withdraw. One goroutine sends, and
