@@ -243,7 +243,7 @@ func newBed(t *testing.T, ring int, look func(context.Context, func(view)) error
 		b.srv = New(d)
 	}
 	path := filepath.Join(t.TempDir(), "s", "evpnd.sock")
-	l, err := Listen(ListenConfig{Address: unixAt(path)})
+	l, err := Listen(ListenConfig{Address: unixAt(path), Mode: 0o660})
 	if err != nil {
 		t.Fatal(err)
 	}

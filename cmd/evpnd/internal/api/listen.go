@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -21,16 +20,13 @@ import (
 	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 )
 
-// DefaultMode lets root and one group in.
-const DefaultMode fs.FileMode = 0o660
-
 // ListenConfig says where to listen.
 type ListenConfig struct {
 	// Address is a unix socket, or TCP, which needs the three files below.
 	Address apiaddr.Addr
 	// Group owns a unix socket, by name or number; empty: the process's own.
 	Group string
-	// Mode is the mode of a unix socket; zero: DefaultMode.
+	// Mode is the mode of a unix socket.
 	Mode fs.FileMode
 
 	CertFile     string // PEM, the server's certificate and those that vouch for it
@@ -51,7 +47,7 @@ func Listen(c ListenConfig) (net.Listener, error) {
 	if c.CertFile != "" || c.KeyFile != "" || c.ClientCAFile != "" {
 		return nil, fmt.Errorf("admin API: certificates are set but %s is a unix socket, which has none: remove them, or listen on tcp://", at)
 	}
-	return listenUnix(at, c.Group, cmp.Or(c.Mode, DefaultMode))
+	return listenUnix(at, c.Group, c.Mode)
 }
 
 func listenUnix(path, group string, mode fs.FileMode) (net.Listener, error) {

@@ -36,7 +36,7 @@ var tcpAt = apiaddr.Addr{Network: "tcp", Address: "127.0.0.1:0"}
 func TestSocketModeAndDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "evpnd", "evpnd.sock")
 	old := syscall.Umask(0o077) // a careful service manager
-	l, err := Listen(ListenConfig{Address: unixAt(path), Group: "0"})
+	l, err := Listen(ListenConfig{Address: unixAt(path), Group: "0", Mode: 0o660})
 	syscall.Umask(old)
 	if err != nil {
 		t.Fatal(err)
@@ -78,13 +78,13 @@ func TestStaleSocketIsReplacedAndALiveOneIsNot(t *testing.T) {
 	if err := dead.Close(); err != nil {
 		t.Fatal(err)
 	}
-	live, err := Listen(ListenConfig{Address: unixAt(path)})
+	live, err := Listen(ListenConfig{Address: unixAt(path), Mode: 0o660})
 	if err != nil {
 		t.Fatalf("with a dead process's socket: %v", err)
 	}
 	defer live.Close()
 
-	_, err = Listen(ListenConfig{Address: unixAt(path)})
+	_, err = Listen(ListenConfig{Address: unixAt(path), Mode: 0o660})
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "running already") {
 		t.Errorf("with a live process's socket: %v, want a refusal that says so", err)
 	}

@@ -58,7 +58,7 @@ type Server struct {
 //		Core: core, Hub: hub, Info: info, Reload: reload, Log: log,
 //		Sessions: speaker, Kernel: plane,
 //	})
-//	l, err := api.Listen(api.ListenConfig{Address: "unix:///run/evpnd/evpnd.sock"})
+//	l, err := api.Listen(api.ListenConfig{Address: at, Mode: 0o660})
 //	...
 //	group.Go(func() error { return srv.Serve(ctx, l) })
 //	srv.SetReady(true) // when sessions are configured and the kernel is read

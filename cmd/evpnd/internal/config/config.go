@@ -72,7 +72,7 @@ type Config struct {
 	Metrics Metrics `key:"metrics"`
 }
 
-// BGP is who we are and with whom we speak.
+// BGP is who this node is, and its peers.
 type BGP struct {
 	ASN uint32 `key:"asn" range:"1..4294967295" required:"yes"`
 	// RouterID is an IPv4 address, or invalid: then it is to be found from
