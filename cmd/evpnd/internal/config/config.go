@@ -75,23 +75,24 @@ type Config struct {
 // BGP is who this node is, and its peers.
 type BGP struct {
 	ASN uint32 `key:"asn" range:"1..4294967295" required:"yes"`
-	// RouterID is an IPv4 address, or invalid: then it is to be found from
-	// the VTEP address of a device or from the loopback interface.
+	// RouterID is an IPv4 address. Where it is invalid the daemon takes the
+	// VTEP address of a device or the address of the loopback interface.
 	RouterID netip.Addr       `key:"router-id" auto:"vtep.address when that is IPv4, else found from the VXLAN devices or the loopback interface"`
 	Listen   []netip.AddrPort `key:"listen" none:"ok"` // empty: do not listen
 	// Retain is how long routes of a peer that is gone are used (RFC 4724 §4.2).
 	Retain time.Duration `key:"retain" range:"1s..24h"`
-	// RestartTime is what peers are told to wait for us (RFC 4724 §3: 12 bits).
+	// RestartTime is how long peers are asked to keep our routes while evpnd
+	// restarts (RFC 4724 §3: 12 bits of seconds).
 	RestartTime  time.Duration `key:"restart-time" range:"1s..4095s" whole:"second"`
 	EndOfRIBWait time.Duration `key:"end-of-rib-wait" range:"1s..1h"`
-	// LongLivedStaleTime is what peers are told to keep our routes for after
-	// that (RFC 9494 §3.1: 24 bits of seconds).
+	// LongLivedStaleTime is how much longer than RestartTime peers are asked to
+	// keep our routes (RFC 9494 §3.1: 24 bits of seconds).
 	LongLivedStaleTime time.Duration `key:"long-lived-stale-time" range:"0s..4660h" whole:"second"`
-	// StaleHold is how long routes are used that a peer, back again, did not
-	// repeat: other VTEPs may not be back with it yet.
+	// StaleHold is how long a route is used that a peer did not send again when
+	// its session came back: a reflector's other clients may come back later.
 	StaleHold time.Duration `key:"stale-hold" range:"1s..1h"`
-	// FloodHold is how long a VTEP is still flooded to whose type 3 route
-	// was withdrawn: its reflector may have lost it for a moment only.
+	// FloodHold is how long a VTEP stays in the flood list after its type 3
+	// route was withdrawn: its reflector may have lost it for a moment only.
 	FloodHold time.Duration `key:"flood-hold" range:"0s..1h"`
 	Peers     []Peer        `key:"peers"`         // in the file's order, each address once
 	Dynamic   []DynamicPeer `key:"dynamic-peers"` // in the file's order, each range once
@@ -158,8 +159,8 @@ type VTEP struct {
 type VNIs struct {
 	Select  []Selector `key:"select" auto:"all"` // what any of them names is served; empty: everything
 	Targets Targets    `key:"targets"`
-	// AuditInterval is how often routes, wishes and kernel are compared; 0:
-	// on demand only.
+	// AuditInterval is the time between two audits, which compare the routes,
+	// the desired entries and the kernel's; 0: on demand only.
 	AuditInterval time.Duration `key:"audit-interval" range:"0s..24h"`
 	Rules
 	Settings []VNI `key:"settings"` // in the file's order, each VNI once
@@ -171,8 +172,8 @@ type Rules struct {
 	Duplicates Duplicates `key:"duplicates"`
 	Limits     Limits     `key:"limits"`
 	Hosts      Hosts      `key:"hosts"`
-	// Flood is whether frames to all, and to MACs nobody knows, are sent to
-	// the other VTEPs (RFC 8365 §9), and theirs are asked for.
+	// Flood is whether broadcast, multicast and unknown unicast frames are sent
+	// to the other VTEPs and taken from them (RFC 8365 §9).
 	Flood bool `key:"flood"`
 }
 
@@ -196,13 +197,13 @@ type Limits struct {
 
 // Hosts is how the addresses of local hosts are learned and kept.
 type Hosts struct {
-	// Listen is whether ARP and ND on the local ports are evidence of who has
-	// which address; without it only the neighbor table of the bridge is.
+	// Listen is whether bindings are snooped from ARP and ND on the local
+	// ports; without it they come from the neighbor table of the bridge alone.
 	Listen bool `key:"listen"`
-	// Probe is whether hosts are asked before they are given up (RFC 5227,
-	// RFC 4861 §7.2.2).
+	// Probe is whether silent hosts are probed before their bindings go
+	// (RFC 5227, RFC 4861 §7.2.2).
 	Probe bool `key:"probe"`
-	// ProbeInterval is how long a host may be silent before it is asked; 0:
+	// ProbeInterval is the silence after which a host is probed; 0:
 	// a third of the ageing time of the bridge.
 	ProbeInterval time.Duration `key:"probe-interval" range:"1s..24h" auto:"a third of the ageing time of the bridge"`
 	ProbeRate     int           `key:"probe-rate" range:"1..100000"` // a second, at most

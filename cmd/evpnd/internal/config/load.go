@@ -86,10 +86,10 @@ func (d *decoder) layers(text []byte) (*viper.Viper, error) {
 	return v, nil
 }
 
-// Decoder is how viper asks for someone who knows YAML.
+// Decoder returns d: viper reads every format with it, which is YAML alone.
 func (d *decoder) Decoder(string) (viper.Decoder, error) { return d, nil }
 
-// Decode is how viper reads the file.
+// Decode implements viper.Decoder.
 func (d *decoder) Decode(text []byte, into map[string]any) error {
 	var doc yaml.Node
 	in := yaml.NewDecoder(bytes.NewReader(text))

@@ -13,9 +13,8 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// validate completes c where a value follows from others, and checks what
-// one key alone cannot tell. Keys that are wrong by themselves are not held
-// against others a second time.
+// validate sets what follows from other keys, and checks keys against each
+// other. A key that is wrong by itself is not reported a second time.
 func (d *decoder) validate(c *Config) {
 	d.bgp(c)
 	d.vtep("vtep.address", c.VTEP.Address)

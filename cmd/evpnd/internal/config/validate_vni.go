@@ -146,9 +146,9 @@ func (d *decoder) create(at string, c *Config, s *VNI, devices map[string]string
 	}
 }
 
-// mayServe tells whether VNIs are selected so that vni can be among them;
-// what is behind a device shows only when the device is there, and what a
-// selector that could not be read was to be nobody knows.
+// mayServe tells whether the selectors leave room for vni. Those that name
+// devices do, because the devices are not known here, and so do those that
+// could not be read.
 func (v *VNIs) mayServe(vni evpn.VNI) bool {
 	return len(v.Select) == 0 || slices.ContainsFunc(v.Select, func(s Selector) bool {
 		return s.First == 0 || s.First <= vni && vni <= s.Last

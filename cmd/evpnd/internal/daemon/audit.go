@@ -12,8 +12,8 @@ import (
 	"github.com/evpnd/evpnd/evpn/run"
 )
 
-// auditor compares what the engine wants, what is wished and what the kernel
-// holds: when it is asked to, and by itself from time to time.
+// auditor compares the engine's routes, the desired entries and the kernel's: on
+// demand, and in intervals.
 type auditor struct {
 	core  *run.Runner
 	plane *dataplane.Plane

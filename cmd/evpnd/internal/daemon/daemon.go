@@ -1,6 +1,6 @@
 // Package daemon puts evpnd together: the kernel's side, the engine, the
-// sessions and the API, each on its own goroutines, started in an order in
-// which nothing is told before it is known:
+// sessions and the API, each on its own goroutines. They start in an order in
+// which nothing is announced before it is known:
 //
 //	plane     reads the kernel; what is local reaches the engine
 //	identity  the router id is known: configured, or found in what was read

@@ -15,10 +15,10 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// diff says what a reload would do if the file had this text, and does
-// nothing. Every part is asked by the code that a reload would run: the parser,
-// the speaker, the plane, and for each VNI a fork of the engine that is told of
-// the new configuration.
+// diff says what a reload would do if the file had this text, and changes
+// nothing. It runs the code that a reload would run: the parser, the checks of
+// speaker and plane, and for each VNI a fork of the engine that steps through
+// the change.
 func (d *Daemon) diff(ctx context.Context, text []byte, name string, entries int, progress func(string) error) (*evpndv1.ConfigDiff, error) {
 	next, err := config.Parse(d.opt.Path, text)
 	if err != nil {
@@ -181,8 +181,8 @@ func importsOf(e *evpn.Engine, n evpn.VNI) string {
 	return fmt.Sprint(v.Import)
 }
 
-// replay tells e, a fork of VNI n, what other VNIs keep: the peers would send
-// it again after the reload, and n may import it then.
+// replay steps e, a fork of VNI n, through the routes that other VNIs keep: the
+// peers would send them again after the reload, and n may import them then.
 func (f *dryRun) replay(ctx context.Context, e *evpn.Engine, n evpn.VNI, all []evpn.VNI) error {
 	for _, other := range all {
 		if other == n {

@@ -8,7 +8,7 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// reloads applies the file again whenever it is asked to by a signal.
+// reloads applies the file again at each signal.
 func (d *Daemon) reloads(ctx context.Context) error {
 	for {
 		select {
@@ -25,9 +25,9 @@ func (d *Daemon) reloads(ctx context.Context) error {
 	}
 }
 
-// reload reads the file and applies what is different. All parts judge their
-// share before any applies it, so that a bad file changes nothing. Once it is
-// applied that is done in full, whether or not who asked is still there.
+// reload reads the file and applies what is different. Every part checks its
+// configuration before the first applies one, so that a bad file changes
+// nothing. The caller may go away meanwhile: what has begun is done in full.
 func (d *Daemon) reload(ctx context.Context) (api.Reloaded, error) {
 	next, err := config.Load(d.opt.Path)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// sessions is the BGP side as the API sees it, which may not be there yet:
-// without a router id there is nobody to speak as.
+// sessions is the BGP side as the API sees it. It has no speaker before there is
+// a router id.
 type sessions struct {
 	mu      sync.Mutex
 	speaker *bgp.Speaker
@@ -74,7 +74,7 @@ func (s *sessions) Capture(ctx context.Context, match func(*evpn.Route, *evpn.At
 	if sp := s.get(); sp != nil {
 		return sp.Capture(ctx, match, progress)
 	}
-	return bgp.Capture{}, nil // there is nobody to ask
+	return bgp.Capture{}, nil // there is no peer
 }
 
 // setSecrets says which files hold secrets.
@@ -178,8 +178,8 @@ func routerID(cfg *config.Config, devices []dataplane.DeviceStatus) netip.Addr {
 	return netip.Addr{}
 }
 
-// configuredID returns the router id that cfg gives; invalid when it is to be
-// found.
+// configuredID returns the router id that cfg gives; invalid when cfg gives
+// none.
 func configuredID(cfg *config.Config) netip.Addr {
 	for _, a := range []netip.Addr{cfg.BGP.RouterID, cfg.VTEP.Address} {
 		if a.Is4() {

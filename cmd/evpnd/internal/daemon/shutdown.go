@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// byeWait bounds how long peers may take to be told goodbye. One that hangs
+// byeWait bounds how long a goodbye to all peers may take. A peer that hangs
 // drops our routes when its hold time is over.
 const byeWait = 3 * time.Second
 
