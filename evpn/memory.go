@@ -9,8 +9,9 @@ import (
 // PersistentState is what the engine has decided, and nobody could tell it again
 // after a restart: the kernel tells what is local, the peers tell the rest.
 type PersistentState struct {
-	// RDs are the numbers in the automatic route distinguishers of the VNIs.
-	// Under another one the peers would take each route as a second one.
+	// RDs are the numbers in the automatic route distinguishers of the
+	// MAC-VRFs, by the VNI that names each. Under another one the peers would
+	// take each route as a second one.
 	RDs map[VNI]uint16
 	// Sequences are the mobility sequences above 0 of the MACs that are here.
 	// With a lower one others would not take our route (RFC 7432 §15).

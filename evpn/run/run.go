@@ -1,14 +1,26 @@
-// Package run runs the engine: one goroutine owns it, feeds it what the
-// kernel, the peers and the clock say, and hands on what follows.
+// Package run runs an engine between a dataplane and the BGP sessions. A Go
+// program that is to be a VTEP brings a dataplane of its own, or takes that of
+// this module, and has a Runner do the rest; Example is such a program, whole.
 //
-//	plane.Events --+                    +--> plane.Deltas
-//	sessions.Events+--> Run: e.Step --> +--> sessions.Adverts
-//	Do ------------+     (one goroutine)+--> publish (watchers)
+// The engine is a state machine without goroutines, clock or I/O. A Runner is
+// the goroutine that owns one: it feeds it what the dataplane, the sessions and
+// the clock say, and hands on what follows.
 //
-// Nothing queues up here. What a slow consumer has not taken yet is marked
-// in the engine, each object once, and worked out when the consumer is ready
-// for it; only the one batch on offer may be a little behind, and what
-// changed meanwhile follows in the next.
+//	Dataplane.Events --+                                  +--> Dataplane.Deltas
+//	Sessions.Events ---+--> Run: Engine.Step, then Ready -+--> Sessions.Adverts
+//	Do ----------------+        (one goroutine)           +--> publish (watchers)
+//
+// What holds:
+//
+//   - The goroutine never waits for a consumer, and nothing queues up. What a
+//     slow one has not taken yet is marked in the engine, each object once, and
+//     worked out when it is ready for it; only the one batch on offer may be a
+//     little behind, and what changed meanwhile follows in the next.
+//   - The sessions may come later than the dataplane (Attach), so that what is
+//     local is announced before End-of-RIB: peers see no gap.
+//   - The dataplane is told to Sweep once, when all that is wanted of it has
+//     been handed over.
+//   - Whoever wants to know something of the engine asks on its goroutine (Do).
 package run
 
 import (
@@ -20,17 +32,34 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Dataplane is the kernel's side: dataplane.Plane.
+// Dataplane is what forwards: dataplane.Plane for a Linux kernel, or one of the
+// program's own. Its methods are called on the Runner's goroutine.
 type Dataplane interface {
+	// Events says what is local: which broadcast domains can forward (BDUp),
+	// and which MACs and addresses are behind ports here. What comes together
+	// is taken in together.
 	Events() <-chan []evpn.Event
+	// Deltas takes what is wanted, one batch at a time: each is a list of
+	// objects and what is wanted of them now, to be carried out in the order
+	// that evpn.Delta gives. The next is offered when it has been received, so
+	// a dataplane that is busy leaves it.
 	Deltas() chan<- evpn.Delta
+	// Sweep says that all that is wanted has been received: entries of an
+	// earlier run that were not wanted by then may go. It is called once, and
+	// must not block.
 	Sweep()
 }
 
-// Sessions is the peers' side: bgp.Speaker.
+// Sessions is what speaks to the peers: bgp.Speaker. Its methods are called on
+// the Runner's goroutine and must not block.
 type Sessions interface {
+	// Events says what the peers say: PeerUp, Routes, EndOfRIB and PeerDown of
+	// each, in their order.
 	Events() <-chan evpn.Event
+	// Adverts takes routes to announce and to withdraw, in their order, one
+	// batch at a time.
 	Adverts() chan<- []evpn.Advert
+	// Refresh asks all peers for their routes again.
 	Refresh()
 	// RefreshPeer asks one peer for its routes again; EndAtLimit ends its
 	// session because it sent more than it may.

@@ -12,7 +12,10 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// GoBGP leaves this goroutine of each speaker of the example behind.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/osrg/gobgp/v3/pkg/server.(*BgpServer).Serve"))
+}
 
 // plane is a dataplane whose every step the test takes itself.
 type plane struct {

@@ -129,3 +129,54 @@ func TestNowhereToSave(t *testing.T) {
 		t.Errorf("a new directory: %v, %q", err, k.Problem())
 	}
 }
+
+// TestReadsOfBefore reads a file as evpnd wrote it when a VNI was all at once: the
+// number, the broadcast domain and its MAC-VRF. An engine goes on with it, and
+// saves the same again.
+func TestReadsOfBefore(t *testing.T) {
+	text, err := os.ReadFile("testdata/v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := func(last byte) evpn.MAC { return evpn.MAC{2, 0x42, 0xac, 0x12, 0, last} }
+	at := func(second int) time.Time { return time.Date(2026, 8, 1, 12, 0, second, 0, time.UTC) }
+	want := evpn.PersistentState{
+		RDs:       map[evpn.VNI]uint16{200: 200, 65736: 201},
+		Sequences: map[evpn.MACKey]uint32{{VNI: 200, MAC: mac(1)}: 4, {VNI: 200, MAC: mac(3)}: 25},
+		MACs: map[evpn.MACKey]evpn.FrozenMAC{
+			{VNI: 200, MAC: mac(2)}: {VTEP: netip.MustParseAddr("192.0.2.2"), Since: at(6)},
+			{VNI: 200, MAC: mac(3)}: {Since: at(9)},
+		},
+		IPs: map[evpn.IPKey]evpn.FrozenIP{{VNI: 200, IP: netip.MustParseAddr("172.18.0.44")}: {MAC: mac(7), Since: at(15)}},
+		Bindings: map[evpn.IPKey]evpn.Bound{
+			{VNI: 200, IP: netip.MustParseAddr("172.18.0.11")}:  {MAC: mac(1)},
+			{VNI: 200, IP: netip.MustParseAddr("2001:db8::11")}: {MAC: mac(1), ND: evpn.ND{Present: true, Router: true, Override: true}},
+			{VNI: 65736, IP: netip.MustParseAddr("172.19.0.9")}: {MAC: mac(9), ND: evpn.ND{Present: true, Immutable: true}},
+		},
+	}
+	if diff := cmp.Diff(want, got, addrs); diff != "" {
+		t.Errorf("what was read is not what was saved (-saved +read):\n%s", diff)
+	}
+	own := netip.MustParseAddr("192.0.2.1")
+	e := evpn.New(evpn.DefaultConfig(65000, own))
+	e.Restore(got)
+	e.Step(&evpn.Tick{Now: at(20)})
+	e.Step(&evpn.BDUp{VNI: 65736, VTEP: own})
+	if bd, _ := e.BD(65736); bd.RD != evpn.NewRD(own, 201) {
+		t.Errorf("the route distinguisher is %v, want the one of before, 201", bd.RD)
+	}
+	if err := Save(dir, e.PersistentState()); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(again) != string(text) {
+		t.Errorf("saved again: %v\n%s", err, again)
+	}
+}
