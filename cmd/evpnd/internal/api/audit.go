@@ -82,11 +82,7 @@ func (s *Server) audit(ctx context.Context, n uint32, repair bool, send func([]*
 	if err != nil {
 		return lookErr(err)
 	}
-	pages := pager[*evpndv1.Finding]{send: func(page []*evpndv1.Finding) error { return send(page, nil) }}
-	if err := pages.add(findings(found, left)...); err != nil {
-		return err
-	}
-	if err := pages.flush(); err != nil {
+	if err := sendAll(findings(found, left), func(page []*evpndv1.Finding) error { return send(page, nil) }); err != nil {
 		return err
 	}
 	return send(nil, auditSummary(found, left))

@@ -63,7 +63,7 @@ type caller struct {
 // AuthType implements credentials.AuthInfo.
 func (caller) AuthType() string { return "evpnd" }
 
-// who names the caller for a person.
+// who names the caller, for the log and for errors.
 func (c caller) who() string {
 	switch {
 	case c.local:
@@ -104,7 +104,8 @@ func (p peerCreds) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInf
 	return conn, by, nil
 }
 
-// namesOf returns what a client's certificate says who it is.
+// namesOf returns the names in a client's certificate: its common name, DNS names
+// and URIs.
 func namesOf(chain []*x509.Certificate) (names []string) {
 	if len(chain) == 0 {
 		return nil

@@ -12,7 +12,7 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// question is what is to be explained. Without MAC, address and VTEP it is the
+// question is what a caller wants explained. Without MAC, address and VTEP it is the
 // VNI.
 type question struct {
 	vni  evpn.VNI // 0: in all

@@ -69,19 +69,9 @@ func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreaming
 		return dst
 	}
 	err = eachVNI(ctx, s, f.vni, view.MACKeys, func(keys []evpn.MACKey) error {
-		return inSteps(ctx, s, keys, get, func(macs []evpn.MACStatus) error {
-			for i := range macs {
-				if err := pages.add(s.mac(&macs[i])); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return inPages(ctx, s, &pages, keys, get, s.mac)
 	})
-	if err != nil {
-		return err
-	}
-	return pages.flush()
+	return pages.end(err)
 }
 
 // knownMAC is all that the engine knows of a MAC.

@@ -24,19 +24,9 @@ func (s *Server) ListNeighbors(req *evpndv1.ListNeighborsRequest, out grpc.Serve
 		return dst
 	}
 	err = eachVNI(ctx, s, f.vni, view.NeighKeys, func(keys []evpn.IPKey) error {
-		return inSteps(ctx, s, keys, get, func(neighs []evpn.NeighStatus) error {
-			for i := range neighs {
-				if err := pages.add(s.neighbor(&neighs[i])); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		return inPages(ctx, s, &pages, keys, get, s.neighbor)
 	})
-	if err != nil {
-		return err
-	}
-	return pages.flush()
+	return pages.end(err)
 }
 
 func (s *Server) neighbor(n *evpn.NeighStatus) *evpndv1.Neighbor {

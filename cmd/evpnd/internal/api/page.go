@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/evpnd/evpnd/evpn"
@@ -21,16 +22,12 @@ type pager[T any] struct {
 	send func([]T) error
 }
 
-func (p *pager[T]) add(objects ...T) error {
-	for _, o := range objects {
-		p.page = append(p.page, o)
-		if len(p.page) == pageSize {
-			if err := p.flush(); err != nil {
-				return err
-			}
-		}
+func (p *pager[T]) add(object T) error {
+	p.page = append(p.page, object)
+	if len(p.page) < pageSize {
+		return nil
 	}
-	return nil
+	return p.flush()
 }
 
 // flush sends what is there. The page is a new one each time: gRPC may still
@@ -42,6 +39,37 @@ func (p *pager[T]) flush() error {
 	page := p.page
 	p.page = nil
 	return p.send(page)
+}
+
+// end is what a list ends with: err, or what sending the last page says.
+func (p *pager[T]) end(err error) error {
+	if err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+// sendAll sends objects that are all there, in pages.
+func sendAll[T any](objects []T, send func([]T) error) error {
+	for page := range slices.Chunk(objects, pageSize) {
+		if err := send(page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inPages looks up the objects of keys in steps, and adds what message makes of
+// each to the pages.
+func inPages[K, T, M any](ctx context.Context, s *Server, pages *pager[M], keys []K, get func(view, []T, K) []T, message func(*T) M) error {
+	return inSteps(ctx, s, keys, get, func(objects []T) error {
+		for i := range objects {
+			if err := pages.add(message(&objects[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // inSteps looks up the objects of keys on the engine's goroutine, a step at a

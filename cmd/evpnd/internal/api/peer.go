@@ -23,13 +23,7 @@ func (s *Server) ListPeers(_ *evpndv1.ListPeersRequest, out grpc.ServerStreaming
 	if err != nil {
 		return err
 	}
-	pages := pager[*evpndv1.Peer]{send: func(page []*evpndv1.Peer) error {
-		return out.Send(&evpndv1.ListPeersResponse{Peers: page})
-	}}
-	if err := pages.add(peers...); err != nil {
-		return err
-	}
-	return pages.flush()
+	return sendAll(peers, func(page []*evpndv1.Peer) error { return out.Send(&evpndv1.ListPeersResponse{Peers: page}) })
 }
 
 // GetPeer implements evpnd.v1.AdminService.

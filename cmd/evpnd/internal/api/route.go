@@ -74,19 +74,7 @@ func (s *Server) ListRoutes(req *evpndv1.ListRoutesRequest, out grpc.ServerStrea
 	pages := pager[*evpndv1.Route]{send: func(page []*evpndv1.Route) error {
 		return out.Send(&evpndv1.ListRoutesResponse{Routes: page})
 	}}
-	get := func(v view, dst []placedRoute, k evpn.MACKey) []placedRoute { return f.collect(v, dst, k) }
-	err = inSteps(ctx, s, keys, get, func(routes []placedRoute) error {
-		for i := range routes {
-			if err := pages.add(routes[i].text()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return pages.flush()
+	return pages.end(inPages(ctx, s, &pages, keys, f.collect, (*placedRoute).text))
 }
 
 func (s *Server) knowsPeer(addr netip.Addr) bool {

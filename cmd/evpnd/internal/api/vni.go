@@ -19,13 +19,7 @@ func (s *Server) ListVNIs(_ *evpndv1.ListVNIsRequest, out grpc.ServerStreamingSe
 	if err != nil {
 		return err
 	}
-	pages := pager[*evpndv1.VNI]{send: func(page []*evpndv1.VNI) error {
-		return out.Send(&evpndv1.ListVNIsResponse{Vnis: page})
-	}}
-	if err := pages.add(vnis...); err != nil {
-		return err
-	}
-	return pages.flush()
+	return sendAll(vnis, func(page []*evpndv1.VNI) error { return out.Send(&evpndv1.ListVNIsResponse{Vnis: page}) })
 }
 
 // GetVNI implements evpnd.v1.AdminService.
@@ -120,18 +114,13 @@ func (s *Server) ListVTEPs(req *evpndv1.ListVTEPsRequest, out grpc.ServerStreami
 	if err := s.look(out.Context(), func(v view) { vteps = v.VTEPs() }); err != nil {
 		return lookErr(err)
 	}
-	pages := pager[*evpndv1.VTEP]{send: func(page []*evpndv1.VTEP) error {
-		return out.Send(&evpndv1.ListVTEPsResponse{Vteps: page})
-	}}
+	var all []*evpndv1.VTEP
 	for i := range vteps {
-		if vni != 0 && !slices.Contains(vteps[i].VNIs, vni) {
-			continue
-		}
-		if err := pages.add(vtep(&vteps[i])); err != nil {
-			return err
+		if vni == 0 || slices.Contains(vteps[i].VNIs, vni) {
+			all = append(all, vtep(&vteps[i]))
 		}
 	}
-	return pages.flush()
+	return sendAll(all, func(page []*evpndv1.VTEP) error { return out.Send(&evpndv1.ListVTEPsResponse{Vteps: page}) })
 }
 
 func vtep(v *evpn.VTEPStatus) *evpndv1.VTEP {

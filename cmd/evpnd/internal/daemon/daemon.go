@@ -36,10 +36,6 @@ import (
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
 
-// watchRing is how many changes a watcher may be behind before it is given a
-// new snapshot.
-const watchRing = 1 << 16
-
 // Options is what the command line says.
 type Options struct {
 	Path    string // of the configuration file
@@ -85,7 +81,7 @@ func Run(ctx context.Context, cfg *config.Config, opt Options) error {
 	defer kernel.Close()
 
 	d := &Daemon{opt: opt, log: opt.Log, started: time.Now(), cfg: cfg}
-	hub := watch.New(watchRing)
+	hub := watch.New(0)
 	d.plane = dataplane.New(kernel, planeConfig(cfg), opt.Log)
 	saver, memory := state.NewSaver(cfg.State.Directory, opt.Log)
 	engine := evpn.New(engineConfig(cfg, cfg.BGP.RouterID))

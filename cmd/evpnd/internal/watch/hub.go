@@ -86,8 +86,8 @@ func New(size int) *Hub {
 }
 
 // Publish notes that objects may look different. Call it after the step that
-// changed them: who is told of a change must find it when he looks. It does not
-// wait for any reader and does not keep changes.
+// changed them: a reader looks an object up as soon as it has the key. Publish
+// does not wait for any reader and does not keep changes.
 func (h *Hub) Publish(changes []evpn.Change) {
 	if len(changes) == 0 {
 		return
@@ -110,19 +110,6 @@ func (h *Hub) PublishKeys(keys ...Key) {
 	defer h.mu.Unlock()
 	for _, k := range keys {
 		h.put(k)
-	}
-	h.notify()
-}
-
-// PublishPeers notes that the sessions to these peers changed.
-func (h *Hub) PublishPeers(peers ...netip.Addr) {
-	if len(peers) == 0 {
-		return
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, p := range peers {
-		h.put(Key{Kind: Peer, IP: p})
 	}
 	h.notify()
 }

@@ -42,7 +42,7 @@ func TestEachKeyOnceInOrder(t *testing.T) {
 		t.Error("resumed without a token")
 	}
 	h.Publish([]evpn.Change{mac(1), mac(2), mac(1), {Kind: evpn.ChangeAlarm, VNI: 200}})
-	h.PublishPeers(netip.MustParseAddr("10.0.0.1"))
+	h.PublishKeys(Key{Kind: Peer, IP: netip.MustParseAddr("10.0.0.1")})
 	want := []Key{macKey(1), macKey(2), {Kind: Alarm}, {Kind: Peer, IP: netip.MustParseAddr("10.0.0.1")}}
 	if d := cmp.Diff(want, next(t, r), addrs); d != "" {
 		t.Errorf("keys (-want +got):\n%s", d)
