@@ -118,25 +118,15 @@ func (a *Audit) add(list []Finding) {
 	}
 }
 
-// Reread has all entries of a VNI read again and brought in step with what is
-// wished. Any goroutine may call it.
-func (p *Plane) Reread(vni evpn.VNI) {
-	p.ask.Lock()
-	p.ask.reread = append(p.ask.reread, vni)
-	p.ask.Unlock()
-	p.nudge()
-}
-
 // attached returns the VNIs that have a device, or the one that is asked for.
-func (p *Plane) attached(vni evpn.VNI) []evpn.VNI {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []evpn.VNI
-	for _, d := range p.sorted() {
-		if d.attached() && (vni == 0 || d.vni == vni) {
-			out = append(out, d.vni)
+func (p *Plane) attached(vni evpn.VNI) (out []evpn.VNI) {
+	p.requests.ask(func() {
+		for _, d := range p.bds.sorted() {
+			if d.attached() && (vni == 0 || d.vni == vni) {
+				out = append(out, d.vni)
+			}
 		}
-	}
+	})
 	return out
 }
 
@@ -148,19 +138,12 @@ func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.C
 	if err != nil {
 		return nil, 0, err
 	}
-	p.mu.Lock()
-	d := p.domains[vni]
-	if d == nil || !d.attached() {
-		p.mu.Unlock()
+	var c *comparison
+	var r *reading
+	p.requests.ask(func() { c, r = p.bds.comparison(vni) })
+	if c == nil {
 		return nil, 0, nil
 	}
-	c := comparison{vni: vni, device: d.name, bridge: d.bridge, sweep: p.sweep}
-	c.wished = wishes{desired(&d.flood), desired(&d.fdb), desired(&d.neigh)}
-	r := p.newReading(d)
-	// Neighbors of a bridge with several VNIs may be those of another.
-	neighbors := d.at.NeighborKey(netip.Addr{})
-	c.shared = len(p.index.Of(&neighbors)) > 1
-	p.mu.Unlock()
 	p.second.Lock()
 	err = c.read(p.k.Second(), r)
 	p.second.Unlock()
@@ -172,6 +155,22 @@ func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.C
 	c.neighbors(want.Neigh, r)
 	slices.SortFunc(c.out, Finding.compare)
 	return c.out, c.entries, nil
+}
+
+// comparison begins the comparison of one VNI: it has what is desired, and a
+// reading for the kernel's entries. Nil: the VNI has no device.
+func (b *bds) comparison(vni evpn.VNI) (*comparison, *reading) {
+	d := b.get(vni)
+	if d == nil || !d.attached() {
+		return nil, nil
+	}
+	// Neighbors of a bridge with several VNIs may be those of another.
+	neighbors := d.at.NeighborKey(netip.Addr{})
+	return &comparison{
+		vni: vni, device: d.name, bridge: d.bridge, sweep: b.sweep,
+		wished: wishes{desired(&d.flood), desired(&d.fdb), desired(&d.neigh)},
+		shared: len(b.index.Of(&neighbors)) > 1,
+	}, newReading(d, b.topo.View)
 }
 
 func (f Finding) compare(o Finding) int {

@@ -10,8 +10,7 @@ func (p *Plane) DryRun(cfg Config) ([]topology.Device, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	now := p.topo
-	p.mu.Unlock()
+	var now *topology.Topology
+	p.requests.ask(func() { now = p.bds.topo })
 	return topology.Resolve(topology.Planned(now.View, &cfg.Topology), &cfg.Topology, now).Devices, nil
 }

@@ -15,7 +15,7 @@ import (
 // without waiting for that.
 func TestReleaseWritesAtOnce(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
-	d := p.newDomain(200)
+	d := p.bds.make(200)
 	mac, now := evpn.MAC{2, 0, 0, 0, 0, 1}, time.Now()
 	d.fdb.Occupy(mac, entries.ForeignDevice)
 	d.fdb.Want(mac, entries.FDB{})
@@ -23,7 +23,7 @@ func TestReleaseWritesAtOnce(t *testing.T) {
 		d.fdb.Next(false, now)
 		d.fdb.Fail(mac, entries.ForeignError{By: entries.ForeignDevice}, now)
 	}
-	p.release(d, mac, entries.ForeignDevice)
+	p.observer.release(d, mac, entries.ForeignDevice)
 	if c, ok := d.fdb.Next(false, now); !ok || c.Key != mac {
 		t.Error("the entry waits for its next try, though nobody holds its key any more")
 	}
@@ -33,20 +33,20 @@ func TestReleaseWritesAtOnce(t *testing.T) {
 // waits until both are gone.
 func TestTwoHolders(t *testing.T) {
 	p := New(nil, Config{}, slog.New(slog.DiscardHandler))
-	d := p.newDomain(200)
+	d := p.bds.make(200)
 	d.at = topology.Attachment{VNI: 200, Bridge: 2, VXLAN: 3, SVI: 2}
-	p.index.Add(d.at, d)
+	p.bds.index.Add(d.at, d)
 	mac := evpn.MAC{2, 0, 0, 0, 0, 1}
 	atPort := Entry{Family: Bridge, Ifindex: 4, Bridge: 2, MAC: mac, State: NoARP}
 	inDevice := Entry{Family: Bridge, Ifindex: 3, MAC: mac, State: NoARP, Flags: Self}
 	for _, order := range [][2]Entry{{atPort, inDevice}, {inDevice, atPort}} {
-		p.entry(&order[0], false)
-		p.entry(&order[1], false)
-		p.entry(&order[1], true)
+		p.observer.entry(&order[0], false)
+		p.observer.entry(&order[1], false)
+		p.observer.entry(&order[1], true)
 		if d.fdb.Foreign(mac) == 0 {
 			t.Errorf("nobody holds the MAC, though %+v is there", order[0])
 		}
-		p.entry(&order[0], true)
+		p.observer.entry(&order[0], true)
 		if by := d.fdb.Foreign(mac); by != 0 {
 			t.Errorf("%v holds the MAC, though both are gone", by)
 		}

@@ -336,8 +336,10 @@ func TestKnownClaimsCostNothing(t *testing.T) {
 	r.mu.Lock()
 	before := r.events
 	r.mu.Unlock()
-	if n := testing.AllocsPerRun(100, func() { r.p.Snoop(&x) }); n != 0 {
-		t.Errorf("%v allocations for %d claims that are known", n, len(x.Claims))
+	var none hosts.Snooped
+	asking := testing.AllocsPerRun(100, func() { r.p.Snoop(&none) })
+	if n := testing.AllocsPerRun(100, func() { r.p.Snoop(&x) }); n > asking {
+		t.Errorf("%v allocations for %d claims that are known, and %v for none", n, len(x.Claims), asking)
 	}
 	r.wishMAC(200, mac(500), vtep(2)) // taken after what the claims would have told
 	r.mu.Lock()

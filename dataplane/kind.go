@@ -9,22 +9,22 @@ import (
 )
 
 // kind is one kind of entry of one broadcast domain, as the writer sees it. A
-// new kind is a file with a spec, a field of domain, and a place in the list
-// that domain.kinds returns.
+// new kind is a file with a spec, a field of bdState, and a place in the list
+// that bdState.kinds returns.
 type kind interface {
 	is() kindIndex
 
 	// next appends to b what is to be written, or removed, next; false: nothing
 	// is. For each entry in b settle or putBack is called, in the order of next.
-	next(d *domain, b *batch, remove bool, now time.Time) bool
+	next(d *bdState, b *batch, remove bool, now time.Time) bool
 	// settle records what the kernel said of an entry. The error is that of the
 	// entry when it is to be tried again.
-	settle(p *Plane, d *domain, err error, now time.Time) error
+	settle(w *writer, d *bdState, err error, now time.Time) error
 	// putBack records that an entry was not written, or, when it is not
 	// answered, perhaps not.
 	putBack(answered bool)
 	// removals appends what removes all that the kernel has, or may have.
-	removals(d *domain, ops []Op) []Op
+	removals(d *bdState, ops []Op) []Op
 	// failures calls yield with each entry that failed.
 	failures(yield func(text string, f entries.Failure))
 
@@ -54,7 +54,7 @@ const (
 // kinds are all kinds of entry, in the order of additions: a VTEP is flooded to
 // before MACs are sent to it, and a MAC is known before the address of its host.
 // Removals go the other way round.
-func (d *domain) kinds() [numKinds]kind {
+func (d *bdState) kinds() [numKinds]kind {
 	return [...]kind{kindFlood: &d.flood, kindFDB: &d.fdb, kindNeigh: &d.neigh}
 }
 
@@ -64,9 +64,9 @@ type spec[K comparable, V entries.Value] struct {
 	// text is an entry in the words of a problem.
 	text func(K) string
 	// encode appends the messages that make a change.
-	encode func(d *domain, c entries.Change[K, V], ops []Op) []Op
+	encode func(d *bdState, c entries.Change[K, V], ops []Op) []Op
 	// removal appends the messages that remove all of an entry, whatever it is.
-	removal func(d *domain, k K, v V, ops []Op) []Op
+	removal func(d *bdState, k K, v V, ops []Op) []Op
 	// mayExist says that an entry may be added that is there.
 	mayExist bool
 	// A kind whose entries have several parts has these. either returns what may
@@ -76,7 +76,7 @@ type spec[K comparable, V entries.Value] struct {
 	either func(have, value V) V
 	rest   func(v V) (V, bool)
 	// installed follows an entry that was added.
-	installed func(p *Plane, d *domain, k K)
+	installed func(w *writer, d *bdState, k K)
 }
 
 // table is a kind of entry: what is desired and what the kernel has.
@@ -87,7 +87,7 @@ type table[K comparable, V entries.Value] struct {
 
 func (t *table[K, V]) is() kindIndex { return t.spec.is }
 
-func (t *table[K, V]) next(d *domain, b *batch, remove bool, now time.Time) bool {
+func (t *table[K, V]) next(d *bdState, b *batch, remove bool, now time.Time) bool {
 	c, ok := t.Next(remove, now)
 	if ok {
 		b.ops = t.spec.encode(d, c, b.ops)
@@ -95,7 +95,7 @@ func (t *table[K, V]) next(d *domain, b *batch, remove bool, now time.Time) bool
 	return ok
 }
 
-func (t *table[K, V]) settle(p *Plane, d *domain, err error, now time.Time) error {
+func (t *table[K, V]) settle(w *writer, d *bdState, err error, now time.Time) error {
 	c := t.Taken()
 	if c.Remove && errors.Is(err, syscall.ENOENT) && t.spec.rest != nil {
 		if rest, ok := t.spec.rest(c.Value); ok {
@@ -108,10 +108,10 @@ func (t *table[K, V]) settle(p *Plane, d *domain, err error, now time.Time) erro
 	case err == nil,
 		c.Remove && (errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENODEV)),
 		!c.Remove && t.spec.mayExist && errors.Is(err, syscall.EEXIST):
-		p.written.count(t.spec.is, c.Remove)
+		w.counters.written.count(t.spec.is, c.Remove)
 		t.Done(c)
 		if !c.Remove && t.spec.installed != nil {
-			t.spec.installed(p, d, c.Key)
+			t.spec.installed(w, d, c.Key)
 		}
 		return nil
 	}
@@ -119,7 +119,7 @@ func (t *table[K, V]) settle(p *Plane, d *domain, err error, now time.Time) erro
 		t.Maybe(c.Key, t.spec.either(c.Have, c.Value))
 	}
 	t.Fail(c.Key, err, now)
-	p.log.Debug("cannot write an entry; trying again", "vni", d.vni, "entry", t.spec.text(c.Key), "err", err)
+	w.log.Debug("cannot write an entry; trying again", "vni", d.vni, "entry", t.spec.text(c.Key), "err", err)
 	return err
 }
 
@@ -135,7 +135,7 @@ func (t *table[K, V]) putBack(answered bool) {
 	}
 }
 
-func (t *table[K, V]) removals(d *domain, ops []Op) []Op {
+func (t *table[K, V]) removals(d *bdState, ops []Op) []Op {
 	for k, e := range t.Sorted() {
 		if e.Present {
 			ops = t.spec.removal(d, k, e.Value, ops)

@@ -13,7 +13,7 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 	is:     kindFDB,
 	text:   func(m evpn.MAC) string { return fmt.Sprintf("MAC %s", m) },
 	encode: encodeFDB,
-	removal: func(d *domain, m evpn.MAC, _ entries.FDB, ops []Op) []Op {
+	removal: func(d *bdState, m evpn.MAC, _ entries.FDB, ops []Op) []Op {
 		// A deletion of both parts stops when the bridge has none.
 		return append(ops, Op{Verb: Delete, Entry: d.at.BothParts(m)}, Op{Verb: Delete, Entry: d.at.DevicePart(m)})
 	},
@@ -27,11 +27,11 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 	},
 	// What was local under the MAC is so no more: the kernel's own notice of
 	// that is left out with the echo.
-	installed: func(p *Plane, d *domain, m evpn.MAC) { p.clearMAC(d, m) },
+	installed: func(w *writer, d *bdState, m evpn.MAC) { w.notLocal(d, m) },
 }
 
 // encodeFDB appends the messages that make a MAC remote, or remove it.
-func encodeFDB(d *domain, c entries.Change[evpn.MAC, entries.FDB], ops []Op) []Op {
+func encodeFDB(d *bdState, c entries.Change[evpn.MAC, entries.FDB], ops []Op) []Op {
 	if c.Remove {
 		parts := d.at.BothParts(c.Key)
 		if !c.Value.Has(entries.Bridge) {

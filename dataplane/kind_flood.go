@@ -13,18 +13,18 @@ import (
 var floodSpec = &spec[evpn.Via, entries.Flood]{
 	is:   kindFlood,
 	text: func(v evpn.Via) string { return fmt.Sprintf("flood entry to %s", v.VTEP) },
-	encode: func(d *domain, c entries.Change[evpn.Via, entries.Flood], ops []Op) []Op {
+	encode: func(d *bdState, c entries.Change[evpn.Via, entries.Flood], ops []Op) []Op {
 		if c.Remove {
 			return append(ops, floodOp(d, c.Key, Delete))
 		}
 		return append(ops, floodOp(d, c.Key, Append))
 	},
-	removal: func(d *domain, v evpn.Via, _ entries.Flood, ops []Op) []Op {
+	removal: func(d *bdState, v evpn.Via, _ entries.Flood, ops []Op) []Op {
 		return append(ops, floodOp(d, v, Delete))
 	},
 	mayExist: true,
 }
 
-func floodOp(d *domain, dest evpn.Via, v Verb) Op {
+func floodOp(d *bdState, dest evpn.Via, v Verb) Op {
 	return Op{Verb: v, Entry: d.at.FloodDest(dest)}
 }

@@ -13,102 +13,108 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Package hosts decides what local hosts say and which are probed. Here claims
-// find their broadcast domains, and probes their way out.
+// snooper has claims of local hosts find their broadcast domains, and probes
+// their way out. Package hosts decides what follows from claims, and which hosts
+// are probed.
+type snooper struct {
+	*env
+	cfg      *Config
+	syncSoon func(pause time.Duration)
+	off      bool // nothing can be snooped
+	probes   []hosts.Probe
+}
 
-// snoop takes over what hosts said at the ports of bridges.
-func (p *Plane) snoop(x *hosts.Snooped) {
-	p.stats.Claims += uint64(len(x.Claims))
-	p.stats.Ignored += uint64(x.Ignored)
+// take takes over what hosts said at the ports of bridges.
+func (s *snooper) take(x *hosts.Snooped) {
+	s.counters.Claims += uint64(len(x.Claims))
+	s.counters.Ignored += uint64(x.Ignored)
 	now := time.Now()
 	for i := range x.Claims {
 		c := &x.Claims[i]
-		l := p.topo.Link(c.Port)
-		if l == nil || l.VXLAN != nil || c.MAC == l.MAC || p.topo.Has(c.IP) {
+		l := s.bds.topo.Link(c.Port)
+		if l == nil || l.VXLAN != nil || c.MAC == l.MAC || s.bds.topo.Has(c.IP) {
 			continue
 		}
-		for _, d := range p.index.In(l.Master, 0) {
+		for _, d := range s.bds.index.In(l.Master, 0) {
 			if d.fdb.Foreign(c.MAC)&entries.OwnAddress == 0 && d.local.Snoop(c, now) {
 				bound, _ := d.local.Broken(now)
-				p.log.Warn("hosts claim too many addresses; the rest is not announced", "vni", d.vni, "bound", p.boundText(bound))
+				s.log.Warn("hosts claim too many addresses; the rest is not announced", "vni", d.vni, "bound", s.boundText(bound))
 			}
 		}
 	}
 }
 
 // boundText says which bound claims broke.
-func (p *Plane) boundText(b hosts.Bound) string {
+func (s *snooper) boundText(b hosts.Bound) string {
 	switch {
 	case !b.MAC.IsZero():
-		return fmt.Sprintf("MAC %s on port %s claims more than %d addresses", b.MAC, p.portName(b.Port), b.Max)
+		return fmt.Sprintf("MAC %s on port %s claims more than %d addresses", b.MAC, s.bds.portName(b.Port), b.Max)
 	case b.Port != 0:
-		return fmt.Sprintf("hosts on port %s claim more than %d addresses", p.portName(b.Port), b.Max)
+		return fmt.Sprintf("hosts on port %s claim more than %d addresses", s.bds.portName(b.Port), b.Max)
 	}
 	return fmt.Sprintf("hosts claim more than %d addresses", b.Max)
 }
 
 // queueProbes takes over the probes that the engine wants.
-func (p *Plane) queueProbes(probes []evpn.Probe) {
+func (s *snooper) queueProbes(probes []evpn.Probe) {
 	now := time.Now()
 	for i := range probes {
-		if d := p.domains[probes[i].VNI]; d != nil {
+		if d := s.bds.all[probes[i].VNI]; d != nil {
 			d.local.QueueProbe(&probes[i], now)
 		}
 	}
 }
 
 // sendProbes sends the probes that are due.
-func (p *Plane) sendProbes(now time.Time) {
-	p.probes = p.hosts.Due(p.probes[:0], now)
-	for i := range p.probes {
-		q := &p.probes[i]
-		l := p.topo.Link(q.Port)
+func (s *snooper) sendProbes(now time.Time) {
+	s.probes = s.bds.hosts.Due(s.probes[:0], now)
+	for i := range s.probes {
+		q := &s.probes[i]
+		l := s.bds.topo.Link(q.Port)
 		if l == nil {
 			continue // the loss of its MACs is told in a moment
 		}
 		q.From = l.MAC
-		if err := p.k.SendProbe(q.ProbeRequest); err != nil {
-			p.log.Debug("cannot ask a host whether it is there; trying again", "vni", q.VNI, "mac", q.MAC, "ip", q.IP, "err", err)
-			p.hosts.Unsent(q)
+		if err := s.k.SendProbe(q.ProbeRequest); err != nil {
+			s.log.Debug("cannot ask a host whether it is there; trying again", "vni", q.VNI, "mac", q.MAC, "ip", q.IP, "err", err)
+			s.bds.hosts.Unsent(q)
 		}
 	}
 }
 
-// snoopPorts has the local ports of the served VNIs snooped, as the
+// listen has the local ports of the served VNIs snooped, as the
 // configuration has it.
-func (p *Plane) snoopPorts() {
-	p.hosts.SetProbeRate(p.cfg.Hosts.ProbeRate)
-	for _, d := range p.sorted() {
-		if br := p.topo.Link(d.at.Bridge); br != nil {
-			d.local.Configure(p.cfg.hosts(d.vni), br.Ageing)
+func (s *snooper) listen() {
+	s.bds.hosts.SetProbeRate(s.cfg.Hosts.ProbeRate)
+	for _, d := range s.bds.sorted() {
+		if br := s.bds.topo.Link(d.at.Bridge); br != nil {
+			d.local.Configure(s.cfg.hosts(d.vni), br.Ageing)
 		}
 	}
 	// A port that is down is snooped from the moment it comes up: many a host
 	// announces itself then, and never again.
 	var ports []int
-	for _, l := range p.topo.Links() {
-		if l.VXLAN == nil && slices.ContainsFunc(p.index.OnBridge(l.Master), func(d *domain) bool { return d.local.Snooping() }) {
+	for _, l := range s.bds.topo.Links() {
+		if l.VXLAN == nil && slices.ContainsFunc(s.bds.index.OnBridge(l.Master), func(d *bdState) bool { return d.local.Snooping() }) {
 			ports = append(ports, l.Index)
 		}
 	}
-	if p.snoopOff {
+	if s.off {
 		return
 	}
-	if err := p.k.SnoopPorts(ports); err != nil {
-		p.setTrouble(topology.Problem{Kind: ProblemHosts, Text: fmt.Sprintf(
+	if err := s.k.SnoopPorts(ports); err != nil {
+		s.problems.set(topology.Problem{Kind: ProblemHosts, Text: fmt.Sprintf(
 			"cannot listen for ARP and ND on all local ports: %s; it is tried again", snoopAdvice(err))})
-		p.syncSoon(holdMost)
+		s.syncSoon(pauseMost)
 		return
 	}
-	p.clearTrouble(ProblemHosts, 0, "")
+	s.problems.clear(ProblemHosts, 0, "")
 }
 
-// cannotSnoop records that nothing can be snooped at all.
-func (p *Plane) cannotSnoop(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.snoopOff = true
-	p.setTrouble(topology.Problem{Kind: ProblemHosts, Text: "cannot listen for ARP and ND on local ports: " + snoopAdvice(err)})
+// cannot records that nothing can be snooped at all.
+func (s *snooper) cannot(err error) {
+	s.off = true
+	s.problems.set(topology.Problem{Kind: ProblemHosts, Text: "cannot listen for ARP and ND on local ports: " + snoopAdvice(err)})
 }
 
 func snoopAdvice(err error) string {

@@ -7,64 +7,62 @@ import (
 	"time"
 )
 
-// leave has all of ours removed from a device that is selected no more. What is
-// desired stays, for the day that it is again.
-func (p *Plane) leave(d *domain) {
+// unserve has all of ours removed from a device that is selected no more. What
+// is desired stays, for the day that it is again.
+func (w *writer) unserve(d *bdState) {
 	kinds := d.kinds()
 	for _, k := range slices.Backward(kinds[:]) {
-		p.left = k.removals(d, p.left)
+		w.orphans = k.removals(d, w.orphans)
 	}
 }
 
 // leaveBridge has our neighbors removed from a bridge that d's device is no
 // port of any more: the kernel removed its MACs, but not those.
-func (p *Plane) leaveBridge(d *domain) { p.left = d.neigh.removals(d, p.left) }
+func (w *writer) leaveBridge(d *bdState) { w.orphans = d.neigh.removals(d, w.orphans) }
 
-// forgetLeft drops what need not be removed any more.
-func (p *Plane) forgetLeft() { p.left = slices.DeleteFunc(p.left, p.needless) }
+// forgetOrphans drops what need not be removed any more.
+func (w *writer) forgetOrphans() { w.orphans = slices.DeleteFunc(w.orphans, w.needless) }
 
-// needless tells whether a deletion must not be made any more: its device is
-// gone, and its number may be another's; it serves a VNI, and is read before
-// anything is written; or a VNI of the same bridge wishes the neighbor.
-func (p *Plane) needless(op Op) bool {
-	return p.gone[op.Ifindex] || p.topo.Link(op.Ifindex) == nil ||
-		slices.ContainsFunc(p.index.Of(&op.Entry), func(d *domain) bool {
+// needless tells whether a removal must not be made any more: its device is
+// gone, and its number may be another's; it serves a broadcast domain again, and
+// is read before anything is written; or a broadcast domain of the same bridge
+// desires the neighbor.
+func (w *writer) needless(op Op) bool {
+	return w.bds.gone[op.Ifindex] || w.bds.topo.Link(op.Ifindex) == nil ||
+		slices.ContainsFunc(w.bds.index.Of(&op.Entry), func(d *bdState) bool {
 			e, _ := d.neigh.Get(op.IP)
 			return op.Family == Bridge || e.Desired
 		})
 }
 
-// clean removes the next of what was left in devices that are served no
-// more.
-func (p *Plane) clean(now time.Time) {
-	n := min(len(p.left), writeBatch)
-	if wished := slices.DeleteFunc(p.left[:n:n], p.needless); len(wished) < n {
-		p.left = slices.Delete(p.left, len(wished), n)
+// removeOrphans removes the next entries from devices that are served no more.
+func (w *writer) removeOrphans(now time.Time) {
+	n := min(len(w.orphans), writeBatch)
+	if rest := slices.DeleteFunc(w.orphans[:n:n], w.needless); len(rest) < n {
+		w.orphans = slices.Delete(w.orphans, len(rest), n)
 		return
 	}
-	ops, errs := p.left[:n], make([]error, n)
-	err := p.put(ops, errs)
-	p.stats.Writes += uint64(n)
+	ops, errs := w.orphans[:n], make([]error, n)
+	err := w.put(ops, errs)
+	w.counters.Writes += uint64(n)
 	if err == nil && refused(errs) {
-		err = p.probe()
+		err = w.testPrivilege()
 	}
 	if err != nil {
-		p.refusedWrites(err, now)
+		w.tookNothing(err, now)
 		return
 	}
-	p.hold = 0
-	p.clearTrouble(ProblemWrite, 0, "")
+	w.tookSome()
 	for i, err := range errs {
-		if k := opKind(&ops[i]); err == nil {
-			p.written.count(k, true)
-		} else if !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
-			p.stats.countRefused(k, 1, err)
-		}
-		if err != nil && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV) {
-			p.log.Warn("cannot remove an entry from a device that is served no more", "mac", ops[i].MAC, "ip", ops[i].IP, "err", err)
+		switch k := opKind(&ops[i]); {
+		case err == nil:
+			w.counters.written.count(k, true)
+		case !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENODEV):
+			w.counters.refused(k, 1, err)
+			w.log.Warn("cannot remove an entry from a device that is served no more", "mac", ops[i].MAC, "ip", ops[i].IP, "err", err)
 		}
 	}
-	if p.left = p.left[n:]; len(p.left) == 0 {
-		p.left = nil
+	if w.orphans = w.orphans[n:]; len(w.orphans) == 0 {
+		w.orphans = nil
 	}
 }

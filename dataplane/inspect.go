@@ -30,18 +30,21 @@ type KernelView struct {
 // InspectMAC reads a MAC from the kernel. The VNI need not be served, but must
 // have a device. Any goroutine may call it; it waits for a read of an audit.
 func (p *Plane) InspectMAC(vni evpn.VNI, mac evpn.MAC) (h KernelView, err error) {
-	p.mu.Lock()
-	d := p.domains[vni]
-	if d == nil || !d.attached() {
-		p.mu.Unlock()
-		return h, errNoDevice
+	var at topology.Attachment
+	var device, name string
+	var x entries.Entry[entries.FDB]
+	var by entries.Foreign
+	p.requests.ask(func() {
+		if d := p.bds.get(vni); d != nil {
+			at, device, name = d.at, d.name, d.bridge
+			x, _ = d.fdb.Get(mac)
+			by = d.fdb.Foreign(mac)
+			h.stands(d.fdb.State(mac))
+		}
+	})
+	if at == (topology.Attachment{}) {
+		return KernelView{}, errNoDevice
 	}
-	at, device, name := d.at, d.name, d.bridge
-	x, _ := d.fdb.Get(mac)
-	by := d.fdb.Foreign(mac)
-	h.stands(d.fdb.State(mac))
-	p.mu.Unlock()
-
 	own, there, err := p.lookup(at.DeviceKey(mac))
 	if err != nil {
 		return h, err
@@ -99,20 +102,24 @@ func differs(want entries.FDB, at topology.Attachment, own *Entry, there bool, b
 	return ""
 }
 
-// InspectNeigh reads the neighbor entry of an address from the kernel, as HeldMAC
+// InspectNeigh reads the neighbor entry of an address from the kernel, as InspectMAC
 // does.
 func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err error) {
-	p.mu.Lock()
-	d := p.domains[vni]
-	if d == nil || !d.attached() {
-		p.mu.Unlock()
-		return h, errNoDevice
+	var at topology.Attachment
+	var name string
+	var x entries.Entry[entries.Neigh]
+	var by entries.Foreign
+	p.requests.ask(func() {
+		if d := p.bds.get(vni); d != nil {
+			at, name = d.at, d.bridge
+			x, _ = d.neigh.Get(ip)
+			by = d.neigh.Foreign(ip)
+			h.stands(d.neigh.State(ip))
+		}
+	})
+	if at == (topology.Attachment{}) {
+		return KernelView{}, errNoDevice
 	}
-	at, name := d.at, d.bridge
-	x, _ := d.neigh.Get(ip)
-	by := d.neigh.Foreign(ip)
-	h.stands(d.neigh.State(ip))
-	p.mu.Unlock()
 	e, there, err := p.lookup(at.NeighborKey(ip))
 	if err != nil {
 		return h, err

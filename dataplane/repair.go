@@ -10,56 +10,6 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// Our entries can be deleted, changed and flushed by others. Deletions are
-// always told. Changes are told while the Plane is silent; while it writes
-// they would drown in its own echo, and the audit finds them.
-
-// loudAfter is how long after the last write the Plane listens for changes
-// of its own entries again: to set the filter costs more than one write.
-const loudAfter = 50 * time.Millisecond
-
-// quiet has what is about to be written not heard of.
-func (p *Plane) quiet() {
-	if !p.hushed {
-		// When it fails our own additions come back, and are found to be as
-		// they should be.
-		p.hushed = p.k.MuteEcho(true) == nil
-	}
-	p.loudAt = time.Now().Add(loudAfter)
-}
-
-// put writes ops, without hearing of them. Only this goroutine changes
-// anything, so others may look meanwhile.
-func (p *Plane) put(ops []Op, errs []error) error {
-	p.quiet()
-	p.mu.Unlock()
-	began := time.Now()
-	err := p.k.Write(ops, errs)
-	took := time.Since(began)
-	p.mu.Lock()
-	p.stats.Batch.observe(took)
-	return err
-}
-
-// listenAgain ends the hush when nothing is to be written, or cannot be for a
-// while.
-func (p *Plane) listenAgain(now time.Time) {
-	if !p.hushed || p.loudAt.After(now) || len(p.writes)+len(p.left) > 0 && p.holdTill.IsZero() {
-		return
-	}
-	p.hushed = p.k.MuteEcho(false) != nil
-	p.loudAt = now.Add(loudAfter)
-}
-
-// EchoMuted tells whether the Plane does not hear of changes of its own entries
-// just now, because it writes or did so until a moment ago. Any goroutine may
-// call it.
-func (p *Plane) EchoMuted() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.hushed
-}
-
 // errChanged says that somebody changed an entry of ours. It is written
 // again after the pause of a failed one, so that two who want different
 // things do not write as fast as they can.
@@ -67,13 +17,13 @@ var errChanged = errors.New("somebody else changed this entry; it is put back")
 
 // changed follows a notice about a remote MAC that we did not write: what is
 // there now counts, not what the notice says.
-func (p *Plane) changed(d *domain, mac evpn.MAC) {
+func (o *observer) changed(d *bdState, mac evpn.MAC) {
 	x, _ := d.fdb.Get(mac)
 	if x.Present && !x.Installed() {
 		d.fdb.Recheck(mac) // it is about to be written, or nobody desires it yet
 		return
 	}
-	now, err := p.remoteNow(d, mac)
+	now, err := o.remoteNow(d, mac)
 	switch {
 	case err != nil:
 	case !x.Present:
@@ -82,17 +32,17 @@ func (p *Plane) changed(d *domain, mac evpn.MAC) {
 			d.fdb.Seen(mac, now)
 		}
 	case now != x.Value:
-		p.repair()
+		o.repair()
 		d.fdb.Seen(mac, now)
 		d.fdb.Fail(mac, errChanged, time.Now())
-		p.retrySoon()
+		o.writer.retrySoon()
 	}
 }
 
 // remoteNow reads both parts of a remote MAC. A bridge's part at a local port
 // counts as behind the device, for that is told of by itself.
-func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now entries.FDB, err error) {
-	dev, err := p.k.Lookup(d.at.DeviceKey(mac))
+func (o *observer) remoteNow(d *bdState, mac evpn.MAC) (now entries.FDB, err error) {
+	dev, err := o.k.Lookup(d.at.DeviceKey(mac))
 	if errors.Is(err, syscall.ENOENT) {
 		return now, nil
 	}
@@ -103,7 +53,7 @@ func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now entries.FDB, err error) 
 	if dev.Flags&ExtLearned != 0 {
 		now.Parts |= entries.Marked
 	}
-	br, err := p.k.Lookup(d.at.BridgeKey(mac))
+	br, err := o.k.Lookup(d.at.BridgeKey(mac))
 	switch {
 	case errors.Is(err, syscall.ENOENT):
 		return now, nil
@@ -124,17 +74,17 @@ func (p *Plane) remoteNow(d *domain, mac evpn.MAC) (now entries.FDB, err error) 
 func neighOf(e *Entry) entries.Neigh { return entries.Neigh{MAC: e.MAC, Router: e.Flags&Router != 0} }
 
 // neighborChanged is changed for a neighbor.
-func (p *Plane) neighborChanged(d *domain, e *Entry) {
+func (o *observer) neighborChanged(d *bdState, e *Entry) {
 	switch x, _ := d.neigh.Get(e.IP); {
 	case x.Installed():
-		if p.neighborThere(d, e.IP, x.Value) {
+		if o.neighborThere(d, e.IP, x.Value) {
 			return
 		}
-		p.repair()
+		o.repair()
 		d.neigh.Recheck(e.IP)
 		d.neigh.Fail(e.IP, errChanged, time.Now())
-		p.retrySoon()
-	case x.Present || p.wishedBeside(d, e.IP):
+		o.writer.retrySoon()
+	case x.Present || o.desiredBeside(d, e.IP):
 		// It is about to be written, or nobody desires it yet, or it is another
 		// VNI's of the same bridge.
 		d.neigh.Recheck(e.IP)
@@ -143,10 +93,10 @@ func (p *Plane) neighborChanged(d *domain, e *Entry) {
 	}
 }
 
-// wishedBeside tells whether another VNI of d's bridge wishes a neighbor.
-func (p *Plane) wishedBeside(d *domain, ip netip.Addr) bool {
+// desiredBeside tells whether another VNI of d's bridge wishes a neighbor.
+func (o *observer) desiredBeside(d *bdState, ip netip.Addr) bool {
 	e := d.at.NeighborKey(ip)
-	for _, o := range p.index.Of(&e) {
+	for _, o := range o.bds.index.Of(&e) {
 		if x, _ := o.neigh.Get(ip); o != d && x.Desired {
 			return true
 		}

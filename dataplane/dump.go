@@ -11,12 +11,30 @@ import (
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// read reads the entries of all domains that need it, and brings wishes, local
-// hosts and foreign entries in step with them: in full at the start and of new
-// devices, for a dump of one big VXLAN device takes long.
-func (p *Plane) read() error {
+// dump is a read of entries. It has a goroutine of its own, and uses nothing
+// that changes meanwhile.
+type dump struct {
+	k       Kernel
+	index   topology.Index[*bdState]
+	bridges []bridgeDump
+	found   map[*bdState]*reading
+	err     error
+	failed  []*bdState // whose check failed: they are to be read in full
+}
+
+// bridgeDump is a bridge that is read, in full or, with a check, in part.
+type bridgeDump struct {
+	bridge int
+	bds    []*bdState
+	check  *check
+}
+
+// newDump returns a read of the entries of all broadcast domains that need it,
+// or nil when none does: in full at the start and of new devices, for a dump of
+// one big VXLAN device takes long.
+func newDump(k Kernel, b *bds, dumpMost int) *dump {
 	bridges := make(map[int]bool)
-	for _, d := range p.domains {
+	for _, d := range b.all {
 		if d.need != needNothing && d.attached() {
 			bridges[d.at.Bridge] = true
 		}
@@ -24,61 +42,48 @@ func (p *Plane) read() error {
 	if len(bridges) == 0 {
 		return nil
 	}
-	found := make(map[*domain]*reading)
-	of := func(d *domain) *reading {
-		r := found[d]
-		if r == nil {
-			r = p.newReading(d)
-			found[d] = r
+	x := &dump{k: k, index: b.index, found: make(map[*bdState]*reading)}
+	// A bridge's entries concern all its broadcast domains: a read of one reads
+	// all.
+	for _, br := range slices.Sorted(maps.Keys(bridges)) {
+		bd := bridgeDump{bridge: br, bds: b.index.OnBridge(br)}
+		for _, d := range bd.bds {
+			d.need = max(d.need, needCheck)
+			x.found[d] = newReading(d, b.topo.View)
 		}
-		return r
-	}
-	// Nothing below but this goroutine changes what is read here, and a dump
-	// takes long: others may look meanwhile.
-	p.mu.Unlock()
-	err := p.collect(bridges, of)
-	p.mu.Lock()
-	if err != nil {
-		return err
-	}
-	for _, d := range p.sorted() {
-		if r := found[d]; r != nil {
-			r.settle(p, d)
-			d.need = needNothing
+		if checkable(bd.bds, dumpMost) {
+			bd.check = newCheck(b.topo.View, br, bd.bds)
+			for _, d := range bd.bds {
+				x.found[d].partial = true
+			}
 		}
+		x.bridges = append(x.bridges, bd)
 	}
-	return nil
+	return x
 }
 
-// collect reads the entries of bridges and their ports, and all neighbors.
-func (p *Plane) collect(bridges map[int]bool, of func(*domain) *reading) error {
-	// A bridge's entries concern all its VNIs: a read of one reads all.
-	for _, br := range slices.Sorted(maps.Keys(bridges)) {
-		for _, d := range p.index.OnBridge(br) {
-			d.need = max(d.need, needCheck)
-			of(d)
+// run reads the entries of the bridges and their ports, and all neighbors.
+func (x *dump) run() {
+	for _, b := range x.bridges {
+		if b.check == nil {
+			x.err = x.k.FDB(b.bridge, x.add)
+		} else if x.err = b.check.run(x.k, x.add); x.err != nil {
+			x.failed = b.bds
 		}
-		var err error
-		if p.checkable(br) {
-			if err = p.check(br, of); err != nil {
-				for _, d := range p.index.OnBridge(br) {
-					d.need = needRead
-				}
-			}
-		} else {
-			err = p.k.FDB(br, func(e *Entry) { p.give(e, of) })
-		}
-		if err != nil {
-			return err
+		if x.err != nil {
+			return
 		}
 	}
-	return p.k.Neighbors(func(e *Entry) {
-		for _, d := range p.index.Of(e) {
-			if d.need != needNothing {
-				of(d).add(e)
-			}
+	x.err = x.k.Neighbors(x.add)
+}
+
+// add hands an entry to the readings that it concerns.
+func (x *dump) add(e *Entry) {
+	for _, d := range x.index.Of(e) {
+		if r := x.found[d]; r != nil {
+			r.add(e)
 		}
-	})
+	}
 }
 
 // reading is what a read found of one VNI.
@@ -111,9 +116,9 @@ func (r *reading) isOurs(mac evpn.MAC, m remote) bool {
 	return m.Has(entries.Device) || m.bridgeMarked && !theirs
 }
 
-func (p *Plane) newReading(d *domain) *reading {
+func newReading(d *bdState, view *topology.View) *reading {
 	return &reading{
-		at: d.at, view: p.topo.View,
+		at: d.at, view: view,
 		macs: make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
 		flood: make(map[evpn.Via]entries.Flood), other: make(map[evpn.MAC]evpn.Via),
 		vlans: make(map[evpn.MAC]struct{}),
@@ -180,8 +185,11 @@ func (r *reading) neighbor(e *Entry) {
 	}
 }
 
-// settle makes d what was found.
-func (r *reading) settle(p *Plane, d *domain) {
+// isOurNeigh tells whether a neighbor entry has our mark.
+func isOurNeigh(e *Entry) bool { return e.Flags&ExtLearned != 0 && e.State&NoARP != 0 }
+
+// dumped makes d what was found.
+func (o *observer) dumped(d *bdState, r *reading) {
 	if r.partial {
 		d.flood.RecheckAll() // and not counted: nothing may be missing
 	}
@@ -213,50 +221,39 @@ func (r *reading) settle(p *Plane, d *domain) {
 	}
 	d.fdb.Dumped(ours)
 	d.neigh.Dumped(neighs)
-	r.settleLocal(p, d)
+	o.dumpedLocal(d, r)
 	missing := 0
 	for _, k := range d.kinds() {
 		missing += k.Requeue()
 	}
 	if before > 0 {
-		p.stats.Repaired += uint64(max(0, min(missing, before)))
+		o.counters.Repaired += uint64(max(0, min(missing, before)))
 	}
-	p.enqueue(d)
-	p.noisy[d] = struct{}{}
+	o.writer.enqueue(d)
+	o.outbox.mark(d)
 }
 
-func (r *reading) settleLocal(p *Plane, d *domain) {
+// dumpedLocal makes what is local in d what was found.
+func (o *observer) dumpedLocal(d *bdState, r *reading) {
 	for _, mac := range d.local.MACs() {
 		if r.macs[mac] == nil {
-			p.clearMAC(d, mac)
+			o.clearMAC(d, mac)
 		}
 	}
 	for _, mac := range slices.SortedFunc(maps.Keys(r.macs), evpn.MAC.Compare) {
-		p.portEntry(d, r.macs[mac], false)
+		o.portEntry(d, r.macs[mac], false)
 	}
 	seen := make(map[netip.Addr]bool, len(r.ips))
 	for i := range r.ips {
 		e := &r.ips[i]
 		if !isOurNeigh(e) {
 			seen[e.IP] = true
-			p.neighbor(d, e, false)
+			o.neighbor(d, e, false)
 		}
 	}
 	for _, ip := range d.local.IPs() {
 		if !seen[ip] {
 			d.local.ClearNeighbor(ip)
 		}
-	}
-}
-
-// isOurNeigh tells whether a neighbor entry has our mark.
-func isOurNeigh(e *Entry) bool { return e.Flags&ExtLearned != 0 && e.State&NoARP != 0 }
-
-// foundFlood takes over a flood entry that somebody added, if only us at the
-// last run.
-func (p *Plane) foundFlood(d *domain, e *Entry) {
-	via, ok := d.at.FloodVia(e)
-	if x, _ := d.flood.Get(via); ok && !x.Present {
-		d.flood.Seen(via, entries.Flood{})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -30,14 +31,14 @@ import (
 //
 // Entries of MACs that nobody knew of, and flood entries, that others added
 // while notices were lost, are not found: with our mark the audit finds them,
-// and without it whoever wishes such a MAC later (unseen).
+// and without it whoever wishes such a MAC later (lookForForeign).
 
 // dumpMost is up to how many MACs a bridge is read in full after a loss, which
 // finds what others added as well. With about 20,000 a dump takes as long as
 // the check.
 const dumpMost = 20_000
 
-// need says what must be read of a domain before anything is written.
+// need says what must be read of a broadcast domain before anything is written.
 type need uint8
 
 const (
@@ -46,29 +47,34 @@ const (
 	needRead         // nothing is known
 )
 
-// checkable tells whether a check is enough for a bridge, and better.
-func (p *Plane) checkable(bridge int) bool {
+// checkable tells whether a check is enough for the broadcast domains of a
+// bridge, and better.
+func checkable(bds []*bdState, dumpMost int) bool {
 	n := 0
-	for _, d := range p.index.OnBridge(bridge) {
+	for _, d := range bds {
 		if d.need == needRead {
 			return false
 		}
 		n += d.fdb.Len()
 	}
-	return n > p.dumpMost
+	return n > dumpMost
 }
 
-// check reads what is behind the local ports of a bridge and the entries of
-// the MACs that its VNIs know.
-func (p *Plane) check(bridge int, of func(*domain) *reading) error {
+// check is what is read of a bridge: what is behind its local ports, and the
+// entries of the MACs that its broadcast domains know.
+type check struct {
+	ports  []int
+	tables []Entry // keys without a MAC
+	macs   []evpn.MAC
+}
+
+func newCheck(view *topology.View, bridge int, bds []*bdState) *check {
+	c := &check{ports: []int{bridge}}
 	keys := make(map[evpn.MAC]struct{})
-	var tables []Entry
-	for _, d := range p.index.OnBridge(bridge) {
-		r := of(d)
-		r.partial, r.ours = true, make(map[evpn.MAC]remote, d.fdb.Len())
-		tables = append(tables, d.at.DeviceKey(evpn.MAC{}))
-		if t := d.at.BridgeKey(evpn.MAC{}); !slices.Contains(tables, t) {
-			tables = append(tables, t)
+	for _, d := range bds {
+		c.tables = append(c.tables, d.at.DeviceKey(evpn.MAC{}))
+		if t := d.at.BridgeKey(evpn.MAC{}); !slices.Contains(c.tables, t) {
+			c.tables = append(c.tables, t)
 		}
 		for mac := range d.fdb.All() {
 			keys[mac] = struct{}{}
@@ -77,24 +83,28 @@ func (p *Plane) check(bridge int, of func(*domain) *reading) error {
 			keys[mac] = struct{}{}
 		}
 	}
-	ports := []int{bridge}
-	for _, l := range p.topo.Ports(bridge) {
+	for _, l := range view.Ports(bridge) {
 		if l.VXLAN != nil {
 			keys[l.MAC] = struct{}{} // which the bridge has as a port's own
 		} else {
-			ports = append(ports, l.Index)
+			c.ports = append(c.ports, l.Index)
 		}
 	}
-	for _, port := range ports {
-		if err := p.k.Port(port, func(e *Entry) { p.give(e, of) }); err != nil {
+	c.macs = slices.AppendSeq(make([]evpn.MAC, 0, len(keys)), maps.Keys(keys))
+	return c
+}
+
+func (c *check) run(k Kernel, yield func(*Entry)) error {
+	for _, port := range c.ports {
+		if err := k.Port(port, yield); err != nil {
 			return err
 		}
 	}
-	return p.find(tables, slices.AppendSeq(make([]evpn.MAC, 0, len(keys)), maps.Keys(keys)), of)
+	return find(k, c.tables, c.macs, yield)
 }
 
 // find looks for MACs in tables, each of which a key without a MAC names.
-func (p *Plane) find(tables []Entry, macs []evpn.MAC, of func(*domain) *reading) error {
+func find(k Kernel, tables []Entry, macs []evpn.MAC, yield func(*Entry)) error {
 	const most = 8 * writeBatch
 	found, errs := make([]Entry, 0, most), make([]error, most)
 	for some := range slices.Chunk(macs, most) {
@@ -104,13 +114,13 @@ func (p *Plane) find(tables []Entry, macs []evpn.MAC, of func(*domain) *reading)
 				key.MAC = mac
 				found = append(found, key)
 			}
-			if err := p.k.Find(found, errs[:len(found)]); err != nil {
+			if err := k.Find(found, errs[:len(found)]); err != nil {
 				return err
 			}
 			for i := range found {
 				switch err := errs[i]; {
 				case err == nil:
-					p.give(&found[i], of)
+					yield(&found[i])
 				case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENODEV):
 					// Not there. That a device went is told by itself.
 				default:
@@ -122,36 +132,30 @@ func (p *Plane) find(tables []Entry, macs []evpn.MAC, of func(*domain) *reading)
 	return nil
 }
 
-// give hands an entry that was read to the readings that it concerns.
-func (p *Plane) give(e *Entry, of func(*domain) *reading) {
-	for _, d := range p.index.Of(e) {
-		of(d).add(e)
-	}
-}
-
-// unseen looks for entries of an operator's under the MACs that a delta wishes
-// for the first time, in domains that were checked and not read since.
-func (p *Plane) unseen(delta *evpn.Delta) {
-	var macs map[*domain][]evpn.MAC
+// lookForForeign looks for entries of an operator's under the MACs that a delta
+// desires for the first time, in broadcast domains that were checked and not
+// read since.
+func (o *observer) lookForForeign(delta *evpn.Delta) {
+	var macs map[*bdState][]evpn.MAC
 	for i := range delta.FDB {
 		f := &delta.FDB[i]
-		d := p.domains[f.VNI]
+		d := o.bds.all[f.VNI]
 		if !f.Want || d == nil || !d.attached() || !d.blind || d.need != needNothing {
 			continue
 		}
 		if _, known := d.fdb.Get(f.MAC); !known && f.MAC.IsHost() {
 			if macs == nil {
-				macs = make(map[*domain][]evpn.MAC)
+				macs = make(map[*bdState][]evpn.MAC)
 			}
 			macs[d] = append(macs[d], f.MAC)
 		}
 	}
 	for d, list := range macs {
-		r := p.newReading(d)
-		if err := p.find([]Entry{d.at.DeviceKey(evpn.MAC{})}, list, func(*domain) *reading { return r }); err != nil {
-			// The wishes are known when the check is made again.
+		r := newReading(d, o.bds.topo.View)
+		if err := find(o.k, []Entry{d.at.DeviceKey(evpn.MAC{})}, list, r.add); err != nil {
+			// They are known when the check is made again.
 			d.need = needCheck
-			p.syncSoon(0)
+			o.syncer.soon(0)
 			continue
 		}
 		for mac := range r.other {
