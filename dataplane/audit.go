@@ -20,7 +20,7 @@ const (
 	KindNeighbor = "neighbor"
 )
 
-// Finding is one entry of which the routes, the wishes and the kernel do not
+// Finding is one entry of which the routes, the desired entries and the kernel do not
 // say the same, or one that is not ours.
 type Finding struct {
 	VNI    evpn.VNI
@@ -57,7 +57,7 @@ const MaxFindings = 10000
 // be put back.
 const auditAgain = 1500 * time.Millisecond
 
-// Audit compares three ways, VNI by VNI, what the routes want, what is wished
+// Audit compares three ways, VNI by VNI, what the routes want, what is desired
 // of the kernel, and what the kernel holds. routes returns what the engine
 // wants of a VNI, as (*evpn.Engine).Wanted does. vni is 0 for all. It reads
 // all entries of the bridges that serve, which takes long where one VXLAN
@@ -132,7 +132,7 @@ func (p *Plane) attached(vni evpn.VNI) (out []evpn.VNI) {
 
 // compare makes the findings of one VNI, and tells how many entries it looked
 // at. The order of the three looks matters for what changes in between: what
-// the routes want is wished a little later, and written after that.
+// the routes want is desired a little later, and written after that.
 func (p *Plane) compare(ctx context.Context, vni evpn.VNI, routes func(context.Context, evpn.VNI) (evpn.Delta, error)) ([]Finding, int, error) {
 	want, err := routes(ctx, vni)
 	if err != nil {
@@ -168,8 +168,8 @@ func (b *bds) comparison(vni evpn.VNI) (*comparison, *reading) {
 	neighbors := d.at.NeighborKey(netip.Addr{})
 	return &comparison{
 		vni: vni, device: d.name, bridge: d.bridge, sweep: b.sweep,
-		wished: wishes{desired(&d.flood), desired(&d.fdb), desired(&d.neigh)},
-		shared: len(b.index.Of(&neighbors)) > 1,
+		desired: wanted{wantedOf(&d.flood), wantedOf(&d.fdb), wantedOf(&d.neigh)},
+		shared:  len(b.index.Of(&neighbors)) > 1,
 	}, newReading(d, b.topo.View)
 }
 
@@ -186,24 +186,24 @@ func (f Finding) compare(o Finding) int {
 	return cmp.Or(f.IP.Compare(o.IP), cmp.Compare(f.Label, o.Label))
 }
 
-// wishes are those of a VNI at one moment, with why some fail.
-type wishes struct {
-	flood map[evpn.Via]wish[entries.Flood]
-	fdb   map[evpn.MAC]wish[entries.FDB]
-	neigh map[netip.Addr]wish[entries.Neigh]
+// wanted are the desired entries of a VNI at one moment, with why some fail.
+type wanted struct {
+	flood map[evpn.Via]wantedEntry[entries.Flood]
+	fdb   map[evpn.MAC]wantedEntry[entries.FDB]
+	neigh map[netip.Addr]wantedEntry[entries.Neigh]
 }
 
-type wish[V entries.Value] struct {
+type wantedEntry[V entries.Value] struct {
 	val V
 	err error
 }
 
-func desired[K comparable, V entries.Value](t *table[K, V]) map[K]wish[V] {
-	out := make(map[K]wish[V], t.Desired())
+func wantedOf[K comparable, V entries.Value](t *table[K, V]) map[K]wantedEntry[V] {
+	out := make(map[K]wantedEntry[V], t.Desired())
 	for k, e := range t.All() {
 		if e.Desired {
 			f, _ := t.Failure(k)
-			out[k] = wish[V]{e.Value, f.Err}
+			out[k] = wantedEntry[V]{e.Value, f.Err}
 		}
 	}
 	return out
@@ -214,9 +214,9 @@ type comparison struct {
 	vni     evpn.VNI
 	device  string
 	bridge  string
-	sweep   bool // what nobody wishes is to go
+	sweep   bool // what nobody desires is to go
 	shared  bool
-	wished  wishes
+	desired wanted
 	entries int
 	out     []Finding
 }
@@ -229,21 +229,21 @@ func (c *comparison) read(t Tables, r *reading) error {
 }
 
 // judge notes a finding unless all three say the same. f has the key.
-func (c *comparison) judge(f Finding, routes, wished, kernel string, err error) {
+func (c *comparison) judge(f Finding, routes, desired, kernel string, err error) {
 	c.entries++
-	if routes == wished && wished == kernel {
+	if routes == desired && desired == kernel {
 		return
 	}
-	if routes == "" && wished == "" && !c.sweep {
+	if routes == "" && desired == "" && !c.sweep {
 		return // of an earlier run, and kept until all is known
 	}
-	f.VNI, f.Routes, f.Wished, f.Kernel = c.vni, routes, wished, kernel
+	f.VNI, f.Routes, f.Wished, f.Kernel = c.vni, routes, desired, kernel
 	switch {
-	case routes != wished:
+	case routes != desired:
 		f.Reason = "the writer has not taken over what the routes say"
 	case err != nil:
 		f.Reason = advice(err)
-	case wished == "":
+	case desired == "":
 		f.Reason = "nobody wishes it any more, and it was not removed"
 	case kernel == "":
 		f.Reason = "it is missing in the kernel"
@@ -269,12 +269,12 @@ func (c *comparison) flood(want []evpn.Flood, r *reading) {
 		}
 		return d.Text(c.vni)
 	}
-	keys := union(union(union(nil, routes), c.wished.flood), r.flood)
+	keys := union(union(union(nil, routes), c.desired.flood), r.flood)
 	for d := range keys {
-		w, wished := c.wished.flood[d]
+		w, desired := c.desired.flood[d]
 		_, there := r.flood[d]
 		c.judge(Finding{Kind: KindFlood, Device: c.device, IP: d.VTEP, Label: d.VNI},
-			text(d, routes[d]), text(d, wished), text(d, there), w.err)
+			text(d, routes[d]), text(d, desired), text(d, there), w.err)
 	}
 }
 
@@ -297,17 +297,17 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 			kernel[mac] = m.Text(c.vni) + " (in the VXLAN device alone)"
 		case !m.Has(entries.Device):
 			kernel[mac] = "(in the bridge alone)"
-		case m.Has(entries.Bridge) || c.wished.fdb[mac].err == nil:
+		case m.Has(entries.Bridge) || c.desired.fdb[mac].err == nil:
 			kernel[mac] = m.Text(c.vni)
 		}
 	}
-	for mac := range union(union(union(nil, routes), c.wished.fdb), kernel) {
+	for mac := range union(union(union(nil, routes), c.desired.fdb), kernel) {
 		x, ok := routes[mac]
-		w, wished := c.wished.fdb[mac]
-		if !wished && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].Has(entries.Bridge) {
+		w, desired := c.desired.fdb[mac]
+		if !desired && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].Has(entries.Bridge) {
 			continue // a host here took it, and the device's part is about to go
 		}
-		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, wished), kernel[mac], w.err)
+		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, desired), kernel[mac], w.err)
 	}
 	for mac, d := range r.other {
 		c.foreign(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, d.Text(c.vni), "an entry of the VXLAN device that evpnd did not make")
@@ -329,19 +329,19 @@ func (c *comparison) neighbors(want []evpn.Neigh, r *reading) {
 	for i := range r.ips {
 		e := &r.ips[i]
 		f := Finding{Kind: KindNeighbor, Device: c.bridge, IP: e.IP}
-		switch _, wished := c.wished.neigh[e.IP]; {
+		switch _, desired := c.desired.neigh[e.IP]; {
 		case isOurNeigh(e):
-			if wished || !c.shared {
+			if desired || !c.shared {
 				kernel[e.IP] = neighOf(e).String()
 			}
 		case e.State&(Permanent|NoARP) != 0:
 			c.foreign(f, e.MAC.String(), "a static neighbor that evpnd did not make")
 		}
 	}
-	for ip := range union(union(union(nil, routes), c.wished.neigh), kernel) {
+	for ip := range union(union(union(nil, routes), c.desired.neigh), kernel) {
 		x, ok := routes[ip]
-		w, wished := c.wished.neigh[ip]
-		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, wished), kernel[ip], w.err)
+		w, desired := c.desired.neigh[ip]
+		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, desired), kernel[ip], w.err)
 	}
 }
 

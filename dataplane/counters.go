@@ -13,7 +13,7 @@ import (
 
 // Stats are counts since the start, but for the first three and Hosts.
 type Stats struct {
-	Wanted    int // entries wished
+	Wanted    int // entries desired
 	Installed int // of them in the kernel
 	Failed    int // of them failed, waiting for another try
 

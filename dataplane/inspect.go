@@ -13,17 +13,17 @@ import (
 )
 
 // KernelView is what the kernel holds of a MAC or an address at this moment, beside
-// what is wished of it.
+// what is desired of it.
 type KernelView struct {
 	// Entries are those of the kernel, in the words of bridge fdb and ip neigh:
 	// of a MAC that of the VXLAN device and that of the bridge, of an address
 	// that of the bridge. Empty: there is none.
 	Entries []string
-	State   EntryState // how the wish stands, as the writer knows it
+	State   EntryState // how the desired entry stands, as the writer knows it
 	Err     error      // of the last write, when that failed
 	Advice  string     // what that means and what to do
-	// Differs says how the kernel differs from the wish, and what that means;
-	// empty when it does not, or nothing is wished.
+	// Differs says how the kernel differs from what is desired, and what that
+	// means; empty when it does not, or nothing is desired.
 	Differs string
 }
 
@@ -77,7 +77,7 @@ func (h *KernelView) stands(state EntryState, err error) {
 
 var errNoDevice = errors.New("no VXLAN device serves it")
 
-// differs says how the two parts of a remote MAC differ from the wish.
+// differs says how the two parts of a remote MAC differ from what is desired.
 func differs(want entries.FDB, at topology.Attachment, own *Entry, there bool, br *Entry, inBridge bool) string {
 	switch dest := at.Via(own); {
 	case !there && !inBridge:

@@ -119,9 +119,8 @@ func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
 	d.fdb.Recheck(e.MAC)
 	if ours.Desired {
 		// The host spoke here: the bridge moved its entry to the port. The
-		// engine answers with another wish; if it does not, the wish that
-		// stands is written again after a pause, which begins when the
-		// engine has been told.
+		// engine answers with another Delta; if it does not, the entry is
+		// written again after a pause, which begins when the engine knows.
 		d.fdb.Hold(e.MAC, errTaken, time.Now())
 		if !d.local.MACPending(e.MAC) && !o.outbox.holds(d, e.MAC) {
 			o.writer.resume(d, e.MAC)
@@ -175,7 +174,7 @@ func (o *observer) deviceEntry(d *bdState, e *Entry, gone bool) {
 				o.repair()
 			}
 			// It may be our own removal, told late, of a destination that was
-			// added again since; the kernel cannot be asked (check.go). To add
+			// added again since; the kernel cannot be asked (resync.go). To add
 			// or to remove it once too often does nothing.
 			d.flood.Recheck(dest)
 		case !gone:
@@ -230,24 +229,24 @@ func (o *observer) missing(d *bdState, mac evpn.MAC) {
 // repair counts an entry of ours that somebody removed.
 func (o *observer) repair() { o.counters.Repaired++ }
 
-// release records that some hold mac no more. When nobody does, the wish
-// that failed for it is tried at once.
+// release records that some have no foreign entry for mac any more. When nobody
+// has, the entry that failed for it is tried at once.
 func (o *observer) release(d *bdState, mac evpn.MAC, by entries.Foreign) {
 	d.fdb.Release(mac, by)
 }
 
 func (o *observer) clearMAC(d *bdState, mac evpn.MAC) { o.writer.notLocal(d, mac) }
 
-// notLocal records that a MAC is not local. When it was, a wish that a local
-// host took begins its pause.
+// notLocal records that a MAC is not local. When it was, an entry that it
+// took begins its pause.
 func (w *writer) notLocal(d *bdState, mac evpn.MAC) {
 	if d.local.ClearMAC(mac) {
 		w.resume(d, mac)
 	}
 }
 
-// resume begins the pause of a wish whose MAC a local host took, because the
-// engine knows, or will not be told.
+// resume begins the pause of an entry that a local host took, because the engine
+// knows of the host, or will not be told.
 func (w *writer) resume(d *bdState, mac evpn.MAC) {
 	if d.fdb.Resume(mac, time.Now()) {
 		w.retrySoon()

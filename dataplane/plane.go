@@ -89,7 +89,7 @@ func (p *Plane) Ready() <-chan struct{} { return p.ready }
 // never closed.
 func (p *Plane) Events() <-chan []evpn.Event { return p.events }
 
-// Deltas takes wishes. It is unbuffered: a send returns when the Plane has
+// Deltas takes what the engine desires. It is unbuffered: a send returns when the Plane has
 // them, which it does between two batches of writes. The Plane must be
 // running, and does not touch the slices after it has read them.
 func (p *Plane) Deltas() chan<- evpn.Delta { return p.deltas }

@@ -93,7 +93,7 @@ func (o *observer) neighborChanged(d *bdState, e *Entry) {
 	}
 }
 
-// desiredBeside tells whether another VNI of d's bridge wishes a neighbor.
+// desiredBeside tells whether another VNI of d's bridge desires a neighbor.
 func (o *observer) desiredBeside(d *bdState, ip netip.Addr) bool {
 	e := d.at.NeighborKey(ip)
 	for _, o := range o.bds.index.Of(&e) {

@@ -21,17 +21,17 @@ import (
 //   - the entries of every MAC that is known, one by one, many questions a
 //     system call: their cost is linear, they change nothing, and they tell
 //     what is missing, what changed and what is an operator's by now. To write
-//     all wishes once more would be cheaper, and would send an operator's
+//     all entries once more would be cheaper, and would send an operator's
 //     entry to our destination (vxlan_fdb_update_existing);
 //   - all neighbors.
 //
 // The flood list cannot be asked for, since vxlan_fdb_get answers with the
-// first destination alone. What is wished of it is added again, which does
-// nothing where it is there; what is not wished is taken to be there still.
+// first destination alone. What is desired of it is added again, which does
+// nothing where it is there; the rest is taken to be there still.
 //
 // Entries of MACs that nobody knew of, and flood entries, that others added
 // while notices were lost, are not found: with our mark the audit finds them,
-// and without it whoever wishes such a MAC later (lookForForeign).
+// and without it the next Delta that wants such a MAC (lookForForeign).
 
 // dumpMost is up to how many MACs a bridge is read in full after a loss, which
 // finds what others added as well. With about 20,000 a dump takes as long as

@@ -16,7 +16,7 @@ import (
 // DeviceStatus is one VXLAN device that was seen.
 type DeviceStatus struct {
 	topology.Device
-	Wanted  int // entries wished
+	Wanted  int // entries desired
 	Held    int // of them in the kernel
 	Foreign int // entries that evpnd did not make and leaves alone
 }

@@ -321,7 +321,13 @@ func (s *Set[K, V]) Refused() int {
 }
 
 // Taken returns the oldest Change of Next that it has not returned yet.
-func (s *Set[K, V]) Taken() Change[K, V] { return s.taken.pop() }
+func (s *Set[K, V]) Taken() Change[K, V] {
+	c := s.taken.pop()
+	if s.taken.len() == 0 {
+		s.taken = fifo[Change[K, V]]{} // its memory is not needed between runs
+	}
+	return c
+}
 
 // Done says that c is done.
 func (s *Set[K, V]) Done(c Change[K, V]) {

@@ -200,7 +200,7 @@ func (s *site) home() {
 	// Last, so that a claim to another's address is answered.
 	s.announceAll()
 	// What others change while evpnd writes is found by an audit alone
-	// (dataplane/drift.go), and the next one by itself may be minutes away.
+	// (dataplane/repair.go), and the next one by itself may be minutes away.
 	for _, v := range s.vteps {
 		_, _ = v.Try("audit", "--repair") // what is left, unwell sees
 	}
