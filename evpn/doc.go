@@ -30,10 +30,11 @@
 // # Where to look
 //
 // A route comes in (rib.go), finds the VNIs that import it (target.go), and
-// becomes a path of a MAC (mac.go) or of a flood list (flood.go). Which path
-// of a MAC wins is selection.go; how a MAC that is here and one that is there
-// are weighed is mobility.go; whose an IP address is is ip.go. What we
+// becomes a path of a MAC (mac.go) or of a flood list (flood.go). What
+// competes for a place is compared by the tables of rules.go: bestpath.go picks
+// the route of a MAC, mobility.go adds the local host, ip.go does the same for
+// IP addresses, and contest.go freezes what moves too often. What we
 // announce ourselves is advert.go. What a peer's failure takes with it, and
 // what it leaves, is peer.go and linger.go. Why all that came out as it did is
-// told by explain.go, and fork.go is for trying out what would.
+// told by explain.go and hold.go, and fork.go is for trying out what would.
 package evpn

@@ -27,7 +27,7 @@ type Engine struct {
 	full    int  // how many peers are at their limit
 	called  bool // some peer has a call
 
-	history    history
+	history    history[MACKey]
 	memory     memory
 	macContest contest[MACKey, netip.Addr, place]
 	ipContest  contest[IPKey, MAC, ipOwner]

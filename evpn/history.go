@@ -14,41 +14,48 @@ type Move struct {
 	Cause string // for a person: "seen on a local port", "withdrawn", "higher mobility sequence ..."
 }
 
-// HistoryLen is how many moves are kept of a MAC. Only MACs that moved from
-// one place to another cost anything.
+// HistoryLen is how many moves are kept of a MAC. A MAC that never moved costs
+// nothing.
 const HistoryLen = 8
 
-// history is the last moves of the MACs that moved last.
-type history struct {
-	moves map[MACKey][]Move // oldest first
-	keys  []MACKey          // a ring: those in moves, by when they came in
+// maxHistory is how many keys a history has, which bounds the memory of one of
+// MACs to some 15 MB.
+const maxHistory = 16384
+
+// history is the last moves of the keys that moved last. It outlives them: an
+// operator asks why a MAC is gone when it is gone.
+type history[K comparable] struct {
+	moves map[K][]Move // oldest first
+	keys  []K          // a ring: those in moves, in the order they came in
 	next  int
 }
 
-// maxHistory is of how many MACs the moves are kept, which bounds the memory
-// to some 15 MB. It outlives the MACs: why one is gone is asked when it is.
-const maxHistory = 16384
-
-// record notes that a MAC went from one place to another. To appear out of
-// nowhere is no move, unless the MAC has been seen before.
-func (h *history) record(now time.Time, key MACKey, from, to place, x *path) {
-	list, known := h.moves[key]
-	if from.sameDoor(to.Location) || from.Nowhere() && !known {
-		return
+// wants tells whether a change of location is to be recorded. To appear out of
+// nowhere is no move, unless the key is in the history already.
+func (h *history[K]) wants(key K, from, to Location) bool {
+	if from.sameDoor(to) {
+		return false
 	}
+	_, known := h.moves[key]
+	return known || !from.Nowhere()
+}
+
+// record adds a move of a key.
+func (h *history[K]) record(key K, m Move) {
+	list, known := h.moves[key]
 	if !known {
 		h.admit(key)
 	}
 	if len(list) == HistoryLen {
 		list = slices.Delete(list, 0, 1)
 	}
-	h.moves[key] = append(list, Move{At: now, From: from.Location, To: to.Location, Seq: to.seq, Cause: cause(from, to, x)})
+	h.moves[key] = append(list, m)
 }
 
-// admit makes room for a MAC.
-func (h *history) admit(key MACKey) {
+// admit makes room for a key.
+func (h *history[K]) admit(key K) {
 	if h.moves == nil {
-		h.moves = make(map[MACKey][]Move)
+		h.moves = make(map[K][]Move)
 	}
 	if len(h.keys) < maxHistory {
 		h.keys = append(h.keys, key)

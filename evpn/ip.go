@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// ipEntry is all that is known of one IP address in one VNI.
+// ipEntry is all that is known of one IP address in one broadcast domain.
 type ipEntry struct {
-	macs  []MAC   // those that a route pairs with it, ascending
-	bound binding // what the local side pairs with it
+	macs  []MAC   // that routes pair with it, ascending
+	bound binding // the local binding, if any
 	owner ipOwner
 	moves *moves // nil unless it changed its MAC lately, or is frozen
 }
@@ -42,8 +42,8 @@ func (v *vni) ip(ip netip.Addr) *ipEntry {
 	return h
 }
 
-// claim notes that a route pairs ip with mac.
-func (e *Engine) claim(v *vni, ip netip.Addr, mac MAC) {
+// pair notes that a route pairs ip with mac.
+func (e *Engine) pair(v *vni, ip netip.Addr, mac MAC) {
 	h := v.ip(ip)
 	if i, found := slices.BinarySearchFunc(h.macs, mac, MAC.Compare); !found {
 		h.macs = slices.Insert(h.macs, i, mac)
@@ -51,8 +51,8 @@ func (e *Engine) claim(v *vni, ip netip.Addr, mac MAC) {
 	e.reselectIP(v, ip, h)
 }
 
-// unclaim notes that one route less pairs ip with mac.
-func (e *Engine) unclaim(v *vni, ip netip.Addr, mac MAC) {
+// unpair notes that a route that paired ip with mac is gone.
+func (e *Engine) unpair(v *vni, ip netip.Addr, mac MAC) {
 	h := v.ips[ip]
 	if m := v.macs[mac]; m == nil || !m.binds(ip) {
 		if i, found := slices.BinarySearchFunc(h.macs, mac, MAC.Compare); found {
@@ -62,8 +62,8 @@ func (e *Engine) unclaim(v *vni, ip netip.Addr, mac MAC) {
 	e.reselectIP(v, ip, h)
 }
 
-// localIP takes a binding that the local side saw. It is announced while its
-// MAC is here.
+// localIP takes in the binding of a local host. The binding is advertised while
+// its MAC is local.
 func (e *Engine) localIP(ev *LocalIP) {
 	v := e.vnis[ev.VNI]
 	if v == nil || !ev.MAC.IsHost() || !IsHostIP(ev.IP) {
@@ -73,7 +73,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	nd.Present = nd != ND{}
 	b := binding{set: true, mac: ev.MAC, nd: nd}
 	h := v.ip(ev.IP)
-	delete(e.memory.restored.unconfirmed, IPKey{v.id, ev.IP}) // whoever says so vouches for it
+	delete(e.memory.restored.unconfirmed, IPKey{v.id, ev.IP}) // the event confirms it
 	if h.bound == b {
 		return
 	}
@@ -111,7 +111,7 @@ func (e *Engine) localIPGone(ev *LocalIPGone) {
 	}
 }
 
-// unbind takes the local binding of ip back, from its MAC too.
+// unbind removes the local binding of ip, from its MAC too.
 func (e *Engine) unbind(v *vni, ip netip.Addr, h *ipEntry) {
 	if !h.bound.set {
 		return
@@ -130,7 +130,7 @@ func (e *Engine) unbind(v *vni, ip netip.Addr, h *ipEntry) {
 	e.tidy(v, mac, m)
 }
 
-// reselectIPsOf chooses again for every address that is paired with m.
+// reselectIPsOf selects the owner anew of every address that is paired with m.
 func (e *Engine) reselectIPsOf(v *vni, m *macEntry) {
 	for i := range m.paths {
 		ip := m.paths[i].ip
@@ -145,13 +145,13 @@ func (e *Engine) reselectIPsOf(v *vni, m *macEntry) {
 	}
 }
 
-// empty tells whether nothing is known of h.
+// empty tells whether h can be forgotten: nothing is known of its address.
 func (h *ipEntry) empty() bool { return h.owner == (ipOwner{}) && len(h.macs) == 0 && !h.bound.set }
 
 func (h *ipEntry) frozen() bool { return h.moves.isFrozen() }
 
-// localOwner returns h as its local binding has it, if that counts: its MAC has to
-// be here.
+// localOwner returns the owner of an address by its local binding. ok is false
+// when there is none, or when its MAC is not local.
 func (v *vni) localOwner(h *ipEntry) (w ipOwner, ok bool) {
 	if !h.bound.set || !v.macs[h.bound.mac].place.Local {
 		return w, false
@@ -159,7 +159,7 @@ func (v *vni) localOwner(h *ipEntry) (w ipOwner, ok bool) {
 	return ipOwner{local: true, mac: h.bound.mac, router: h.bound.nd.Router, immutable: h.bound.nd.Immutable}, true
 }
 
-// remoteOwner returns the owner of ip that the route x of mac tells of.
+// remoteOwner returns the owner of ip by x, a route that pairs it with mac.
 func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 	nd := x.attrs.ND
 	return ipOwner{mac: mac, router: nd.Router && ip.Is6(), immutable: nd.Immutable, vtep: x.attrs.NextHop, stale: x.stale()}
@@ -168,7 +168,7 @@ func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 // bestBinding returns the route that wins of all that bind ip, and its MAC;
 // nil when none can be used. Only routes of MACs that are behind a VTEP take
 // part: a route whose MAC is local by now binds nothing until its VTEP
-// withdraws it. With only none but those of that MAC take part.
+// withdraws it. A non-nil only narrows them down to the routes of that MAC.
 func (v *vni) bestBinding(ip netip.Addr, h *ipEntry, only *MAC) (mac MAC, best *path) {
 	for _, addr := range h.macs {
 		m := v.macs[addr]
@@ -189,8 +189,8 @@ func (l ipOwner) candidate(own netip.Addr) candidate {
 	return candidate{local: true, immutable: l.immutable, vtep: own, mac: l.mac}
 }
 
-// selectOwner returns which MAC ip belongs to by all that is known. A
-// configured gateway belongs to none.
+// selectOwner returns the MAC that ip belongs to by the rules. A configured
+// gateway belongs to none.
 func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 	if slices.Contains(v.gateways, ip) {
 		return ipOwner{}
@@ -204,8 +204,8 @@ func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 	return l
 }
 
-// claimedBy returns the owner of ip if that is mac: by the local binding, else by
-// a route.
+// claimedBy returns the owner of ip as mac claims it: by the local binding, else
+// by a route. ok is false when mac does not claim it.
 func (v *vni) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 	if w, ok := v.localOwner(h); ok && w.mac == mac {
 		return w, true
@@ -216,7 +216,7 @@ func (v *vni) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool)
 	return ipOwner{}, false
 }
 
-// reselectIP works out whose ip is and marks what follows from a change.
+// reselectIP selects the owner of ip anew and marks what follows from a change.
 func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	next := v.selectOwner(ip, h)
 	prev := h.owner
@@ -225,8 +225,8 @@ func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 	next = e.ipContest.settle(e, key, &h.moves, prev, next, moving, func(mac MAC) (ipOwner, bool) {
 		w, ok := v.claimedBy(ip, h, mac)
 		if !ok && moving && !h.frozen() && prev.local && next.local {
-			// Of two local hosts the binding names the one that spoke last; the
-			// other has taken nothing back while its MAC is here.
+			// The binding names the local host that spoke last. The other one
+			// still claims the address while its MAC is local.
 			m := v.macs[mac]
 			w, ok = prev, m != nil && m.place.Local
 		}
@@ -259,8 +259,8 @@ func countIP(v *vni, w ipOwner, by int) {
 	}
 }
 
-// ipPolicy is the contestPolicy of IP addresses (RFC 9161 §3.7). An address is held
-// by a MAC.
+// ipPolicy is the contestPolicy of IP addresses (RFC 9161 §3.7). The holder of an
+// address is a MAC.
 type ipPolicy struct{}
 
 func (ipPolicy) config(e *Engine, k IPKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }

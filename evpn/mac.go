@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// macEntry is all that is known of one MAC in one VNI.
+// macEntry is all that is known of one MAC in one broadcast domain.
 type macEntry struct {
 	paths []path // in the order of path.compare
-	place place  // where it is, as chosen
+	place place  // where it is, by the rules or frozen
 	loc   *local // nil unless something local is known of it
 	moves *moves // nil unless it moved lately, or is frozen
 }
@@ -67,7 +67,7 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
 	if IsHostIP(x.ip) {
-		e.claim(v, x.ip, addr)
+		e.pair(v, x.ip, addr)
 		if !again && !x.stale() {
 			e.probeConflict(v, x.ip, v.ips[x.ip], addr)
 		}
@@ -82,7 +82,7 @@ func (e *Engine) dropPath(v *vni, addr MAC, m *macEntry, i int) {
 		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
 	}
 	if IsHostIP(x.ip) {
-		e.unclaim(v, x.ip, addr)
+		e.unpair(v, x.ip, addr)
 	}
 	e.tidy(v, addr, m)
 }
@@ -98,8 +98,8 @@ func (e *Engine) tidy(v *vni, addr MAC, m *macEntry) {
 
 func (m *macEntry) frozen() bool { return m.moves.isFrozen() }
 
-// selectPlace returns where m should be by all that is known of it, and the
-// path that leads there; nil when m is local, or nowhere.
+// selectPlace returns where m is by the rules, and the path that leads there;
+// nil when m is local, or nowhere.
 func (v *vni) selectPlace(m *macEntry) (place, *path) {
 	x := m.best(v.vtep, nil)
 	if l := m.loc; l != nil && l.present && (x == nil || macRules.compare(l.candidate(v.vtep), candidateOf(x)) > 0) {
@@ -119,9 +119,9 @@ func (v *vni) placeOf(x *path) place {
 	}
 }
 
-// reselect works out where m is and marks what follows from a change. It tells
-// whether there was one. Without one the MAC may still look different: which
-// routes there are shows in its addresses and in the reason for its place.
+// reselect selects the place of m anew and marks what follows from a change. It
+// tells whether the place changed. Even if it did not, the MAC may look
+// different: its addresses, and the reason for its place, depend on every route.
 func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	prev, key := m.place, MACKey{v.id, addr}
 	next, x := v.selectPlace(m)
@@ -129,8 +129,8 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 		return v.claimed(m, vtep)
 	})
 	if l := m.loc; l != nil && next.Remote() {
-		// The remote entry takes the local one's place in the bridge. Only
-		// a new frame from the host is evidence again.
+		// The remote entry replaces the local one in the bridge. Only a new
+		// frame shows that the host is here.
 		l.present = false
 	}
 	if prev == next {
@@ -138,7 +138,9 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 	}
 	m.place = next
 	e.rememberPlace(key, next)
-	e.history.record(e.now, key, prev, next, x)
+	if e.history.wants(key, prev.Location, next.Location) {
+		e.history.record(key, Move{At: e.now, From: prev.Location, To: next.Location, Seq: next.seq, Cause: cause(prev, next, x)})
+	}
 	if !prev.Nowhere() && !next.Nowhere() && !prev.sameDoor(next.Location) {
 		v.moves++
 	}

@@ -12,10 +12,10 @@ type local struct {
 	fixed   bool // configured on its port
 	static  bool // sticky, because it is fixed or the configuration says so
 	port    int
-	// seq is the mobility sequence it is announced with, or was. It is the
-	// one thing that remembers the past: a MAC comes here with a sequence
-	// above every route that others know of it (RFC 7432 §15), and does not
-	// go below its own while any of those is left.
+	// seq is the mobility sequence of its routes, the present or the last
+	// ones. It remembers the past: a MAC that arrives gets a sequence above
+	// that of every route of others (RFC 7432 §15), and keeps at least its own
+	// while one of those is left.
 	seq        uint32
 	bound      []netip.Addr // local bindings, ascending
 	advertised []advertised // routes that are announced for it
@@ -41,8 +41,8 @@ func (l *local) place() place {
 	return place{Location: Location{Local: true, Port: l.port}, seq: l.seq, sticky: l.static}
 }
 
-// localMAC takes a MAC that the bridge has behind a local port. Where it was
-// elsewhere, or nowhere, until now, that is a move to here.
+// localMAC takes in a MAC that the bridge has behind a local port. Unless it was
+// local before, it arrives.
 func (e *Engine) localMAC(ev *LocalMAC) {
 	v := e.vnis[ev.VNI]
 	if v == nil || !ev.MAC.IsHost() {
@@ -61,8 +61,8 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	e.reselect(v, ev.MAC, m)
 	e.restoreBindings(v, ev.MAC)
 	if m.place.Remote() {
-		// It was refused. The frame that brought it may have moved the
-		// bridge's entry to the port, so the remote entry is wished again.
+		// A route beats the local port. The frame may have moved the bridge's
+		// entry to the port, so the remote entry is written again.
 		e.fdb.push(MACKey{v.id, ev.MAC})
 		if m.place.sticky && !m.frozen() {
 			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC, VTEP: m.place.Via.VTEP})
@@ -71,8 +71,8 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	e.tidy(v, ev.MAC, m)
 }
 
-// arrive gives a MAC that has just come here its sequence: one more than the
-// highest of all routes known for it.
+// arrive gives a MAC that becomes local its sequence: one more than the highest
+// of all its routes.
 func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 	l := m.loc
 	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.id, ev.MAC}])
@@ -97,7 +97,7 @@ func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 	l.seq = max(l.seq, highest+1)
 }
 
-// localMACGone takes that a MAC is behind no local port any more.
+// localMACGone takes in that a MAC is behind no local port any more.
 func (e *Engine) localMACGone(ev *LocalMACGone) {
 	v := e.vnis[ev.VNI]
 	if v == nil {
@@ -112,25 +112,26 @@ func (e *Engine) localMACGone(ev *LocalMACGone) {
 	e.admitNext(v)
 }
 
-// moved tells whether going from p to q, to which path x leads, is a move of
-// a host (RFC 7432 §15): from one place straight to another, with a higher
-// sequence. To fall back to another route after a withdrawal is none, nor is
-// what a lost session brings about, nor a gateway that shows in many places.
+// moved tells whether a change of place from p to q is a move of a host
+// (RFC 7432 §15): from one place straight to another, with a higher sequence. It
+// is none when a withdrawal leaves another route, when a session is lost, and
+// for a default gateway, which is in several places. x is the path to q, nil
+// for this host.
 func moved(p, q place, x *path) bool {
 	return !p.Nowhere() && !q.Nowhere() && !p.sameHost(q.Location) &&
 		q.seq > p.seq && !p.stale && !q.stale && (x == nil || !x.attrs.DefaultGateway)
 }
 
-// macPolicy is the contestPolicy of MACs (RFC 7432 §15.1). A MAC is held by the VTEP
-// that it is behind, an invalid one for this host.
+// macPolicy is the contestPolicy of MACs (RFC 7432 §15.1). The holder of a MAC is
+// a VTEP; an invalid address is this host.
 type macPolicy struct{}
 
 func (macPolicy) config(e *Engine, k MACKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }
 
 func (macPolicy) holder(p place) netip.Addr { return p.Via.VTEP }
 
-// frozen has a MAC behind a VTEP be sticky, so that no local frame takes its
-// entry in the bridge away.
+// frozen makes a MAC behind a VTEP sticky, so that a local frame does not move
+// its entry in the bridge to a port.
 func (macPolicy) frozen(p place) place {
 	p.sticky = p.sticky || p.Remote()
 	return p
@@ -158,8 +159,9 @@ func (macPolicy) alarm(k MACKey, vtep netip.Addr) Alarm {
 
 func (macPolicy) change(k MACKey) Change { return Change{Kind: ChangeMAC, VNI: k.VNI, MAC: k.MAC} }
 
-// claimed returns m as its local port has it, or as the best route through vtep
-// has it, if there is one.
+// claimed returns the place of m as a holder claims it: by its local port when
+// vtep is invalid, else by the best route of vtep. ok is false when it does not
+// claim m.
 func (v *vni) claimed(m *macEntry, vtep netip.Addr) (place, bool) {
 	if !vtep.IsValid() {
 		if l := m.loc; l != nil && l.present {
