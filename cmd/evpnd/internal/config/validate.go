@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evpnd/evpnd/cmd/internal/apiaddr"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -25,6 +24,26 @@ func (d *decoder) validate(c *Config) {
 	}
 }
 
+// first notes at as the place of what is found there first; for what is there
+// again it returns that place.
+func first[K comparable](places map[K]string, what K, at string) (before string) {
+	if before = places[what]; before == "" {
+		places[what] = at
+	}
+	return before
+}
+
+// twice reports the elements of the list at a path that are there again.
+func twice[T comparable](d *decoder, path string, list []T) {
+	places := make(map[T]string)
+	for i, x := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if before := first(places, x, at); before != "" && !d.bad[at] {
+			d.problem(at, "%v is in the list twice", x)
+		}
+	}
+}
+
 func (d *decoder) bgp(c *Config) {
 	b := &c.BGP
 	d.as("bgp.asn", b.ASN)
@@ -34,14 +53,7 @@ func (d *decoder) bgp(c *Config) {
 	case !id.IsValid() && c.VTEP.Address.Is4():
 		b.RouterID = c.VTEP.Address
 	}
-	once := make(map[netip.AddrPort]bool)
-	for i, ap := range b.Listen {
-		at := fmt.Sprintf("bgp.listen[%d]", i)
-		if once[ap] && !d.bad[at] {
-			d.problem(at, "%s is in the list twice", ap)
-		}
-		once[ap] = true
-	}
+	twice(d, "bgp.listen", b.Listen)
 	d.peers(c)
 	d.ranges(b)
 }
@@ -55,10 +67,8 @@ func (d *decoder) peers(c *Config) {
 		d.session(at, c.BGP.ASN, p.ASN, &p.Session)
 		d.unicast(at+".address", p.Address)
 		if p.Address.IsValid() {
-			if before, again := once[p.Address]; again {
+			if before := first(once, p.Address, at); before != "" {
 				d.problem(at+".address", "%s is the address of %s already", p.Address, before)
-			} else {
-				once[p.Address] = at
 			}
 			if self := c.isSelf(p); self != "" {
 				d.problem(at+".address", "%s is evpnd's own address (%s)", p.Address, self)
@@ -122,10 +132,8 @@ func (d *decoder) ranges(b *BGP) {
 		if !p.Range.IsValid() {
 			continue
 		}
-		if before, again := once[p.Range]; again {
+		if before := first(once, p.Range, at); before != "" {
 			d.problem(at+".range", "%s is the range of %s already", p.Range, before)
-		} else {
-			once[p.Range] = at
 		}
 		if p.Range.Addr().IsMulticast() {
 			d.problem(at+".range", "want a range of unicast addresses, not %q", p.Range)
@@ -234,17 +242,13 @@ func (d *decoder) has(path string) bool {
 
 func (d *decoder) api(a *API) {
 	tcp := ""
-	once := make(map[apiaddr.Addr]bool)
 	for i, e := range a.Listen {
 		at := fmt.Sprintf("api.listen[%d]", i)
 		if e.Network == "tcp" && tcp == "" {
 			tcp = at
 		}
-		if once[e] && !d.bad[at] {
-			d.problem(at, "%s is in the list twice", e)
-		}
-		once[e] = true
 	}
+	twice(d, "api.listen", a.Listen)
 	// Nothing at all is what is left when every name has been commented out,
 	// and must not make everybody an admin.
 	if a.TLS.Admins == nil && d.has("api.tls.admins") {

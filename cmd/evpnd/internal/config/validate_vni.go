@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"math"
-	"net/netip"
 	"reflect"
 	"slices"
 
@@ -27,10 +26,8 @@ func (d *decoder) vnis(c *Config) {
 		s := &v.Settings[i]
 		at := fmt.Sprintf("vnis.settings[%d]", i)
 		if s.VNI != 0 {
-			if before, again := once[s.VNI]; again {
+			if before := first(once, s.VNI, at); before != "" {
 				d.problem(at+".vni", "VNI %d has %s already", s.VNI, before)
-			} else {
-				once[s.VNI] = at
 			}
 			if s.Create == nil && !v.mayServe(s.VNI) {
 				d.problem(at+".vni", "VNI %d has settings but vnis.select leaves it out: select it, or remove them", s.VNI)
@@ -70,26 +67,15 @@ func inherit[T any](d *decoder, at string, own, all *T) {
 
 // hosts checks the addresses that a VNI has rules for.
 func (d *decoder) hosts(at string, s *VNI) {
-	macs := make(map[evpn.MAC]bool)
-	for i, m := range s.Sticky {
-		key := fmt.Sprintf("%s.sticky[%d]", at, i)
-		if macs[m] && !d.bad[key] {
-			d.problem(key, "%s is in the list twice", m)
-		}
-		macs[m] = true
-	}
-	ips := make(map[netip.Addr]bool)
+	twice(d, at+".sticky", s.Sticky)
 	for i, a := range s.Gateways {
 		key := fmt.Sprintf("%s.gateways[%d]", at, i)
-		switch {
-		case a.Zone() != "":
+		if a.Zone() != "" {
 			d.problem(key, "want the address without its zone, %s: the VNI says on which link it is", a.WithZone(""))
-		case ips[a] && !d.bad[key]:
-			d.problem(key, "%s is in the list twice", a)
 		}
 		d.unicast(key, a)
-		ips[a] = true
 	}
+	twice(d, at+".gateways", s.Gateways)
 }
 
 // targets checks that the automatic route targets can be made.
@@ -128,20 +114,16 @@ func (d *decoder) create(at string, c *Config, s *VNI, devices map[string]string
 			d.problem(name.key, "%s, not %q", text, printable(name.value))
 			continue
 		}
-		if before, again := devices[name.value]; again {
+		if before := first(devices, name.value, name.key); before != "" {
 			d.problem(name.key, "%s is %s already", name.value, before)
-			continue
 		}
-		devices[name.value] = name.key
 	}
 	for i, port := range n.Ports {
 		at := fmt.Sprintf("%s.ports[%d]", at, i)
 		if text := deviceName(port); text != "" {
 			d.problem(at, "%s, not %q", text, printable(port))
-		} else if before, again := devices[port]; again {
+		} else if before := first(devices, port, at); before != "" {
 			d.problem(at, "%s is %s already", port, before)
-		} else {
-			devices[port] = at
 		}
 	}
 }
