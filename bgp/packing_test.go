@@ -87,7 +87,7 @@ func TestPacked(t *testing.T) {
 	const n = 10_000
 	// A full UPDATE has 115 of them. Each time that GoBGP is kept from the
 	// processor may cost some more, and it gets new routes slowly.
-	const inTable, alive = 500, n / 4
+	const inTable, alive = 500, n / 2
 	at := addrPort(t)
 	s := run(t, Config{Hold: time.Hour, Listen: []netip.AddrPort{at}, Peers: []Peer{{Address: lo, Session: Session{AS: 65000, Passive: true}}}})
 	all := make([]evpn.Advert, n)
@@ -185,12 +185,12 @@ func TestLoneRoute(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	s, p := passive(t, peerOpen())
 	event[*evpn.PeerUp](s)
-	_ = p.conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	_ = p.conn.(*net.TCPConn).SetReadBuffer(32 << 10)
 	us := s.find(lo)
 	us.mu.Lock()
 	_ = us.current.conn.SetWriteBuffer(16 << 10)
 	us.mu.Unlock()
-	const n = 5_000 // three times so many are more than the buffers between us hold
+	const n = 2_000 // three times so many are more than the buffers between us hold
 	var last []evpn.Advert
 	for round := range 3 {
 		last = last[:0]
