@@ -171,6 +171,9 @@ func TestDeclaredVNIs(t *testing.T) {
 	}
 	h.link("vxlan200", "vxlan id 200", "local 172.30.0.1", "dstport 4789", "nolearning", "master br200", "learning off", "neigh_suppress on")
 	h.link("tunnel", "vxlan id 201", "dstport 8472", "master mine")
+	for vni, made := range map[string]string{"200": "yes", "201": "yes", "300": "no"} {
+		h.shows(e, "vni show "+vni, "made by evpnd", made)
+	}
 
 	// After a restart it still knows what it made.
 	if err := e.Stop(); err != nil {
@@ -178,6 +181,7 @@ func TestDeclaredVNIs(t *testing.T) {
 	}
 	h.link("vxlan200", "vxlan id 200")
 	e.Restart()
+	h.shows(e, "vni show 200", "made by evpnd", "yes")
 	e.Reload(minimal)
 	h.noLink("vxlan200")
 	h.noLink("br200")
