@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
-	"github.com/evpnd/evpnd/dataplane/hosts"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -180,7 +179,7 @@ func (r *reading) bridgeEntry(e *Entry) {
 }
 
 func (r *reading) neighbor(e *Entry) {
-	if hosts.ValidIP(e.IP) && !r.view.Has(e.IP) {
+	if evpn.IsHostIP(e.IP) && !r.view.Has(e.IP) {
 		r.ips = append(r.ips, *e)
 	}
 }

@@ -266,7 +266,7 @@ func (o *observer) told(events []evpn.Event) {
 
 // neighbor takes over a neighbor entry of a bridge.
 func (o *observer) neighbor(d *bdState, e *Entry, gone bool) {
-	if !hosts.ValidIP(e.IP) || o.bds.topo.Has(e.IP) {
+	if !evpn.IsHostIP(e.IP) || o.bds.topo.Has(e.IP) {
 		return
 	}
 	const (

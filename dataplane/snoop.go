@@ -35,7 +35,7 @@ func (s *snooper) take(x *hosts.Snooped) {
 		if l == nil || l.VXLAN != nil || c.MAC == l.MAC || s.bds.topo.Has(c.IP) {
 			continue
 		}
-		for _, d := range s.bds.index.In(l.Master, 0) {
+		for _, d := range s.bds.index.In(l.Master, c.VLAN) {
 			if d.fdb.Foreign(c.MAC)&entries.OwnAddress == 0 && d.local.Snoop(c, now) {
 				bound, _ := d.local.Broken(now)
 				s.log.Warn("hosts claim too many addresses; the rest is not announced", "vni", d.vni, "bound", s.boundText(bound))

@@ -42,6 +42,3 @@ type ProbeRequest struct {
 	IP   netip.Addr
 	MAC  evpn.MAC
 }
-
-// ValidIP is evpn.IsHostIP.
-func ValidIP(ip netip.Addr) bool { return evpn.IsHostIP(ip) }
