@@ -53,7 +53,7 @@ func (e *Engine) takeAdverts(max int) []Advert {
 
 // advertise appends to out what the peers have yet to be told of one object.
 func (e *Engine) advertise(out []Advert, key advertKey) []Advert {
-	v := e.vnis[key.vni]
+	v := e.bds[key.vni]
 	if v == nil {
 		return out // withdrawn when it went
 	}
@@ -71,7 +71,7 @@ func (e *Engine) advertise(out []Advert, key advertKey) []Advert {
 
 // wantIMET returns the type 3 route that v should announce. It is what asks
 // others to flood to here.
-func (v *vni) wantIMET() []advertised {
+func (v *bd) wantIMET() []advertised {
 	if v.evi.noRD || v.noFlood {
 		return nil
 	}
@@ -81,7 +81,7 @@ func (v *vni) wantIMET() []advertised {
 // wantMAC returns the type 2 routes that v should announce for m: while it is
 // here, one of the MAC alone and one for each address bound to it, all with
 // the MAC's sequence (RFC 9721).
-func (v *vni) wantMAC(addr MAC, m *macEntry) []advertised {
+func (v *bd) wantMAC(addr MAC, m *macEntry) []advertised {
 	if !m.place.Local || v.evi.noRD {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (v *vni) wantMAC(addr MAC, m *macEntry) []advertised {
 // diffAdverts appends to out what makes the peers' view of an object go from
 // *have to want, both ascending by address: first what is new or changed, then
 // what is gone. A host can have thousands of addresses.
-func (v *vni) diffAdverts(out []Advert, key advertKey, have *[]advertised, want []advertised) []Advert {
+func (v *bd) diffAdverts(out []Advert, key advertKey, have *[]advertised, want []advertised) []Advert {
 	old := *have
 	for _, t := range want {
 		for len(old) > 0 && old[0].ip.Less(t.ip) {
@@ -126,15 +126,15 @@ func (v *vni) diffAdverts(out []Advert, key advertKey, have *[]advertised, want 
 }
 
 // routeOf returns a route of ours as it stands in its NLRI.
-func (v *vni) routeOf(key advertKey, ip netip.Addr) Route {
+func (v *bd) routeOf(key advertKey, ip netip.Addr) Route {
 	r := Route{NLRI: NLRI{Type: key.typ, RD: v.evi.rd, MAC: key.mac, IP: ip}}
 	if key.typ == MACIP {
-		r.Label = v.id
+		r.Label = v.vni
 	}
 	return r
 }
 
-func (v *vni) advert(key advertKey, t advertised) Advert {
+func (v *bd) advert(key advertKey, t advertised) Advert {
 	r := v.routeOf(key, t.ip)
 	t.ip, t.stale = netip.Addr{}, false // they do not show in the attributes
 	k := attrsKey{t, key.typ}
@@ -156,11 +156,11 @@ type attrsKey struct {
 	typ RouteType
 }
 
-func (v *vni) newAttrs(k attrsKey) *Attrs {
+func (v *bd) newAttrs(k attrsKey) *Attrs {
 	a := &Attrs{NextHop: v.vtep, Targets: v.evi.export, Encap: EncapVXLAN, LocalPref: DefaultLocalPref}
 	switch k.typ {
 	case InclusiveMulticast:
-		a.PMSI = PMSI{Present: true, Type: IngressReplication, Label: v.id, Endpoint: v.vtep}
+		a.PMSI = PMSI{Present: true, Type: IngressReplication, Label: v.vni, Endpoint: v.vtep}
 	case MACIP:
 		a.Mobility = Mobility{Seq: k.seq, Sticky: k.sticky}
 		a.ND = k.nd
@@ -173,17 +173,17 @@ func (v *vni) newAttrs(k attrsKey) *Attrs {
 const DefaultLocalPref = 100
 
 // announced calls f for each object of v that something was announced for.
-func (v *vni) announced(f func(key advertKey, have *[]advertised)) {
-	f(imetAdverts(v.id), &v.advertised)
+func (v *bd) announced(f func(key advertKey, have *[]advertised)) {
+	f(imetAdverts(v.vni), &v.advertised)
 	for _, addr := range v.sortedMACs() {
 		if m := v.macs[addr]; m.loc != nil {
-			f(macAdverts(v.id, addr), &m.loc.advertised)
+			f(macAdverts(v.vni, addr), &m.loc.advertised)
 		}
 	}
 }
 
 // readvertise announces all of v again, because attributes of it changed.
-func (e *Engine) readvertise(v *vni) {
+func (e *Engine) readvertise(v *bd) {
 	v.attrs = attrsCache{}
 	v.announced(func(key advertKey, have *[]advertised) {
 		for i := range *have {
@@ -195,7 +195,7 @@ func (e *Engine) readvertise(v *vni) {
 
 // withdrawAll takes back all that v has announced, under the RD it has now:
 // its type 3 route last, for it is what has others flood to here.
-func (e *Engine) withdrawAll(v *vni) {
+func (e *Engine) withdrawAll(v *bd) {
 	var last []Advert
 	v.announced(func(key advertKey, have *[]advertised) {
 		for _, t := range *have {
@@ -213,7 +213,7 @@ func (e *Engine) withdrawAll(v *vni) {
 
 // Advertised returns the type 2 routes that are announced for a MAC.
 func (e *Engine) Advertised(vni VNI, mac MAC) []Advert {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (e *Engine) Advertised(vni VNI, mac MAC) []Advert {
 
 // AdvertisedFlood returns the type 3 route that is announced for a VNI.
 func (e *Engine) AdvertisedFlood(vni VNI) []Advert {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return nil
 	}
@@ -236,13 +236,13 @@ func (e *Engine) AdvertisedFlood(vni VNI) []Advert {
 // AdvertisedAll returns the routes that are announced for a VNI: its type 3
 // route, then those of its MACs, ascending.
 func (e *Engine) AdvertisedAll(vni VNI) (out []Advert) {
-	if v := e.vnis[vni]; v != nil {
+	if v := e.bds[vni]; v != nil {
 		v.announced(func(key advertKey, have *[]advertised) { out = append(out, v.adverts(key, *have)...) })
 	}
 	return out
 }
 
-func (v *vni) adverts(key advertKey, have []advertised) (out []Advert) {
+func (v *bd) adverts(key advertKey, have []advertised) (out []Advert) {
 	for _, t := range have {
 		out = append(out, v.advert(key, t))
 	}

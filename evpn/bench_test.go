@@ -206,7 +206,7 @@ func BenchmarkFork(b *testing.B) {
 	drain(e)
 	b.ReportAllocs()
 	for b.Loop() {
-		if f := e.Fork(200); len(f.vnis[200].macs) != 100_000 {
+		if f := e.Fork(200); len(f.bds[200].macs) != 100_000 {
 			b.Fatal("it is not whole")
 		}
 	}

@@ -29,12 +29,12 @@
 //
 // # Where to look
 //
-// A route comes in (rib.go), finds the VNIs that import it (target.go), and
+// A route comes in and finds what imports it (import.go, macvrf.go), and
 // becomes a path of a MAC (mac.go) or of a flood list (flood.go). What
 // competes for a place is compared by the tables of rules.go: bestpath.go picks
 // the route of a MAC, mobility.go adds the local host, ip.go does the same for
 // IP addresses, and contest.go freezes what moves too often. What we
-// announce ourselves is advert.go. What a peer's failure takes with it, and
-// what it leaves, is peer.go and linger.go. Why all that came out as it did is
-// told by explain.go and hold.go, and fork.go is for trying out what would.
+// announce ourselves is adverts.go. What a peer's failure takes with it, and
+// what it leaves, is peer.go and flood_hold.go. Why all that came out as it did is
+// told by explain.go and hold.go, and whatif.go is for trying out what would.
 package evpn

@@ -14,24 +14,24 @@ type Engine struct {
 	now time.Time // of the latest Tick
 
 	peers   map[netip.Addr]*peer
-	vnis    map[VNI]*vni
+	bds     map[VNI]*bd
 	imports importIndex
 	origins map[RD][]origin // the importers that hold routes of an RD
 	vteps   map[netip.Addr]*vtep
 	rds     rdTable
 	alarms  alarmSet
 
-	start   time.Time // of the first Tick
-	synced  bool
-	refresh refresh
-	full    int  // how many peers are at their limit
-	called  bool // some peer has a call
+	start        time.Time // of the first Tick
+	synced       bool
+	refresh      refresh
+	peersAtLimit int  // how many peers are at their limit
+	peerActions  bool // some peer has a call
 
 	history    history[MACKey]
 	memory     memory
 	macContest contest[MACKey, netip.Addr, place]
 	ipContest  contest[IPKey, MAC, ipOwner]
-	lingers    lingers
+	floodHolds floodHolds
 	probes     []Probe // to be handed out, at most maxProbes
 
 	since   time.Time // see Delta.Since
@@ -52,10 +52,10 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	e := &Engine{
 		peers:   make(map[netip.Addr]*peer),
-		vnis:    make(map[VNI]*vni),
+		bds:     make(map[VNI]*bd),
 		origins: make(map[RD][]origin),
 		vteps:   make(map[netip.Addr]*vtep),
-		memory:  memory{now: newMemory()},
+		memory:  memory{now: newPersistentState()},
 
 		jobStep: jobStep,
 
@@ -95,9 +95,9 @@ func (e *Engine) Step(ev Event) {
 	case *Unfreeze:
 		e.unfreeze(ev)
 	case *BDUp:
-		e.vniUp(ev)
+		e.bdUp(ev)
 	case *BDDown:
-		e.vniDown(ev)
+		e.bdDown(ev)
 	case *PeerUp:
 		e.peerUp(ev)
 	case *PeerDown:
@@ -111,7 +111,7 @@ func (e *Engine) Step(ev Event) {
 	default:
 		panic(fmt.Sprintf("evpn: unknown event %T", ev))
 	}
-	if e.full > 0 {
+	if e.peersAtLimit > 0 {
 		e.relieveAll()
 	}
 }
@@ -128,7 +128,7 @@ func (e *Engine) tick(now time.Time) {
 	e.macContest.tick(e)
 	e.ipContest.tick(e)
 	e.expireRestored()
-	e.endLingers(now)
+	e.expireFloodHolds(now)
 	e.checkSynced()
 }
 
@@ -156,7 +156,7 @@ func (e *Engine) deadline() (t time.Time, ok bool) {
 			earliest(at)
 		}
 	}
-	if at := e.lingers.next; !at.IsZero() {
+	if at := e.floodHolds.next; !at.IsZero() {
 		earliest(at)
 	}
 	if d := &e.memory.restored; len(d.unconfirmed) > 0 {

@@ -26,11 +26,11 @@ type RouteVerdict struct {
 	By     Target // by which of the VNI's
 }
 
-func (v *vni) routeStatus(x *path, t RouteType, addr MAC, what Verdict) RouteStatus {
-	return RouteStatus{Route: x.reach(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.id, Stale: x.stale(), Verdict: what}
+func (v *bd) routeStatus(x *path, t RouteType, addr MAC, what Verdict) RouteStatus {
+	return RouteStatus{Route: x.route(t, addr), Attrs: x.attrs, Peer: x.peer.addr, VNI: v.vni, Stale: x.stale(), Verdict: what}
 }
 
-func (v *vni) routeVerdict(x *path, t RouteType, addr MAC, what Verdict) RouteVerdict {
+func (v *bd) routeVerdict(x *path, t RouteType, addr MAC, what Verdict) RouteVerdict {
 	r := RouteVerdict{RouteStatus: v.routeStatus(x, t, addr, what)}
 	r.Target, r.By, _ = v.importedBy(x.attrs.Targets)
 	return r
@@ -101,7 +101,7 @@ const (
 
 // importedBy returns which of a route's targets v imports, and by which of its
 // import targets.
-func (v *vni) importedBy(targets []RT) (RT, Target, bool) {
+func (v *bd) importedBy(targets []RT) (RT, Target, bool) {
 	for _, rt := range targets {
 		for _, t := range v.evi.imports {
 			if t.Matches(rt) {
@@ -125,17 +125,17 @@ type Import struct {
 // and why not. With vni 0 it tells so of each VNI that imports a target of the
 // route, and of no other.
 func (e *Engine) Imports(vni VNI, r *Route, a *Attrs) (out []Import) {
-	asked := e.chosenVNIs(vni)
+	asked := e.bdsOf(vni)
 	if vni == 0 {
 		asked = e.importingBDs(a.Targets)
 	}
 	for _, v := range asked {
-		i := Import{VNI: v.id}
+		i := Import{VNI: v.vni}
 		var match bool
 		i.Target, i.By, match = v.importedBy(a.Targets)
 		switch {
 		case !match:
-			i.Reason = fmt.Sprintf("VNI %v imports %s, and the route has %s", v.id, list(v.evi.imports), list(a.Targets))
+			i.Reason = fmt.Sprintf("VNI %v imports %s, and the route has %s", v.vni, list(v.evi.imports), list(a.Targets))
 		case !r.usable():
 			i.Reason = "routes of type " + r.Type.String() + " are not used, or its MAC is none that a host can have"
 		case v.evi.isOwn(a):

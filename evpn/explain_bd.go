@@ -15,7 +15,7 @@ type BDExplanation struct {
 
 // ExplainBD explains how a VNI stands. ok is false when it is not served.
 func (e *Engine) ExplainBD(vni VNI) (x BDExplanation, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return x, false
 	}

@@ -30,7 +30,7 @@ type IPExplanation struct {
 // ExplainIP explains whose an address is. ok is false when the VNI is not
 // served. It changes nothing.
 func (e *Engine) ExplainIP(vni VNI, ip netip.Addr) (x IPExplanation, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return x, false
 	}
@@ -61,7 +61,7 @@ func (e *Engine) ExplainIP(vni VNI, ip netip.Addr) (x IPExplanation, ok bool) {
 // address belongs to.
 type ipVerdicts struct {
 	explanation
-	v       *vni
+	v       *bd
 	ip      netip.Addr
 	h       *ipEntry
 	best    *path // the route that wins over all others that bind ip; nil: none can be used
@@ -69,7 +69,7 @@ type ipVerdicts struct {
 	chosen  *path // the route that the owner of ip follows; nil: the owner is local, or nobody
 }
 
-func (v *vni) ipVerdicts(ip netip.Addr, h *ipEntry, e explanation) ipVerdicts {
+func (v *bd) ipVerdicts(ip netip.Addr, h *ipEntry, e explanation) ipVerdicts {
 	x := ipVerdicts{explanation: e, v: v, ip: ip, h: h}
 	x.bestMAC, x.best = v.bestBinding(ip, h, nil)
 	if h.owner.remote() {

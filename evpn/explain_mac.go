@@ -29,7 +29,7 @@ type MACExplanation struct {
 // ExplainMAC explains the place of a MAC. ok is false when the VNI is not
 // served. It changes nothing.
 func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return x, false
 	}
@@ -55,13 +55,13 @@ func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
 // macVerdicts tells what the decision made of all that says where a MAC is.
 type macVerdicts struct {
 	explanation
-	v      *vni
+	v      *bd
 	m      *macEntry
 	best   *path // the route that wins over all others; nil: none can be used
 	chosen *path // the route that the place of m follows; nil: m is local, or nowhere
 }
 
-func (v *vni) macVerdicts(m *macEntry, e explanation) macVerdicts {
+func (v *bd) macVerdicts(m *macEntry, e explanation) macVerdicts {
 	x := macVerdicts{explanation: e, v: v, m: m, best: m.best(v.vtep, nil)}
 	if m.place.Remote() {
 		x.chosen = x.best

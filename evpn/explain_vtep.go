@@ -24,7 +24,7 @@ type VTEPExplanation struct {
 // ExplainVTEP explains what a VTEP is in a VNI, and why it is flooded to or
 // not. It looks at all MACs of the VNI. ok is false when it is not served.
 func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return x, false
 	}
@@ -54,13 +54,13 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 // floodVerdicts tells what the decision made of the type 3 routes of a VNI.
 type floodVerdicts struct {
 	explanation
-	v      *vni
+	v      *bd
 	chosen map[Via]floodID // by which route each destination is on the flood list
 }
 
 // floodVerdicts finds the route of each destination: the first by RD among
 // those that lead there, and its best copy.
-func (v *vni) floodVerdicts(e explanation) floodVerdicts {
+func (v *bd) floodVerdicts(e explanation) floodVerdicts {
 	f := floodVerdicts{explanation: e, v: v, chosen: make(map[Via]floodID, len(v.flood))}
 	for _, id := range v.sortedFloodIDs() {
 		x := v.floodPaths[id]
@@ -99,7 +99,7 @@ func (f *floodVerdicts) of(addr netip.Addr, x *path) Verdict {
 	return f.path(x)
 }
 
-func (v *vni) countVTEP(x *VTEPExplanation) {
+func (v *bd) countVTEP(x *VTEPExplanation) {
 	for _, m := range v.macs {
 		if m.place.Remote() && m.place.Via.VTEP == x.Addr {
 			x.MACs++
@@ -126,7 +126,7 @@ func (v *vni) countVTEP(x *VTEPExplanation) {
 const MaxRouterMACs = 8
 
 // floodReason says why x is on the flood list of v, or not.
-func (v *vni) floodReason(x *VTEPExplanation) string {
+func (v *bd) floodReason(x *VTEPExplanation) string {
 	switch {
 	case x.Addr == v.vtep:
 		return "it is this host's own address in the VNI"

@@ -8,8 +8,8 @@ import (
 
 // floodKey names a destination of a VNI's replication list.
 type floodKey struct {
-	vni  VNI
-	dest Via
+	vni VNI
+	via Via
 }
 
 // floodID is the identity of one peer's copy of a type 3 route in a VNI.
@@ -27,10 +27,10 @@ func (a floodID) compare(b floodID) int {
 }
 
 func (a floodKey) compare(b floodKey) int {
-	return cmp.Or(cmp.Compare(a.vni, b.vni), a.dest.VTEP.Compare(b.dest.VTEP), cmp.Compare(a.dest.VNI, b.dest.VNI))
+	return cmp.Or(cmp.Compare(a.vni, b.vni), a.via.VTEP.Compare(b.via.VTEP), cmp.Compare(a.via.VNI, b.via.VNI))
 }
 
-func (v *vni) sortedFloodIDs() []floodID {
+func (v *bd) sortedFloodIDs() []floodID {
 	ids := make([]floodID, 0, len(v.floodPaths))
 	for id := range v.floodPaths {
 		ids = append(ids, id)
@@ -42,7 +42,7 @@ func (v *vni) sortedFloodIDs() []floodID {
 // floodDest returns where a copy of flooded frames goes because of the type
 // 3 route x, or why nowhere. Frames go to the tunnel endpoint of the PMSI
 // attribute, else to the next hop (RFC 8365 §5.1.3, §9).
-func (v *vni) floodDest(x *path) (Via, string) {
+func (v *bd) floodDest(x *path) (Via, string) {
 	if why := x.unusable(v.vtep); why != "" {
 		return Via{}, why
 	}
@@ -55,7 +55,7 @@ func (v *vni) floodDest(x *path) (Via, string) {
 	case t.Type != IngressReplication:
 		return Via{}, "its PMSI tunnel is not ingress replication (RFC 8365 §9)"
 	}
-	d := Via{VTEP: x.attrs.NextHop, VNI: v.id}
+	d := Via{VTEP: x.attrs.NextHop, VNI: v.vni}
 	if t.Endpoint.IsValid() && !t.Endpoint.IsUnspecified() {
 		d.VTEP = t.Endpoint
 	}
@@ -71,7 +71,7 @@ func (v *vni) floodDest(x *path) (Via, string) {
 	return d, ""
 }
 
-func (e *Engine) setFlood(v *vni, x path) {
+func (e *Engine) setFlood(v *bd, x path) {
 	id := floodIDOf(&x)
 	if old, ok := v.floodPaths[id]; ok {
 		e.countFlood(v, &old, -1)
@@ -80,16 +80,16 @@ func (e *Engine) setFlood(v *vni, x path) {
 	e.countFlood(v, &x, 1)
 }
 
-func (e *Engine) dropFlood(v *vni, id floodID) {
+func (e *Engine) dropFlood(v *bd, id floodID) {
 	if x, ok := v.floodPaths[id]; ok {
 		delete(v.floodPaths, id)
 		e.countFlood(v, &x, -1)
 	}
 }
 
-// reflood makes a change on which it depends where v floods to.
-func (e *Engine) reflood(v *vni, change func()) {
-	e.unlingerVNI(v)
+// recountFlood makes a change on which it depends where v floods to.
+func (e *Engine) recountFlood(v *bd, change func()) {
+	e.endFloodHoldsIn(v)
 	recount := func(by int) {
 		for _, id := range v.sortedFloodIDs() {
 			x := v.floodPaths[id]
@@ -104,20 +104,20 @@ func (e *Engine) reflood(v *vni, change func()) {
 // countFlood keeps the replication list when a type 3 route comes (by = 1)
 // or goes (by = -1): a destination is on it while any copy of any route asks
 // for it.
-func (e *Engine) countFlood(v *vni, x *path, by int) {
+func (e *Engine) countFlood(v *bd, x *path, by int) {
 	e.count(v, x, by)
 	d, _ := v.floodDest(x)
 	if !d.VTEP.IsValid() {
 		return
 	}
-	e.countDest(v, d, by)
+	e.countVia(v, d, by)
 	if d.VTEP != x.attrs.NextHop {
-		e.alarms.count(Alarm{Kind: AlarmPMSI, VNI: v.id, Addr: d.VTEP, VTEP: x.attrs.NextHop}, by)
+		e.alarms.count(Alarm{Kind: AlarmPMSI, VNI: v.vni, Addr: d.VTEP, VTEP: x.attrs.NextHop}, by)
 	}
 }
 
-// countDest counts those that want v to flood to d.
-func (e *Engine) countDest(v *vni, d Via, by int) {
+// countVia counts those that want v to flood to d.
+func (e *Engine) countVia(v *bd, d Via, by int) {
 	before := v.flood[d] > 0
 	v.flood[d] += by
 	after := v.flood[d] > 0
@@ -125,7 +125,7 @@ func (e *Engine) countDest(v *vni, d Via, by int) {
 		delete(v.flood, d)
 	}
 	if before != after {
-		e.flood.push(floodKey{v.id, d})
+		e.flood.push(floodKey{v.vni, d})
 		e.vtep(d.VTEP, func(t *vtep) { t.floods += by })
 	}
 }

@@ -82,7 +82,7 @@ func TestRefusedAreBounded(t *testing.T) {
 	for i := range 100_000 {
 		e.Step(&LocalMAC{VNI: 200, MAC: number(i), Port: 3})
 	}
-	v := e.vnis[200]
+	v := e.bds[200]
 	if v.localMACs != 100 || len(v.macs) != 100 || len(v.refused) != maxRefused {
 		t.Errorf("%d local MACs, %d kept, %d waiting; want 100, 100 and %d", v.localMACs, len(v.macs), len(v.refused), maxRefused)
 	}

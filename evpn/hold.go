@@ -74,7 +74,7 @@ var HoldKinds = []HoldKind{
 
 // frozenHold is the hold of a key that is frozen.
 func (v *bd) frozenHold(kind HoldKind, m *moves) Hold {
-	h := Hold{Kind: kind, VNI: v.id, Since: m.since}
+	h := Hold{Kind: kind, VNI: v.vni, Since: m.since}
 	if v.duplicate.Recover > 0 {
 		h.Until = m.since.Add(v.duplicate.Recover)
 	}
@@ -89,11 +89,11 @@ func (e *Engine) holdsOfMAC(v *bd, addr MAC) (out []Hold) {
 		h.MAC = addr
 		out = append(out, h)
 	}
-	if was, ok := e.macContest.before[MACKey{v.id, addr}]; ok {
-		out = append(out, Hold{Kind: HoldFrozenMACBefore, VNI: v.id, MAC: addr, Addr: was.holder})
+	if was, ok := e.macContest.before[MACKey{v.vni, addr}]; ok {
+		out = append(out, Hold{Kind: HoldFrozenMACBefore, VNI: v.vni, MAC: addr, Addr: was.holder})
 	}
 	if _, ok := v.refused[addr]; ok {
-		out = append(out, Hold{Kind: HoldMACLimit, VNI: v.id, MAC: addr, Count: v.limits.LocalMACs})
+		out = append(out, Hold{Kind: HoldMACLimit, VNI: v.vni, MAC: addr, Count: v.limits.LocalMACs})
 	}
 	if m != nil {
 		out = append(out, holdsOfPaths(m.paths)...)
@@ -104,12 +104,12 @@ func (e *Engine) holdsOfMAC(v *bd, addr MAC) (out []Hold) {
 // holdsOfIP returns what keeps the owner of an address from following the
 // routes.
 func (e *Engine) holdsOfIP(v *bd, ip netip.Addr, h *ipEntry) (out []Hold) {
-	key := IPKey{v.id, ip}
+	key := IPKey{v.vni, ip}
 	if !IsHostIP(ip) {
-		out = append(out, Hold{Kind: HoldNoHost, VNI: v.id, Addr: ip})
+		out = append(out, Hold{Kind: HoldNoHost, VNI: v.vni, Addr: ip})
 	}
 	if slices.Contains(v.gateways, ip) {
-		out = append(out, Hold{Kind: HoldGateway, VNI: v.id, Addr: ip})
+		out = append(out, Hold{Kind: HoldGateway, VNI: v.vni, Addr: ip})
 	}
 	if h != nil && h.frozen() {
 		f := v.frozenHold(HoldFrozenIP, h.moves)
@@ -117,10 +117,10 @@ func (e *Engine) holdsOfIP(v *bd, ip netip.Addr, h *ipEntry) (out []Hold) {
 		out = append(out, f)
 	}
 	if was, ok := e.ipContest.before[key]; ok {
-		out = append(out, Hold{Kind: HoldFrozenIPBefore, VNI: v.id, Addr: ip, MAC: was.holder})
+		out = append(out, Hold{Kind: HoldFrozenIPBefore, VNI: v.vni, Addr: ip, MAC: was.holder})
 	}
 	if _, ok := e.memory.restored.unconfirmed[key]; ok {
-		out = append(out, Hold{Kind: HoldUnconfirmed, VNI: v.id, Addr: ip, Until: e.memory.restored.until})
+		out = append(out, Hold{Kind: HoldUnconfirmed, VNI: v.vni, Addr: ip, Until: e.memory.restored.until})
 	}
 	if h != nil {
 		for _, addr := range h.macs {
@@ -138,12 +138,12 @@ func (e *Engine) holdsOfIP(v *bd, ip netip.Addr, h *ipEntry) (out []Hold) {
 // routes paths, those of the VTEP addr.
 func (e *Engine) holdsOfVTEP(v *bd, addr netip.Addr, paths []path) (out []Hold) {
 	for d := range v.flood {
-		if l, ok := e.lingers.of[floodKey{v.id, d}]; ok && d.VTEP == addr {
-			out = append(out, Hold{Kind: HoldFlood, VNI: v.id, Addr: l.peer.addr, Until: l.until})
+		if l, ok := e.floodHolds.of[floodKey{v.vni, d}]; ok && d.VTEP == addr {
+			out = append(out, Hold{Kind: HoldFlood, VNI: v.vni, Addr: l.peer.addr, Until: l.until})
 		}
 	}
 	if v.noFlood {
-		out = append(out, Hold{Kind: HoldNoFlood, VNI: v.id})
+		out = append(out, Hold{Kind: HoldNoFlood, VNI: v.vni})
 	}
 	return append(append(out, holdsOfPaths(paths)...), e.holdsOfPeers()...)
 }
@@ -151,10 +151,10 @@ func (e *Engine) holdsOfVTEP(v *bd, addr netip.Addr, paths []path) (out []Hold) 
 // holdsOfBD returns what keeps all that is in v from being announced.
 func (e *Engine) holdsOfBD(v *bd) (out []Hold) {
 	if v.evi.noRD {
-		out = append(out, Hold{Kind: HoldNoRD, VNI: v.id})
+		out = append(out, Hold{Kind: HoldNoRD, VNI: v.vni})
 	}
 	if len(v.refused) > 0 {
-		out = append(out, Hold{Kind: HoldMACLimit, VNI: v.id, Count: v.limits.LocalMACs})
+		out = append(out, Hold{Kind: HoldMACLimit, VNI: v.vni, Count: v.limits.LocalMACs})
 	}
 	return append(out, e.holdsOfPeers()...)
 }
@@ -162,7 +162,7 @@ func (e *Engine) holdsOfBD(v *bd) (out []Hold) {
 // holdsOfPaths returns until when stale ones of some routes are used.
 func holdsOfPaths(paths []path) (out []Hold) {
 	for i := range paths {
-		if p := paths[i].peer; paths[i].unrepeated() {
+		if p := paths[i].peer; paths[i].notRefreshed() {
 			h := Hold{Kind: HoldStale, Addr: p.addr, Until: p.expire, Up: p.up}
 			if !slices.Contains(out, h) {
 				out = append(out, h)

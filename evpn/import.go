@@ -95,7 +95,7 @@ func (e *Engine) importingBDs(targets []RT) (out []*bd) {
 			out = append(out, f.bd)
 		}
 	}
-	slices.SortFunc(out, func(a, b *bd) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(out, func(a, b *bd) int { return cmp.Compare(a.vni, b.vni) })
 	return out
 }
 

@@ -33,7 +33,7 @@ func (o ipOwner) remote() bool { return o.vtep.IsValid() }
 
 func (o ipOwner) nobody() bool { return !o.local && !o.remote() }
 
-func (v *vni) ip(ip netip.Addr) *ipEntry {
+func (v *bd) ip(ip netip.Addr) *ipEntry {
 	h := v.ips[ip]
 	if h == nil {
 		h = &ipEntry{}
@@ -43,7 +43,7 @@ func (v *vni) ip(ip netip.Addr) *ipEntry {
 }
 
 // pair notes that a route pairs ip with mac.
-func (e *Engine) pair(v *vni, ip netip.Addr, mac MAC) {
+func (e *Engine) pair(v *bd, ip netip.Addr, mac MAC) {
 	h := v.ip(ip)
 	if i, found := slices.BinarySearchFunc(h.macs, mac, MAC.Compare); !found {
 		h.macs = slices.Insert(h.macs, i, mac)
@@ -52,7 +52,7 @@ func (e *Engine) pair(v *vni, ip netip.Addr, mac MAC) {
 }
 
 // unpair notes that a route that paired ip with mac is gone.
-func (e *Engine) unpair(v *vni, ip netip.Addr, mac MAC) {
+func (e *Engine) unpair(v *bd, ip netip.Addr, mac MAC) {
 	h := v.ips[ip]
 	if m := v.macs[mac]; m == nil || !m.binds(ip) {
 		if i, found := slices.BinarySearchFunc(h.macs, mac, MAC.Compare); found {
@@ -65,7 +65,7 @@ func (e *Engine) unpair(v *vni, ip netip.Addr, mac MAC) {
 // localIP takes in the binding of a local host. The binding is advertised while
 // its MAC is local.
 func (e *Engine) localIP(ev *LocalIP) {
-	v := e.vnis[ev.VNI]
+	v := e.bds[ev.VNI]
 	if v == nil || !ev.MAC.IsHost() || !IsHostIP(ev.IP) {
 		return
 	}
@@ -73,7 +73,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	nd.Present = nd != ND{}
 	b := binding{set: true, mac: ev.MAC, nd: nd}
 	h := v.ip(ev.IP)
-	delete(e.memory.restored.unconfirmed, IPKey{v.id, ev.IP}) // the event confirms it
+	delete(e.memory.restored.unconfirmed, IPKey{v.vni, ev.IP}) // the event confirms it
 	if h.bound == b {
 		return
 	}
@@ -87,13 +87,13 @@ func (e *Engine) localIP(ev *LocalIP) {
 	}
 	e.unbind(v, ev.IP, h)
 	h.bound = b
-	remember(e, e.memory.now.Bindings, IPKey{v.id, ev.IP}, Bound{MAC: ev.MAC, ND: nd})
+	remember(e, e.memory.now.Bindings, IPKey{v.vni, ev.IP}, Bound{MAC: ev.MAC, ND: nd})
 	l = v.mac(ev.MAC).local()
 	if i, found := slices.BinarySearchFunc(l.bound, ev.IP, netip.Addr.Compare); !found {
 		l.bound = slices.Insert(l.bound, i, ev.IP)
 	}
-	e.adverts.queue.push(macAdverts(v.id, ev.MAC))
-	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: ev.MAC})
+	e.adverts.queue.push(macAdverts(v.vni, ev.MAC))
+	e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: ev.MAC})
 	e.reselectIP(v, ev.IP, h)
 	if mac, x := v.bestBinding(ev.IP, h, nil); x != nil && !x.stale() {
 		e.probeConflict(v, ev.IP, h, mac)
@@ -101,7 +101,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 }
 
 func (e *Engine) localIPGone(ev *LocalIPGone) {
-	v := e.vnis[ev.VNI]
+	v := e.bds[ev.VNI]
 	if v == nil {
 		return
 	}
@@ -112,26 +112,26 @@ func (e *Engine) localIPGone(ev *LocalIPGone) {
 }
 
 // unbind removes the local binding of ip, from its MAC too.
-func (e *Engine) unbind(v *vni, ip netip.Addr, h *ipEntry) {
+func (e *Engine) unbind(v *bd, ip netip.Addr, h *ipEntry) {
 	if !h.bound.set {
 		return
 	}
 	mac := h.bound.mac
 	h.bound = binding{}
-	delete(e.memory.restored.unconfirmed, IPKey{v.id, ip})
-	forget(e, e.memory.now.Bindings, IPKey{v.id, ip})
+	delete(e.memory.restored.unconfirmed, IPKey{v.vni, ip})
+	forget(e, e.memory.now.Bindings, IPKey{v.vni, ip})
 	m := v.macs[mac]
 	if i, found := slices.BinarySearchFunc(m.loc.bound, ip, netip.Addr.Compare); found {
 		m.loc.bound = slices.Delete(m.loc.bound, i, i+1)
 	}
-	e.alarms.clear(Alarm{Kind: AlarmIPLimit, VNI: v.id, MAC: mac})
-	e.adverts.queue.push(macAdverts(v.id, mac))
-	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: mac})
+	e.alarms.clear(Alarm{Kind: AlarmIPLimit, VNI: v.vni, MAC: mac})
+	e.adverts.queue.push(macAdverts(v.vni, mac))
+	e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: mac})
 	e.tidy(v, mac, m)
 }
 
 // reselectIPsOf selects the owner anew of every address that is paired with m.
-func (e *Engine) reselectIPsOf(v *vni, m *macEntry) {
+func (e *Engine) reselectIPsOf(v *bd, m *macEntry) {
 	for i := range m.paths {
 		ip := m.paths[i].ip
 		if h := v.ips[ip]; h != nil {
@@ -152,7 +152,7 @@ func (h *ipEntry) frozen() bool { return h.moves.isFrozen() }
 
 // localOwner returns the owner of an address by its local binding. ok is false
 // when there is none, or when its MAC is not local.
-func (v *vni) localOwner(h *ipEntry) (w ipOwner, ok bool) {
+func (v *bd) localOwner(h *ipEntry) (w ipOwner, ok bool) {
 	if !h.bound.set || !v.macs[h.bound.mac].place.Local {
 		return w, false
 	}
@@ -169,7 +169,7 @@ func remoteOwner(ip netip.Addr, mac MAC, x *path) ipOwner {
 // nil when none can be used. Only routes of MACs that are behind a VTEP take
 // part: a route whose MAC is local by now binds nothing until its VTEP
 // withdraws it. A non-nil only narrows them down to the routes of that MAC.
-func (v *vni) bestBinding(ip netip.Addr, h *ipEntry, only *MAC) (mac MAC, best *path) {
+func (v *bd) bestBinding(ip netip.Addr, h *ipEntry, only *MAC) (mac MAC, best *path) {
 	for _, addr := range h.macs {
 		m := v.macs[addr]
 		if m == nil || !m.place.Remote() || only != nil && *only != addr {
@@ -191,7 +191,7 @@ func (l ipOwner) candidate(own netip.Addr) candidate {
 
 // selectOwner returns the MAC that ip belongs to by the rules. A configured
 // gateway belongs to none.
-func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
+func (v *bd) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 	if slices.Contains(v.gateways, ip) {
 		return ipOwner{}
 	}
@@ -206,7 +206,7 @@ func (v *vni) selectOwner(ip netip.Addr, h *ipEntry) ipOwner {
 
 // claimedBy returns the owner of ip as mac claims it: by the local binding, else
 // by a route. ok is false when mac does not claim it.
-func (v *vni) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
+func (v *bd) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool) {
 	if w, ok := v.localOwner(h); ok && w.mac == mac {
 		return w, true
 	}
@@ -217,11 +217,11 @@ func (v *vni) claimedBy(ip netip.Addr, h *ipEntry, mac MAC) (w ipOwner, ok bool)
 }
 
 // reselectIP selects the owner of ip anew and marks what follows from a change.
-func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
+func (e *Engine) reselectIP(v *bd, ip netip.Addr, h *ipEntry) {
 	next := v.selectOwner(ip, h)
 	prev := h.owner
 	moving := !prev.nobody() && !next.nobody() && prev.mac != next.mac && !prev.stale && !next.stale
-	key := IPKey{v.id, ip}
+	key := IPKey{v.vni, ip}
 	next = e.ipContest.settle(e, key, &h.moves, prev, next, moving, func(mac MAC) (ipOwner, bool) {
 		w, ok := v.claimedBy(ip, h, mac)
 		if !ok && moving && !h.frozen() && prev.local && next.local {
@@ -240,17 +240,17 @@ func (e *Engine) reselectIP(v *vni, ip netip.Addr, h *ipEntry) {
 		return
 	}
 	if h.bound.set {
-		e.adverts.queue.push(macAdverts(v.id, h.bound.mac))
+		e.adverts.queue.push(macAdverts(v.vni, h.bound.mac))
 	}
 	countIP(v, prev, -1)
 	countIP(v, next, 1)
 	if prev.remote() || next.remote() {
 		e.neigh.push(key)
 	}
-	e.changes.push(Change{Kind: ChangeNeigh, VNI: v.id, IP: ip})
+	e.changes.push(Change{Kind: ChangeNeigh, VNI: v.vni, IP: ip})
 }
 
-func countIP(v *vni, w ipOwner, by int) {
+func countIP(v *bd, w ipOwner, by int) {
 	switch {
 	case w.local:
 		v.localIPs += by
@@ -263,14 +263,14 @@ func countIP(v *vni, w ipOwner, by int) {
 // address is a MAC.
 type ipPolicy struct{}
 
-func (ipPolicy) config(e *Engine, k IPKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }
+func (ipPolicy) config(e *Engine, k IPKey) *DuplicateConfig { return &e.bds[k.VNI].duplicate }
 
 func (ipPolicy) holder(o ipOwner) MAC { return o.mac }
 
 func (ipPolicy) frozen(o ipOwner) ipOwner { return o }
 
 func (ipPolicy) moves(e *Engine, k IPKey) **moves {
-	if v := e.vnis[k.VNI]; v != nil {
+	if v := e.bds[k.VNI]; v != nil {
 		if h := v.ips[k.IP]; h != nil {
 			return &h.moves
 		}
@@ -279,7 +279,7 @@ func (ipPolicy) moves(e *Engine, k IPKey) **moves {
 }
 
 func (ipPolicy) reselect(e *Engine, k IPKey) {
-	v := e.vnis[k.VNI]
+	v := e.bds[k.VNI]
 	e.reselectIP(v, k.IP, v.ips[k.IP])
 }
 

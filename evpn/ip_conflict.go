@@ -28,9 +28,9 @@ const maxProbes = 4096
 // own host that way, and the host that is silent loses the address. Without
 // it a virtual address that moved away would stay here until its binding ages
 // out, and the old place would win until then if its VTEP address is lower.
-func (e *Engine) probeConflict(v *vni, ip netip.Addr, h *ipEntry, mac MAC) {
+func (e *Engine) probeConflict(v *bd, ip netip.Addr, h *ipEntry, mac MAC) {
 	if w := h.owner; w.local && w.mac != mac && v.macs[mac].place.Remote() {
-		e.probe(Probe{VNI: v.id, IP: ip, MAC: w.mac, Conflict: true})
+		e.probe(Probe{VNI: v.vni, IP: ip, MAC: w.mac, Conflict: true})
 	}
 }
 

@@ -10,11 +10,11 @@ package evpn
 // Only a Tick sees a job that is half done. Every other event has all jobs
 // finished first, as if they took no time.
 type job struct {
-	vnis []*vni                              // those that are left
-	macs []MAC                               // those that are left of the first VNI; nil: it was not begun
-	mac  func(v *vni, addr MAC, m *macEntry) // does the work for one MAC
-	vni  func(v *vni)                        // called when the MACs of a VNI are done; nil: nothing to do
-	then func()                              // called when all is done; nil: nothing to do
+	vnis []*bd                              // those that are left
+	macs []MAC                              // those that are left of the first VNI; nil: it was not begun
+	mac  func(v *bd, addr MAC, m *macEntry) // does the work for one MAC
+	vni  func(v *bd)                        // called when the MACs of a VNI are done; nil: nothing to do
+	then func()                             // called when all is done; nil: nothing to do
 }
 
 // jobStep is how many MACs a slice has: as many as are handed on at once.
@@ -24,7 +24,7 @@ const jobStep = 4096
 // schedule runs the first slice of j, or queues j when another job is not
 // done.
 func (e *Engine) schedule(j *job) {
-	j.vnis = e.sortedVNIs()
+	j.vnis = e.sortedBDs()
 	e.jobs = append(e.jobs, j)
 	if len(e.jobs) == 1 {
 		e.runJobs(e.jobStep)

@@ -13,7 +13,7 @@ type macEntry struct {
 	moves *moves // nil unless it moved lately, or is frozen
 }
 
-func (v *vni) mac(addr MAC) *macEntry {
+func (v *bd) mac(addr MAC) *macEntry {
 	m := v.macs[addr]
 	if m == nil {
 		m = &macEntry{}
@@ -45,13 +45,13 @@ func (m *macEntry) binds(ip netip.Addr) bool {
 	return slices.ContainsFunc(m.paths, func(x path) bool { return x.ip == ip })
 }
 
-func (e *Engine) setPath(v *vni, addr MAC, x path) {
+func (e *Engine) setPath(v *bd, addr MAC, x path) {
 	m := v.mac(addr)
 	i, found := m.find(&x)
 	again := found && m.paths[i].agrees(&x)
 	if found {
 		e.countRewritten(&m.paths[i], -1)
-		if m.paths[i].unrepeated() {
+		if m.paths[i].notRefreshed() {
 			x.peer.fresh++
 		}
 		m.paths[i] = x
@@ -64,7 +64,7 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 		e.count(v, &x, 1)
 	}
 	if !e.reselect(v, addr, m) && !again {
-		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+		e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: addr})
 	}
 	if IsHostIP(x.ip) {
 		e.pair(v, x.ip, addr)
@@ -74,12 +74,12 @@ func (e *Engine) setPath(v *vni, addr MAC, x path) {
 	}
 }
 
-func (e *Engine) dropPath(v *vni, addr MAC, m *macEntry, i int) {
+func (e *Engine) dropPath(v *bd, addr MAC, m *macEntry, i int) {
 	x := m.paths[i]
 	e.count(v, &x, -1)
 	m.paths = slices.Delete(m.paths, i, i+1)
 	if !e.reselect(v, addr, m) {
-		e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+		e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: addr})
 	}
 	if IsHostIP(x.ip) {
 		e.unpair(v, x.ip, addr)
@@ -89,10 +89,10 @@ func (e *Engine) dropPath(v *vni, addr MAC, m *macEntry, i int) {
 
 // tidy forgets m when nothing is known of it any more. Its sequence number
 // goes with it: nobody else has a route left to compare it with.
-func (e *Engine) tidy(v *vni, addr MAC, m *macEntry) {
+func (e *Engine) tidy(v *bd, addr MAC, m *macEntry) {
 	if len(m.paths) == 0 && (m.loc == nil || m.loc.idle()) {
 		delete(v.macs, addr)
-		e.alarms.clear(Alarm{Kind: AlarmSequence, VNI: v.id, MAC: addr})
+		e.alarms.clear(Alarm{Kind: AlarmSequence, VNI: v.vni, MAC: addr})
 	}
 }
 
@@ -100,7 +100,7 @@ func (m *macEntry) frozen() bool { return m.moves.isFrozen() }
 
 // selectPlace returns where m is by the rules, and the path that leads there;
 // nil when m is local, or nowhere.
-func (v *vni) selectPlace(m *macEntry) (place, *path) {
+func (v *bd) selectPlace(m *macEntry) (place, *path) {
 	x := m.best(v.vtep, nil)
 	if l := m.loc; l != nil && l.present && (x == nil || macRules.compare(l.candidate(v.vtep), candidateOf(x)) > 0) {
 		return l.place(), nil
@@ -112,7 +112,7 @@ func (v *vni) selectPlace(m *macEntry) (place, *path) {
 }
 
 // placeOf returns where path x leads to.
-func (v *vni) placeOf(x *path) place {
+func (v *bd) placeOf(x *path) place {
 	return place{
 		Location: Location{Via: x.via()}, seq: x.attrs.Mobility.Seq,
 		sticky: x.attrs.Mobility.Sticky, stale: x.stale(),
@@ -122,8 +122,8 @@ func (v *vni) placeOf(x *path) place {
 // reselect selects the place of m anew and marks what follows from a change. It
 // tells whether the place changed. Even if it did not, the MAC may look
 // different: its addresses, and the reason for its place, depend on every route.
-func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
-	prev, key := m.place, MACKey{v.id, addr}
+func (e *Engine) reselect(v *bd, addr MAC, m *macEntry) bool {
+	prev, key := m.place, MACKey{v.vni, addr}
 	next, x := v.selectPlace(m)
 	next = e.macContest.settle(e, key, &m.moves, prev, next, moved(prev, next, x), func(vtep netip.Addr) (place, bool) {
 		return v.claimed(m, vtep)
@@ -150,10 +150,10 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 		e.fdb.push(key)
 	}
 	if prev.Local || next.Local {
-		e.adverts.queue.push(macAdverts(v.id, addr))
+		e.adverts.queue.push(macAdverts(v.vni, addr))
 	}
-	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: addr})
-	e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+	e.alarms.clear(Alarm{Kind: AlarmSticky, VNI: v.vni, MAC: addr})
+	e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: addr})
 	e.reselectIPsOf(v, m)
 	return true
 }
@@ -161,7 +161,7 @@ func (e *Engine) reselect(v *vni, addr MAC, m *macEntry) bool {
 // via returns where frames along the type 2 route x go.
 func (x *path) via() Via { return Via{VTEP: x.attrs.NextHop, VNI: x.label} }
 
-func (e *Engine) countPlace(v *vni, p place, by int) {
+func (e *Engine) countPlace(v *bd, p place, by int) {
 	switch {
 	case p.Local:
 		v.localMACs += by

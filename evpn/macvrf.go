@@ -116,8 +116,8 @@ type rdTable struct {
 	version uint64      // of index
 }
 
-// recall takes the numbers of an earlier run.
-func (t *rdTable) recall(index map[VNI]uint16) {
+// restore takes the numbers of an earlier run.
+func (t *rdTable) restore(index map[VNI]uint16) {
 	t.index, t.used = make(map[VNI]uint16), make(map[uint16]bool)
 	for _, v := range slices.Sorted(maps.Keys(index)) {
 		if i := index[v]; i != 0 && !t.used[i] {

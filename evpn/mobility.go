@@ -44,7 +44,7 @@ func (l *local) place() place {
 // localMAC takes in a MAC that the bridge has behind a local port. Unless it was
 // local before, it arrives.
 func (e *Engine) localMAC(ev *LocalMAC) {
-	v := e.vnis[ev.VNI]
+	v := e.bds[ev.VNI]
 	if v == nil || !ev.MAC.IsHost() {
 		return
 	}
@@ -63,9 +63,9 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	if m.place.Remote() {
 		// A route beats the local port. The frame may have moved the bridge's
 		// entry to the port, so the remote entry is written again.
-		e.fdb.push(MACKey{v.id, ev.MAC})
+		e.fdb.push(MACKey{v.vni, ev.MAC})
 		if m.place.sticky && !m.frozen() {
-			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.id, MAC: ev.MAC, VTEP: m.place.Via.VTEP})
+			e.alarms.raise(Alarm{Kind: AlarmSticky, VNI: v.vni, MAC: ev.MAC, VTEP: m.place.Via.VTEP})
 		}
 	}
 	e.tidy(v, ev.MAC, m)
@@ -73,9 +73,9 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 
 // arrive gives a MAC that becomes local its sequence: one more than the highest
 // of all its routes.
-func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
+func (e *Engine) arrive(v *bd, ev *LocalMAC, m *macEntry) {
 	l := m.loc
-	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.id, ev.MAC}])
+	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.vni, ev.MAC}])
 	var highest uint32
 	rivals := false
 	for i := range m.paths {
@@ -84,13 +84,13 @@ func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 			continue // a gateway is in several places on purpose (RFC 7432 §10.1)
 		}
 		rivals, highest = true, max(highest, x.attrs.Mobility.Seq)
-		e.probe(Probe{VNI: v.id, IP: x.ip, MAC: ev.MAC})
+		e.probe(Probe{VNI: v.vni, IP: x.ip, MAC: ev.MAC})
 	}
 	if !rivals {
 		return
 	}
 	if highest == math.MaxUint32 {
-		e.alarms.raise(Alarm{Kind: AlarmSequence, VNI: v.id, MAC: ev.MAC})
+		e.alarms.raise(Alarm{Kind: AlarmSequence, VNI: v.vni, MAC: ev.MAC})
 		l.seq = highest
 		return
 	}
@@ -99,7 +99,7 @@ func (e *Engine) arrive(v *vni, ev *LocalMAC, m *macEntry) {
 
 // localMACGone takes in that a MAC is behind no local port any more.
 func (e *Engine) localMACGone(ev *LocalMACGone) {
-	v := e.vnis[ev.VNI]
+	v := e.bds[ev.VNI]
 	if v == nil {
 		return
 	}
@@ -126,7 +126,7 @@ func moved(p, q place, x *path) bool {
 // a VTEP; an invalid address is this host.
 type macPolicy struct{}
 
-func (macPolicy) config(e *Engine, k MACKey) *DuplicateConfig { return &e.vnis[k.VNI].duplicate }
+func (macPolicy) config(e *Engine, k MACKey) *DuplicateConfig { return &e.bds[k.VNI].duplicate }
 
 func (macPolicy) holder(p place) netip.Addr { return p.Via.VTEP }
 
@@ -138,7 +138,7 @@ func (macPolicy) frozen(p place) place {
 }
 
 func (macPolicy) moves(e *Engine, k MACKey) **moves {
-	if v := e.vnis[k.VNI]; v != nil {
+	if v := e.bds[k.VNI]; v != nil {
 		if m := v.macs[k.MAC]; m != nil {
 			return &m.moves
 		}
@@ -147,7 +147,7 @@ func (macPolicy) moves(e *Engine, k MACKey) **moves {
 }
 
 func (macPolicy) reselect(e *Engine, k MACKey) {
-	v := e.vnis[k.VNI]
+	v := e.bds[k.VNI]
 	m := v.macs[k.MAC]
 	e.reselect(v, k.MAC, m)
 	e.tidy(v, k.MAC, m)
@@ -162,7 +162,7 @@ func (macPolicy) change(k MACKey) Change { return Change{Kind: ChangeMAC, VNI: k
 // claimed returns the place of m as a holder claims it: by its local port when
 // vtep is invalid, else by the best route of vtep. ok is false when it does not
 // claim m.
-func (v *vni) claimed(m *macEntry, vtep netip.Addr) (place, bool) {
+func (v *bd) claimed(m *macEntry, vtep netip.Addr) (place, bool) {
 	if !vtep.IsValid() {
 		if l := m.loc; l != nil && l.present {
 			return l.place(), true

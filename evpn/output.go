@@ -54,7 +54,7 @@ type Flood struct {
 	Want bool // false: not to be there
 }
 
-// FDB is a remote MAC: the VXLAN device sends its frames to Dest.
+// FDB is a remote MAC: the VXLAN device sends its frames along Via.
 type FDB struct {
 	VNI    VNI
 	MAC    MAC

@@ -30,7 +30,7 @@ type peer struct {
 	full    bool // a route was refused, and there was no room since
 	ended   bool // the standing session was asked to end for it
 	refused uint64
-	call    call
+	action  peerAction
 }
 
 func (e *Engine) peer(addr netip.Addr) *peer {
@@ -60,18 +60,18 @@ func (e *Engine) peerUp(ev *PeerUp) {
 	p.session++
 	// All is sent anew, so there is nothing to ask for.
 	e.relieve(p)
-	p.limit, p.call, p.ended = ev.Limit, noCall, false
+	p.limit, p.action, p.ended = ev.Limit, noAction, false
 	if p.routes > 0 {
 		// What an earlier session brought is stale until it is sent again.
 		// A peer that never sends End-of-RIB must not keep it for ever.
 		p.expire = e.now.Add(e.cfg.EndOfRIBWait)
 	}
 	p.noLonger = time.Time{}
-	e.relinger(p, e.cfg.EndOfRIBWait, true)
+	e.extendFloodHold(p, e.cfg.EndOfRIBWait, true)
 	if ev.Lost {
 		// It forwards nothing that is not told anew. What it passed on from
 		// others it never forwarded.
-		e.drop(p, func(x *path) bool { return x.unrepeated() && x.own() }, nil)
+		e.drop(p, func(x *path) bool { return x.notRefreshed() && x.own() }, nil)
 	}
 	if was || other {
 		// Otherwise what is known of it was stale already, and is judged so.
@@ -83,7 +83,7 @@ func (e *Engine) peerUp(ev *PeerUp) {
 // are still known: these are judged as its own from now on, and other is true.
 func (e *Engine) identify(p *peer, ev *PeerUp) (other bool) {
 	recount := func(by int) {
-		for _, v := range e.vnis {
+		for _, v := range e.bds {
 			for _, m := range v.macs {
 				for i := range m.paths {
 					if m.paths[i].peer == p {
@@ -115,7 +115,7 @@ func (e *Engine) peerDown(ev *PeerDown) {
 		return
 	}
 	p.up, p.endOfRIB, p.fresh = false, false, 0
-	e.relinger(p, ev.Retain, false)
+	e.extendFloodHold(p, ev.Retain, false)
 	if ev.Retain <= 0 {
 		p.session++
 		e.sweep(p)
@@ -157,7 +157,7 @@ func (e *Engine) endOfRIB(ev *EndOfRIB) {
 		return
 	}
 	p.endOfRIB = true
-	e.relinger(p, e.cfg.StaleHold, true)
+	e.extendFloodHold(p, e.cfg.StaleHold, true)
 	if !p.expire.IsZero() { // there are such routes
 		if at := e.now.Add(e.cfg.StaleHold); at.Before(p.expire) {
 			p.expire = at
@@ -188,14 +188,14 @@ func (e *Engine) due(p *peer, now time.Time) {
 		e.sweep(p)
 	case !p.noLonger.IsZero() && !now.Before(p.noLonger):
 		p.noLonger = time.Time{}
-		e.drop(p, func(x *path) bool { return x.attrs.NoLongLived && x.unrepeated() }, nil)
+		e.drop(p, func(x *path) bool { return x.attrs.NoLongLived && x.notRefreshed() }, nil)
 	}
 }
 
 // sweep drops the stale routes of p, and p itself when nothing is left of it.
 func (e *Engine) sweep(p *peer) {
 	p.expire, p.noLonger = time.Time{}, time.Time{}
-	e.drop(p, (*path).unrepeated, func() {
+	e.drop(p, (*path).notRefreshed, func() {
 		e.alarms.clear(p.staleAlarm())
 		if !p.up {
 			e.relieve(p)
@@ -221,8 +221,8 @@ func (e *Engine) drop(p *peer, gone func(*path) bool, then func()) {
 	}
 	match := func(x *path) bool { return x.peer == p && gone(x) }
 	e.schedule(&job{
-		mac:  func(v *vni, addr MAC, m *macEntry) { e.dropPathsOf(v, addr, m, match) },
-		vni:  func(v *vni) { e.dropFloods(v, match) },
+		mac:  func(v *bd, addr MAC, m *macEntry) { e.dropPathsOf(v, addr, m, match) },
+		vni:  func(v *bd) { e.dropFloods(v, match) },
 		then: done,
 	})
 }
@@ -234,11 +234,11 @@ func (e *Engine) rejudge(p *peer) {
 	if p.routes == 0 {
 		return
 	}
-	e.schedule(&job{mac: func(v *vni, addr MAC, m *macEntry) {
+	e.schedule(&job{mac: func(v *bd, addr MAC, m *macEntry) {
 		if slices.ContainsFunc(m.paths, func(x path) bool { return x.peer == p }) {
 			e.reselect(v, addr, m)
 			e.reselectIPsOf(v, m)
-			e.changes.push(Change{Kind: ChangeMAC, VNI: v.id, MAC: addr})
+			e.changes.push(Change{Kind: ChangeMAC, VNI: v.vni, MAC: addr})
 		}
 	}})
 }

@@ -7,8 +7,8 @@ import (
 
 // BDs returns the VNIs that are served, ascending.
 func (e *Engine) BDs() []BDStatus {
-	out := make([]BDStatus, 0, len(e.vnis))
-	for _, v := range e.sortedVNIs() {
+	out := make([]BDStatus, 0, len(e.bds))
+	for _, v := range e.sortedBDs() {
 		out = append(out, v.status())
 	}
 	return out
@@ -16,15 +16,15 @@ func (e *Engine) BDs() []BDStatus {
 
 // BD returns one VNI that is served.
 func (e *Engine) BD(vni VNI) (BDStatus, bool) {
-	if v := e.vnis[vni]; v != nil {
+	if v := e.bds[vni]; v != nil {
 		return v.status(), true
 	}
 	return BDStatus{}, false
 }
 
-func (v *vni) status() BDStatus {
+func (v *bd) status() BDStatus {
 	return BDStatus{
-		VNI: v.id, VTEP: v.vtep, RD: v.evi.rd, Export: v.evi.export, Import: v.evi.imports,
+		VNI: v.vni, VTEP: v.vtep, RD: v.evi.rd, Export: v.evi.export, Import: v.evi.imports,
 		LocalMACs: v.localMACs, RemoteMACs: v.remoteMACs, LocalIPs: v.localIPs, RemoteIPs: v.remoteIPs,
 		VTEPs: v.countVTEPs(),
 	}
@@ -32,10 +32,10 @@ func (v *vni) status() BDStatus {
 
 // countVTEPs returns how many VTEPs are on the flood list. Mostly each is
 // there once, under the own VNI, and then needs not be told from the others.
-func (v *vni) countVTEPs() int {
+func (v *bd) countVTEPs() int {
 	var vteps map[netip.Addr]bool
 	for d := range v.flood {
-		if d.VNI != v.id && vteps == nil {
+		if d.VNI != v.vni && vteps == nil {
 			vteps = make(map[netip.Addr]bool, len(v.flood))
 		}
 	}
@@ -59,11 +59,11 @@ func (e *Engine) VTEPs() []VTEPStatus {
 	for i := range out {
 		at[out[i].Addr] = i
 	}
-	for _, v := range e.sortedVNIs() {
+	for _, v := range e.sortedBDs() {
 		for d := range v.flood {
 			t := &out[at[d.VTEP]]
-			if n := len(t.VNIs); n == 0 || t.VNIs[n-1] != v.id {
-				t.VNIs = append(t.VNIs, v.id)
+			if n := len(t.VNIs); n == 0 || t.VNIs[n-1] != v.vni {
+				t.VNIs = append(t.VNIs, v.vni)
 			}
 		}
 	}
@@ -77,9 +77,9 @@ func (e *Engine) CountVTEPs() int { return len(e.vteps) }
 // ascending. MAC then looks each up.
 func (e *Engine) MACKeys(vni VNI) []MACKey {
 	var out []MACKey
-	for _, v := range e.chosenVNIs(vni) {
+	for _, v := range e.bdsOf(vni) {
 		for _, addr := range v.sortedMACs() {
-			out = append(out, MACKey{v.id, addr})
+			out = append(out, MACKey{v.vni, addr})
 		}
 	}
 	return out
@@ -89,20 +89,20 @@ func (e *Engine) MACKeys(vni VNI) []MACKey {
 // 0, ascending.
 func (e *Engine) NeighKeys(vni VNI) []IPKey {
 	var out []IPKey
-	for _, v := range e.chosenVNIs(vni) {
+	for _, v := range e.bdsOf(vni) {
 		for _, ip := range v.sortedIPs() {
-			out = append(out, IPKey{v.id, ip})
+			out = append(out, IPKey{v.vni, ip})
 		}
 	}
 	return out
 }
 
-func (e *Engine) chosenVNIs(id VNI) []*vni {
+func (e *Engine) bdsOf(id VNI) []*bd {
 	if id == 0 {
-		return e.sortedVNIs()
+		return e.sortedBDs()
 	}
-	if v := e.vnis[id]; v != nil {
-		return []*vni{v}
+	if v := e.bds[id]; v != nil {
+		return []*bd{v}
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (e *Engine) chosenVNIs(id VNI) []*vni {
 // MAC returns where a MAC is. A MAC of which there are only routes that can
 // not be used, or only a binding, is nowhere: ok is false.
 func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return s, false
 	}
@@ -125,8 +125,8 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	verdicts := v.macVerdicts(m, explanation{})
 	s.Reason = verdicts.reason()
-	if x := verdicts.chosen; x != nil && x.rest != nil {
-		s.ESI = x.rest.esi
+	if x := verdicts.chosen; x != nil && x.extra != nil {
+		s.ESI = x.extra.esi
 	}
 	if m.moves != nil {
 		s.Frozen, s.FrozenSince = m.moves.frozen, m.moves.since
@@ -154,7 +154,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 // Neigh returns whose an address is. One that nobody can be reached by is
 // nobody's: ok is false.
 func (e *Engine) Neigh(vni VNI, ip netip.Addr) (s NeighStatus, ok bool) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return s, false
 	}
@@ -171,7 +171,7 @@ func (e *Engine) Neigh(vni VNI, ip netip.Addr) (s NeighStatus, ok bool) {
 
 // Routes returns the received routes of a MAC, by NLRI and peer.
 func (e *Engine) Routes(vni VNI, mac MAC) []RouteStatus {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil || v.macs[mac] == nil {
 		return nil
 	}
@@ -187,7 +187,7 @@ func (e *Engine) Routes(vni VNI, mac MAC) []RouteStatus {
 
 // FloodRoutes returns the received type 3 routes of a VNI, by NLRI and peer.
 func (e *Engine) FloodRoutes(vni VNI) []RouteStatus {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return nil
 	}

@@ -32,9 +32,9 @@ func (r *restored) load(bindings map[IPKey]Bound) {
 // restoreBindings binds the addresses again that a MAC had in the earlier run,
 // when it is local for the first time in this one. An address that is bound
 // already keeps its newer binding.
-func (e *Engine) restoreBindings(v *vni, mac MAC) {
+func (e *Engine) restoreBindings(v *bd, mac MAC) {
 	r := &e.memory.restored
-	key := MACKey{v.id, mac}
+	key := MACKey{v.vni, mac}
 	ips := r.unseen[key]
 	if len(ips) == 0 {
 		return
@@ -45,11 +45,11 @@ func (e *Engine) restoreBindings(v *vni, mac MAC) {
 		if h := v.ips[ip]; h != nil && h.bound.set {
 			continue
 		}
-		ip := IPKey{v.id, ip}
+		ip := IPKey{v.vni, ip}
 		nd := e.memory.before.Bindings[ip].ND
-		e.localIP(&LocalIP{VNI: v.id, IP: ip.IP, MAC: mac, Router: nd.Router, Override: nd.Override, Immutable: nd.Immutable})
+		e.localIP(&LocalIP{VNI: v.vni, IP: ip.IP, MAC: mac, Router: nd.Router, Override: nd.Override, Immutable: nd.Immutable})
 		r.unconfirmed[ip] = struct{}{}
-		e.probe(Probe{VNI: v.id, IP: ip.IP, MAC: mac})
+		e.probe(Probe{VNI: v.vni, IP: ip.IP, MAC: mac})
 	}
 }
 

@@ -17,10 +17,10 @@ type path struct {
 	attrs   *Attrs
 	session uint32 // the session of peer that brought it
 	label   VNI
-	rest    *rest // what few routes carry; nil otherwise
+	extra   *pathExtra // what few routes carry; nil otherwise
 }
 
-type rest struct {
+type pathExtra struct {
 	tag     uint32
 	esi     ESI
 	l3Label VNI
@@ -29,18 +29,18 @@ type rest struct {
 func newPath(p *peer, r *Route, a *Attrs) path {
 	x := path{rd: r.RD, ip: r.IP, peer: p, attrs: a, session: p.session, label: r.Label}
 	if r.Tag != 0 || r.L3Label != 0 || !r.ESI.IsZero() {
-		x.rest = &rest{tag: r.Tag, esi: r.ESI, l3Label: r.L3Label}
+		x.extra = &pathExtra{tag: r.Tag, esi: r.ESI, l3Label: r.L3Label}
 	}
 	return x
 }
 
-// unrepeated tells whether the session that brought x is over, and no later
+// notRefreshed tells whether the session that brought x is over, and no later
 // one has brought it again (RFC 4724 §4.2).
-func (x *path) unrepeated() bool { return !x.peer.up || x.session != x.peer.session }
+func (x *path) notRefreshed() bool { return !x.peer.up || x.session != x.peer.session }
 
 // stale tells whether the session that brought x is down: ours to the peer, or
 // that of a reflector, which says so (RFC 9494 §4.3).
-func (x *path) stale() bool { return x.unrepeated() || x.attrs.LongLivedStale }
+func (x *path) stale() bool { return x.notRefreshed() || x.attrs.LongLivedStale }
 
 // agrees tells whether x says the same of its MAC as o, a later version of it.
 func (x *path) agrees(o *path) bool {
@@ -49,10 +49,10 @@ func (x *path) agrees(o *path) bool {
 }
 
 func (x *path) tag() uint32 {
-	if x.rest == nil {
+	if x.extra == nil {
 		return 0
 	}
-	return x.rest.tag
+	return x.extra.tag
 }
 
 // compareNLRI orders paths of one MAC by the rest of their identity, so that
@@ -70,29 +70,29 @@ func (x *path) compare(o *path) int {
 func keyOf(p *peer, n *NLRI) path {
 	x := path{rd: n.RD, ip: n.IP, peer: p}
 	if n.Tag != 0 {
-		x.rest = &rest{tag: n.Tag}
+		x.extra = &pathExtra{tag: n.Tag}
 	}
 	return x
 }
 
-// reach renders x as the route it came from.
-func (x *path) reach(t RouteType, mac MAC) Route {
+// route renders x as the route it came from.
+func (x *path) route(t RouteType, mac MAC) Route {
 	r := Route{NLRI: NLRI{Type: t, RD: x.rd, MAC: mac, IP: x.ip}, Label: x.label}
-	if x.rest != nil {
-		r.Tag, r.ESI, r.L3Label = x.rest.tag, x.rest.esi, x.rest.l3Label
+	if x.extra != nil {
+		r.Tag, r.ESI, r.L3Label = x.extra.tag, x.extra.esi, x.extra.l3Label
 	}
 	return r
 }
 
 // dropPaths removes from v every path that gone says is gone.
-func (e *Engine) dropPaths(v *vni, gone func(*path) bool) {
+func (e *Engine) dropPaths(v *bd, gone func(*path) bool) {
 	for _, addr := range v.sortedMACs() {
 		e.dropPathsOf(v, addr, v.macs[addr], gone)
 	}
 	e.dropFloods(v, gone)
 }
 
-func (e *Engine) dropPathsOf(v *vni, addr MAC, m *macEntry, gone func(*path) bool) {
+func (e *Engine) dropPathsOf(v *bd, addr MAC, m *macEntry, gone func(*path) bool) {
 	for i := len(m.paths) - 1; i >= 0; i-- {
 		if gone(&m.paths[i]) {
 			e.dropPath(v, addr, m, i)
@@ -100,7 +100,7 @@ func (e *Engine) dropPathsOf(v *vni, addr MAC, m *macEntry, gone func(*path) boo
 	}
 }
 
-func (e *Engine) dropFloods(v *vni, gone func(*path) bool) {
+func (e *Engine) dropFloods(v *bd, gone func(*path) bool) {
 	for _, id := range v.sortedFloodIDs() {
 		if x := v.floodPaths[id]; gone(&x) {
 			e.dropFlood(v, id)
@@ -109,9 +109,9 @@ func (e *Engine) dropFloods(v *vni, gone func(*path) bool) {
 }
 
 // count keeps the books when v gains (by = 1) or loses (by = -1) path x.
-func (e *Engine) count(v *vni, x *path, by int) {
+func (e *Engine) count(v *bd, x *path, by int) {
 	x.peer.routes += by
-	if !x.unrepeated() {
+	if !x.notRefreshed() {
 		x.peer.fresh += by
 	}
 	from := e.origins[x.rd]

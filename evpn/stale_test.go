@@ -57,20 +57,20 @@ func TestLingersAreBounded(t *testing.T) {
 		&Configure{Config: cfg}, &BDUp{VNI: 200, VTEP: netip.MustParseAddr("10.0.0.1")},
 		&PeerUp{Peer: reflector, RouterID: reflector, Internal: true},
 	)
-	for i := range maxLingers + 100 {
+	for i := range maxFloodHolds + 100 {
 		to := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}).String()
 		there := imet(7, to, to)
 		w.e.Step(there)
 		w.e.Step(&Routes{Peer: reflector, Updates: []Update{{Withdrawn: []NLRI{there.Updates[0].Reach[0].NLRI}}}})
 	}
-	if n := len(w.e.vnis[200].flood); n != maxLingers {
-		t.Errorf("%d destinations linger, want %d", n, maxLingers)
+	if n := len(w.e.bds[200].flood); n != maxFloodHolds {
+		t.Errorf("%d destinations linger, want %d", n, maxFloodHolds)
 	}
 	if at, ok := w.e.deadline(); !ok || !at.Equal(w.start.Add(5*time.Second)) {
 		t.Errorf("the engine wants to be woken at %v (%v), want 5 s after the start", at, ok)
 	}
 	w.settled(&Tick{Now: w.start.Add(5 * time.Second)})
-	if n := len(w.e.vnis[200].flood) + len(w.e.lingers.of) + len(w.e.vteps); n != 0 {
+	if n := len(w.e.bds[200].flood) + len(w.e.floodHolds.of) + len(w.e.vteps); n != 0 {
 		t.Errorf("%d destinations are left", n)
 	}
 }

@@ -12,7 +12,7 @@ func TestThawIsOfItsFreeze(t *testing.T) {
 	e.Step(&Configure{Config: duplicates(DuplicateConfig{Moves: 2, Window: DefaultDuplicateWindow, Recover: 10 * time.Minute})})
 	peer, addr, seq := e.sortedPeers()[0].addr, number(1), uint32(0)
 	at := func(m int) { e.Step(&Tick{Now: time.Unix(0, 0).Add(time.Duration(m) * time.Minute)}) }
-	frozen := func() bool { m := e.vnis[200].macs[addr]; return m != nil && m.frozen() }
+	frozen := func() bool { m := e.bds[200].macs[addr]; return m != nil && m.frozen() }
 	freeze := func() {
 		for range 10 {
 			if frozen() {

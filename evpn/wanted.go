@@ -42,7 +42,7 @@ func (e *Engine) takeDelta(max int) Delta {
 // Wanted returns all that is wanted of the kernel in a VNI, in no order, and
 // forgets nothing.
 func (e *Engine) Wanted(vni VNI) (d Delta) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return d
 	}
@@ -78,16 +78,16 @@ func (e *Engine) reassert(ev *Reassert) {
 }
 
 func (e *Engine) wantFlood(k floodKey) Flood {
-	f := Flood{VNI: k.vni, Via: k.dest}
-	if v := e.vnis[k.vni]; v != nil {
-		f.Want = v.flood[k.dest] > 0
+	f := Flood{VNI: k.vni, Via: k.via}
+	if v := e.bds[k.vni]; v != nil {
+		f.Want = v.flood[k.via] > 0
 	}
 	return f
 }
 
 func (e *Engine) wantFDB(k MACKey) FDB {
 	f := FDB{VNI: k.VNI, MAC: k.MAC}
-	v := e.vnis[k.VNI]
+	v := e.bds[k.VNI]
 	if v == nil {
 		return f
 	}
@@ -99,7 +99,7 @@ func (e *Engine) wantFDB(k MACKey) FDB {
 
 func (e *Engine) wantNeigh(k IPKey) Neigh {
 	n := Neigh{VNI: k.VNI, IP: k.IP}
-	v := e.vnis[k.VNI]
+	v := e.bds[k.VNI]
 	if v == nil {
 		return n
 	}

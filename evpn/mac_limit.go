@@ -13,7 +13,7 @@ const maxRefused = 4096
 
 // admitMAC tells whether a local MAC fits into the limit of its VNI. One that
 // is known already does, and so does one that an operator configured.
-func (e *Engine) admitMAC(v *vni, ev *LocalMAC) bool {
+func (e *Engine) admitMAC(v *bd, ev *LocalMAC) bool {
 	limit := v.limits.LocalMACs
 	if limit == 0 || v.localMACs < limit || ev.Static {
 		return true
@@ -27,13 +27,13 @@ func (e *Engine) admitMAC(v *vni, ev *LocalMAC) bool {
 		}
 		v.refused[ev.MAC] = *ev
 	}
-	e.alarms.raise(Alarm{Kind: AlarmMACLimit, VNI: v.id, Count: limit})
+	e.alarms.raise(Alarm{Kind: AlarmMACLimit, VNI: v.vni, Count: limit})
 	return false
 }
 
 // admitNext lets in what was refused, as far as there is room now, and ends
 // the alarm when nothing waits.
-func (e *Engine) admitNext(v *vni) {
+func (e *Engine) admitNext(v *bd) {
 	limit := v.limits.LocalMACs
 	for len(v.refused) > 0 && (limit == 0 || v.localMACs < limit) {
 		var first *LocalMAC
@@ -46,16 +46,16 @@ func (e *Engine) admitNext(v *vni) {
 		e.localMAC(first)
 	}
 	if len(v.refused) == 0 {
-		e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.id})
+		e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.vni})
 	}
 }
 
 // admitIP tells whether one more address fits into the limit of a MAC.
-func (e *Engine) admitIP(v *vni, mac MAC, l *local) bool {
+func (e *Engine) admitIP(v *bd, mac MAC, l *local) bool {
 	limit := v.limits.IPsPerMAC
 	if limit == 0 || len(l.bound) < limit {
 		return true
 	}
-	e.alarms.raise(Alarm{Kind: AlarmIPLimit, VNI: v.id, MAC: mac, Count: limit})
+	e.alarms.raise(Alarm{Kind: AlarmIPLimit, VNI: v.vni, MAC: mac, Count: limit})
 	return false
 }

@@ -22,19 +22,19 @@ type PeerAction struct {
 	Reset bool
 }
 
-// call is what is asked of a peer and was not handed out yet.
-type call uint8
+// peerAction is what is asked of a peer and was not handed out yet.
+type peerAction uint8
 
 const (
-	noCall call = iota
-	callRefresh
-	callReset
+	noAction peerAction = iota
+	actionRefresh
+	actionReset
 )
 
 // admitRoute tells whether p may have one more route in v, or whether r
 // replaces one of its own. A peer can come back with a lower limit than it
 // had: then its stale routes give way, one for each that it repeats.
-func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
+func (e *Engine) admitRoute(v *bd, p *peer, r *Route) bool {
 	limit := p.limit.Routes
 	if limit == 0 || p.routes < limit {
 		return true
@@ -53,11 +53,11 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 	}
 	if !p.full {
 		p.full = true
-		e.full++
+		e.peersAtLimit++
 	}
 	if reset {
 		p.ended = true
-		p.call, e.called = callReset, true
+		p.action, e.peerActions = actionReset, true
 	}
 	e.alarms.raise(Alarm{Kind: AlarmPeerLimit, Addr: p.addr, Count: limit, Reset: reset})
 	return false
@@ -68,7 +68,7 @@ func (e *Engine) admitRoute(v *vni, p *peer, r *Route) bool {
 // with every route that comes and goes.
 func (e *Engine) relieveAll() {
 	for _, p := range e.peers {
-		if p.full && p.call != callReset && p.routes <= p.limit.Routes*3/4 {
+		if p.full && p.action != actionReset && p.routes <= p.limit.Routes*3/4 {
 			e.relieve(p)
 		}
 	}
@@ -79,10 +79,10 @@ func (e *Engine) relieve(p *peer) {
 	if !p.full {
 		return
 	}
-	p.full, p.call = false, noCall
-	e.full--
+	p.full, p.action = false, noAction
+	e.peersAtLimit--
 	if p.up {
-		p.call, e.called = callRefresh, true
+		p.action, e.peerActions = actionRefresh, true
 	}
 	e.alarms.clear(Alarm{Kind: AlarmPeerLimit, Addr: p.addr})
 }
@@ -90,15 +90,15 @@ func (e *Engine) relieve(p *peer) {
 // takePeerActions returns what is to be done about single peers, by address, each
 // peer once. It forgets what it returns.
 func (e *Engine) takePeerActions() []PeerAction {
-	if !e.called {
+	if !e.peerActions {
 		return nil
 	}
-	e.called = false
+	e.peerActions = false
 	var calls []PeerAction
 	for _, p := range e.sortedPeers() {
-		if p.call != noCall {
-			calls = append(calls, PeerAction{Peer: p.addr, Reset: p.call == callReset})
-			p.call = noCall
+		if p.action != noAction {
+			calls = append(calls, PeerAction{Peer: p.addr, Reset: p.action == actionReset})
+			p.action = noAction
 		}
 	}
 	return calls

@@ -42,7 +42,7 @@ type FrozenIP struct {
 	Since time.Time
 }
 
-func newMemory() PersistentState {
+func newPersistentState() PersistentState {
 	return PersistentState{
 		RDs: make(map[VNI]uint16), Sequences: make(map[MACKey]uint32),
 		MACs: make(map[MACKey]FrozenMAC), IPs: make(map[IPKey]FrozenIP),
@@ -71,12 +71,12 @@ func (e *Engine) Restore(m PersistentState) {
 	for k, f := range m.IPs {
 		e.ipContest.freezeAgain(k, f.MAC, f.Since)
 	}
-	e.rds.recall(m.RDs)
+	e.rds.restore(m.RDs)
 }
 
-// PersistentState returns a copy of what is to be remembered, which Recall takes.
+// PersistentState returns a copy of what is to be remembered, which Restore takes.
 func (e *Engine) PersistentState() PersistentState {
-	m := newMemory()
+	m := newPersistentState()
 	maps.Copy(m.RDs, e.rds.index)
 	for _, part := range []*PersistentState{&e.memory.before, &e.memory.now} { // what is so now beats what was
 		maps.Copy(m.Sequences, part.Sequences)
@@ -87,7 +87,7 @@ func (e *Engine) PersistentState() PersistentState {
 	return m
 }
 
-// StateVersion returns a number that is another one whenever Memory is.
+// StateVersion returns a number that is another one whenever PersistentState is.
 func (e *Engine) StateVersion() uint64 {
 	return e.memory.version + e.rds.version + e.macContest.version + e.ipContest.version
 }

@@ -1,7 +1,7 @@
 package evpn
 
 // Counters counts what happened in a VNI, and what few of its objects share.
-// Unlike VNIStatus it is not part of what Changes tells of.
+// Unlike BDStatus it is not part of what Ready.Changes tells of.
 type Counters struct {
 	VNI        VNI
 	Dests      int    // entries of the flood list: a VTEP may have several VNIs for this one
@@ -13,11 +13,11 @@ type Counters struct {
 // Counters returns those of the VNIs that are served, ascending. It costs no
 // more than the VNIs and what is frozen.
 func (e *Engine) Counters() []Counters {
-	out := make([]Counters, 0, len(e.vnis))
-	at := make(map[VNI]int, len(e.vnis))
-	for _, v := range e.sortedVNIs() {
-		at[v.id] = len(out)
-		out = append(out, Counters{VNI: v.id, Dests: len(v.flood), Moves: v.moves})
+	out := make([]Counters, 0, len(e.bds))
+	at := make(map[VNI]int, len(e.bds))
+	for _, v := range e.sortedBDs() {
+		at[v.vni] = len(out)
+		out = append(out, Counters{VNI: v.vni, Dests: len(v.flood), Moves: v.moves})
 	}
 	for k := range e.macContest.frozen {
 		if i, ok := at[k.VNI]; ok {

@@ -9,7 +9,7 @@ import (
 // bd is a broadcast domain (RFC 7432 §2). Its VNI names it, here and on the
 // wire.
 type bd struct {
-	id   VNI
+	vni  VNI
 	vtep netip.Addr // the local one
 	evi  *macVRF
 
@@ -33,18 +33,16 @@ type bd struct {
 	moves uint64 // of MACs from one place straight to another
 }
 
-type vni = bd
-
-func (e *Engine) sortedVNIs() []*vni {
-	s := make([]*vni, 0, len(e.vnis))
-	for _, v := range e.vnis {
+func (e *Engine) sortedBDs() []*bd {
+	s := make([]*bd, 0, len(e.bds))
+	for _, v := range e.bds {
 		s = append(s, v)
 	}
-	slices.SortFunc(s, func(a, b *vni) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(s, func(a, b *bd) int { return cmp.Compare(a.vni, b.vni) })
 	return s
 }
 
-func (v *vni) sortedMACs() []MAC {
+func (v *bd) sortedMACs() []MAC {
 	s := make([]MAC, 0, len(v.macs))
 	for addr := range v.macs {
 		s = append(s, addr)
@@ -53,7 +51,7 @@ func (v *vni) sortedMACs() []MAC {
 	return s
 }
 
-func (v *vni) sortedIPs() []netip.Addr {
+func (v *bd) sortedIPs() []netip.Addr {
 	s := make([]netip.Addr, 0, len(v.ips))
 	for ip := range v.ips {
 		s = append(s, ip)
@@ -62,72 +60,72 @@ func (v *vni) sortedIPs() []netip.Addr {
 	return s
 }
 
-func (e *Engine) vniUp(ev *BDUp) {
+func (e *Engine) bdUp(ev *BDUp) {
 	if !ev.VNI.Valid() || !ev.VTEP.IsValid() {
 		return
 	}
-	v := e.vnis[ev.VNI]
+	v := e.bds[ev.VNI]
 	if v != nil {
 		if v.vtep != ev.VTEP {
 			e.moveVTEP(v, ev.VTEP)
 		}
 		return
 	}
-	v = &vni{
-		id: ev.VNI, vtep: ev.VTEP,
+	v = &bd{
+		vni: ev.VNI, vtep: ev.VTEP,
 		macs:       make(map[MAC]*macEntry),
 		ips:        make(map[netip.Addr]*ipEntry),
 		floodPaths: make(map[floodID]path),
 		flood:      make(map[Via]int),
 	}
-	e.vnis[v.id] = v
-	v.set(&e.cfg)
-	v.noFlood = e.cfg.noFlood(v.id)
+	e.bds[v.vni] = v
+	v.configure(&e.cfg)
+	v.noFlood = e.cfg.noFlood(v.vni)
 	v.evi = &macVRF{bd: v}
-	v.evi.export, v.evi.imports = e.cfg.targets(v.id)
-	v.evi.rd, v.evi.noRD = e.rdOf(v.id)
+	v.evi.export, v.evi.imports = e.cfg.targets(v.vni)
+	v.evi.rd, v.evi.noRD = e.rdOf(v.vni)
 	e.imports.add(v.evi, v.evi.imports)
 	e.wantRefresh()
-	e.adverts.queue.push(imetAdverts(v.id))
-	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
+	e.adverts.queue.push(imetAdverts(v.vni))
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.vni})
 }
 
 // moveVTEP gives a VNI another local address. The routes that were our own
 // until now are judged anew when the peers send them again.
-func (e *Engine) moveVTEP(v *vni, to netip.Addr) {
+func (e *Engine) moveVTEP(v *bd, to netip.Addr) {
 	e.dropPaths(v, func(x *path) bool { return x.attrs.NextHop == to })
 	// Copies are flooded to every tunnel endpoint but the own address.
-	e.reflood(v, func() { v.vtep = to })
+	e.recountFlood(v, func() { v.vtep = to })
 	e.readvertise(v)
 	for _, addr := range v.sortedMACs() {
 		e.reselect(v, addr, v.macs[addr])
 	}
 	e.wantRefresh()
-	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.vni})
 }
 
-// vniDown forgets a VNI: what was announced is withdrawn, and nothing is
+// bdDown forgets a VNI: what was announced is withdrawn, and nothing is
 // wanted of the kernel any more.
-func (e *Engine) vniDown(ev *BDDown) {
-	v := e.vnis[ev.VNI]
+func (e *Engine) bdDown(ev *BDDown) {
+	v := e.bds[ev.VNI]
 	if v == nil {
 		return
 	}
 	e.withdrawAll(v)
 	e.dropPaths(v, func(*path) bool { return true })
-	e.unlingerVNI(v)
+	e.endFloodHoldsIn(v)
 	v.refused = nil
 	for _, ip := range v.sortedIPs() {
-		e.localIPGone(&LocalIPGone{VNI: v.id, IP: ip})
+		e.localIPGone(&LocalIPGone{VNI: v.vni, IP: ip})
 	}
 	for _, addr := range v.sortedMACs() {
-		e.localMACGone(&LocalMACGone{VNI: v.id, MAC: addr})
+		e.localMACGone(&LocalMACGone{VNI: v.vni, MAC: addr})
 	}
 	e.imports.remove(v.evi, v.evi.imports)
-	e.alarms.clear(Alarm{Kind: AlarmRDExhausted, VNI: v.id})
-	e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.id})
-	delete(e.vnis, v.id)
-	e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
+	e.alarms.clear(Alarm{Kind: AlarmRDExhausted, VNI: v.vni})
+	e.alarms.clear(Alarm{Kind: AlarmMACLimit, VNI: v.vni})
+	delete(e.bds, v.vni)
+	e.changes.push(Change{Kind: ChangeBD, VNI: v.vni})
 }
 
 // configure replaces the configuration and follows what it changes for each
@@ -138,10 +136,10 @@ func (e *Engine) configure(ev *Configure) {
 	e.rds.configure(e.cfg.BDs)
 	e.deconfigured(before)
 	e.checkTargets()
-	for _, v := range e.sortedVNIs() {
-		e.resettle(v)
-		export, imports := e.cfg.targets(v.id)
-		rd, noRD := e.rdOf(v.id)
+	for _, v := range e.sortedBDs() {
+		e.reconfigure(v)
+		export, imports := e.cfg.targets(v.vni)
+		rd, noRD := e.rdOf(v.vni)
 		if v.evi.rd != rd || v.evi.noRD != noRD {
 			e.withdrawAll(v)
 			v.evi.rd, v.evi.noRD = rd, noRD
@@ -154,7 +152,7 @@ func (e *Engine) configure(ev *Configure) {
 		if !slices.Equal(v.evi.imports, imports) {
 			e.reimport(v, imports)
 		}
-		e.changes.push(Change{Kind: ChangeBD, VNI: v.id})
+		e.changes.push(Change{Kind: ChangeBD, VNI: v.vni})
 	}
 	e.checkSynced()
 }
@@ -167,9 +165,9 @@ func (c *Config) noFlood(v VNI) bool {
 	return c.NoFlood
 }
 
-// set takes from c what concerns the hosts of v.
-func (v *vni) set(c *Config) {
-	own := c.BDs[v.id]
+// configure takes from c what concerns the hosts of v.
+func (v *bd) configure(c *Config) {
+	own := c.BDs[v.vni]
 	v.duplicate, v.limits = c.Duplicate, c.Limits
 	if own.Duplicate != nil {
 		v.duplicate = *own.Duplicate
@@ -181,15 +179,15 @@ func (v *vni) set(c *Config) {
 	v.sticky, v.gateways = own.Sticky, own.Gateways
 }
 
-// resettle follows a change of what concerns the hosts of v. What is frozen
+// reconfigure follows a change of what concerns the hosts of v. What is frozen
 // stays so until it is let go, and what is beyond a lower limit stays too:
 // limits are for what comes.
-func (e *Engine) resettle(v *vni) {
+func (e *Engine) reconfigure(v *bd) {
 	sticky, gateways := v.sticky, v.gateways
-	v.set(&e.cfg)
-	if off := e.cfg.noFlood(v.id); off != v.noFlood {
-		e.reflood(v, func() { v.noFlood = off })
-		e.adverts.queue.push(imetAdverts(v.id))
+	v.configure(&e.cfg)
+	if off := e.cfg.noFlood(v.vni); off != v.noFlood {
+		e.recountFlood(v, func() { v.noFlood = off })
+		e.adverts.queue.push(imetAdverts(v.vni))
 	}
 	if !slices.Equal(sticky, v.sticky) {
 		for _, addr := range slices.Concat(sticky, v.sticky) {
@@ -211,7 +209,7 @@ func (e *Engine) resettle(v *vni) {
 
 // reimport gives v other import targets: routes that no longer match go, and
 // those that were not kept are asked for.
-func (e *Engine) reimport(v *vni, imports []Target) {
+func (e *Engine) reimport(v *bd, imports []Target) {
 	e.imports.remove(v.evi, v.evi.imports)
 	e.imports.add(v.evi, imports)
 	v.evi.imports = imports

@@ -19,21 +19,21 @@ func (e *Engine) Fork(vni VNI) *Engine {
 	f.rds.index, f.rds.used, f.rds.version = maps.Clone(e.rds.index), maps.Clone(e.rds.used), e.rds.version
 	for addr, p := range e.peers {
 		c := *p
-		c.routes, c.fresh, c.full, c.call = 0, 0, false, noCall
+		c.routes, c.fresh, c.full, c.action = 0, 0, false, noAction
 		// The limit is of all VNIs together.
 		c.limit = PeerLimit{}
 		f.peers[addr] = &c
 	}
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return f
 	}
 	w := v.fork(f)
-	f.vnis[vni] = w
+	f.bds[vni] = w
 	f.imports.add(w.evi, w.evi.imports)
-	for k, l := range e.lingers.of {
+	for k, l := range e.floodHolds.of {
 		if k.vni == vni {
-			f.lingers.put(k, linger{peer: f.forked(l.peer), until: l.until})
+			f.floodHolds.put(k, floodHold{peer: f.forked(l.peer), until: l.until})
 		}
 	}
 	f.recount(w)
@@ -42,7 +42,7 @@ func (e *Engine) Fork(vni VNI) *Engine {
 
 // fork returns a copy of v whose paths are those of f's peers. What is counted
 // beside v is not.
-func (v *vni) fork(f *Engine) *vni {
+func (v *bd) fork(f *Engine) *bd {
 	w := *v
 	evi := *v.evi
 	w.evi, evi.bd = &evi, &w
@@ -100,7 +100,7 @@ func (f *Engine) forked(p *peer) *peer {
 }
 
 // recount counts what is in v, which is new to e.
-func (e *Engine) recount(v *vni) {
+func (e *Engine) recount(v *bd) {
 	for _, m := range v.macs {
 		for i := range m.paths {
 			e.count(v, &m.paths[i], 1)
@@ -120,17 +120,17 @@ func (e *Engine) recount(v *vni) {
 
 // Received calls yield for each route that is kept in a VNI, in no order.
 func (e *Engine) Received(vni VNI, yield func(peer netip.Addr, r Route, a *Attrs)) {
-	v := e.vnis[vni]
+	v := e.bds[vni]
 	if v == nil {
 		return
 	}
 	for addr, m := range v.macs {
 		for i := range m.paths {
 			x := &m.paths[i]
-			yield(x.peer.addr, x.reach(MACIP, addr), x.attrs)
+			yield(x.peer.addr, x.route(MACIP, addr), x.attrs)
 		}
 	}
 	for _, x := range v.floodPaths {
-		yield(x.peer.addr, x.reach(InclusiveMulticast, MAC{}), x.attrs)
+		yield(x.peer.addr, x.route(InclusiveMulticast, MAC{}), x.attrs)
 	}
 }
