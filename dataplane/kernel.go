@@ -10,8 +10,9 @@ import (
 // Kernel is what a Plane needs of the operating system. dataplane/linux
 // speaks netlink; dataplane/fake keeps tables in memory.
 //
-// Only the Plane's own goroutine calls these methods, one at a time, save
-// that Watch's channel is fed by a goroutine of the Kernel. Errors unwrap to
+// A Plane calls these methods one at a time, though not all in one goroutine;
+// only what Second returns is used beside them. A goroutine of the Kernel feeds
+// the channels of Watch and Snoop. Errors unwrap to
 // a syscall.Errno where the kernel gave one.
 type Kernel interface {
 	// Watch subscribes to changes and returns the channel they come on. It

@@ -323,8 +323,8 @@ func (s *Set[K, V]) Refused() int {
 // Taken returns the oldest Change of Next that it has not returned yet.
 func (s *Set[K, V]) Taken() Change[K, V] {
 	c := s.taken.pop()
-	if s.taken.len() == 0 {
-		s.taken = fifo[Change[K, V]]{} // its memory is not needed between runs
+	if s.taken.len() == 0 && !s.Busy() {
+		s.taken = fifo[Change[K, V]]{} // its memory is not needed until there is more
 	}
 	return c
 }
