@@ -93,6 +93,11 @@ type bds struct {
 	hosts *hosts.Table // local MACs and addresses, and the probes that are due
 	sweep bool         // entries that nobody desires are removed
 	gone  map[int]bool // devices that went since the last sync: another may have the number
+
+	// The changes under way: the writer has those of one broadcast domain at a time.
+	flood entries.Taken[evpn.Via, entries.Flood]
+	fdb   entries.Taken[evpn.MAC, entries.FDB]
+	neigh entries.Taken[netip.Addr, entries.Neigh]
 }
 
 func newBDs(cfg *topology.Config) *bds {
@@ -113,9 +118,9 @@ func (b *bds) make(vni evpn.VNI) *bdState {
 	if d == nil {
 		d = &bdState{
 			vni:   vni,
-			flood: table[evpn.Via, entries.Flood]{entries.NewFlood(b.sweep), floodSpec},
-			fdb:   table[evpn.MAC, entries.FDB]{entries.NewFDB(b.sweep), fdbSpec},
-			neigh: table[netip.Addr, entries.Neigh]{entries.NewNeigh(b.sweep), neighSpec},
+			flood: table[evpn.Via, entries.Flood]{entries.NewFlood(&b.flood, b.sweep), floodSpec},
+			fdb:   table[evpn.MAC, entries.FDB]{entries.NewFDB(&b.fdb, b.sweep), fdbSpec},
+			neigh: table[netip.Addr, entries.Neigh]{entries.NewNeigh(&b.neigh, b.sweep), neighSpec},
 			local: b.hosts.AddBD(vni),
 			vlans: make(map[evpn.MAC]struct{}),
 		}

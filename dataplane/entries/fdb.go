@@ -23,7 +23,9 @@ type FDB struct {
 }
 
 // NewFDB returns a Set of remote MACs.
-func NewFDB(sweep bool) *Set[evpn.MAC, FDB] { return newSet[evpn.MAC, FDB](evpn.MAC.Compare, sweep) }
+func NewFDB(taken *Taken[evpn.MAC, FDB], sweep bool) *Set[evpn.MAC, FDB] {
+	return newSet[evpn.MAC, FDB](evpn.MAC.Compare, taken, sweep)
+}
 
 // Remote is a remote MAC as it is to be: both parts, the device's with our
 // mark.

@@ -9,7 +9,7 @@ type fifo[T any] struct {
 func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
 func (q *fifo[T]) push(x T) {
-	if q.head > 1024 && q.head > len(q.items)/2 {
+	if q.head > len(q.items)/2 && (q.head > 1024 || len(q.items) == cap(q.items)) {
 		q.items = q.items[:copy(q.items, q.items[q.head:])]
 		q.head = 0
 	}

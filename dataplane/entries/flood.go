@@ -14,7 +14,9 @@ type Flood struct{}
 func (Flood) Odd() bool { return false }
 
 // NewFlood returns a Set of destinations of flooding.
-func NewFlood(sweep bool) *Set[evpn.Via, Flood] { return newSet[evpn.Via, Flood](compareVia, sweep) }
+func NewFlood(taken *Taken[evpn.Via, Flood], sweep bool) *Set[evpn.Via, Flood] {
+	return newSet[evpn.Via, Flood](compareVia, taken, sweep)
+}
 
 // compareVia orders destinations by VTEP, then VNI.
 func compareVia(a, b evpn.Via) int { return cmp.Or(a.VTEP.Compare(b.VTEP), cmp.Compare(a.VNI, b.VNI)) }

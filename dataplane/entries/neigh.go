@@ -23,6 +23,6 @@ func (n Neigh) String() string {
 }
 
 // NewNeigh returns a Set of neighbor entries.
-func NewNeigh(sweep bool) *Set[netip.Addr, Neigh] {
-	return newSet[netip.Addr, Neigh](netip.Addr.Compare, sweep)
+func NewNeigh(taken *Taken[netip.Addr, Neigh], sweep bool) *Set[netip.Addr, Neigh] {
+	return newSet[netip.Addr, Neigh](netip.Addr.Compare, taken, sweep)
 }

@@ -35,7 +35,7 @@ type Set[K comparable, V Value] struct {
 	fails   map[K]Failure
 
 	adds, dels fifo[K]
-	taken      fifo[Change[K, V]] // by Next, and not answered yet
+	taken      *Taken[K, V]
 
 	desired, installed int
 
@@ -63,10 +63,17 @@ const (
 
 func (m mark) has(bits mark) bool { return m&bits == bits }
 
+// Taken are the changes that Next has handed out and that are not answered yet.
+// Several Sets may use the same one, when only one of them at a time has some:
+// it needs its memory only then.
+type Taken[K comparable, V Value] struct {
+	fifo[Change[K, V]]
+}
+
 // newSet returns an empty Set. With sweep, entries that are found and that
 // nobody desires are removed; without, they stay until Sweep.
-func newSet[K comparable, V Value](order func(a, b K) int, sweep bool) *Set[K, V] {
-	return &Set[K, V]{order: order, sweep: sweep, slots: make(map[K]slot[V])}
+func newSet[K comparable, V Value](order func(a, b K) int, taken *Taken[K, V], sweep bool) *Set[K, V] {
+	return &Set[K, V]{order: order, taken: taken, sweep: sweep, slots: make(map[K]slot[V])}
 }
 
 // put stores a slot and keeps counts and maps true to it. x is that of s.slots,
@@ -321,13 +328,7 @@ func (s *Set[K, V]) Refused() int {
 }
 
 // Taken returns the oldest Change of Next that it has not returned yet.
-func (s *Set[K, V]) Taken() Change[K, V] {
-	c := s.taken.pop()
-	if s.taken.len() == 0 && !s.Busy() {
-		s.taken = fifo[Change[K, V]]{} // its memory is not needed until there is more
-	}
-	return c
-}
+func (s *Set[K, V]) Taken() Change[K, V] { return s.taken.pop() }
 
 // Done says that c is done.
 func (s *Set[K, V]) Done(c Change[K, V]) {

@@ -89,7 +89,7 @@ func (m *model) write(t *rapid.T, remove bool, luck func() int) bool {
 func TestSet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{
-			set:     newSet[int, val](func(a, b int) int { return a - b }, false),
+			set:     newSet[int, val](func(a, b int) int { return a - b }, &Taken[int, val]{}, false),
 			desired: make(map[int]val), kernel: make(map[int]val), foreign: make(map[int]bool), held: make(map[int]bool),
 			now: time.Unix(0, 0),
 		}
@@ -282,7 +282,7 @@ func (m *model) check(t *rapid.T) {
 // TestRemovalUnanswered has the answer to a removal be lost, and the entry be
 // desired again as it was found: it is written.
 func TestRemovalUnanswered(t *testing.T) {
-	s := newSet[int, val](func(a, b int) int { return a - b }, true)
+	s := newSet[int, val](func(a, b int) int { return a - b }, &Taken[int, val]{}, true)
 	now := time.Now()
 	s.Seen(1, val{n: 1})
 	if _, ok := s.Next(true, now); !ok {
@@ -298,7 +298,7 @@ func TestRemovalUnanswered(t *testing.T) {
 // TestRetryOfQueued has an entry fail while it stands in the queue, which
 // skips it when its turn comes: its next try is not forgotten.
 func TestRetryOfQueued(t *testing.T) {
-	s := newSet[int, val](func(a, b int) int { return a - b }, false)
+	s := newSet[int, val](func(a, b int) int { return a - b }, &Taken[int, val]{}, false)
 	now := time.Now()
 	s.Want(1, val{n: 1})
 	s.Fail(1, errRefused, now)
@@ -314,7 +314,7 @@ func TestRetryOfQueued(t *testing.T) {
 // TestBackOff has an entry fail again and again: the pauses double up to the
 // longest.
 func TestBackOff(t *testing.T) {
-	s := newSet[int, val](func(a, b int) int { return a - b }, false)
+	s := newSet[int, val](func(a, b int) int { return a - b }, &Taken[int, val]{}, false)
 	now := time.Unix(0, 0)
 	s.Want(1, val{n: 1})
 	var pauses []time.Duration
@@ -339,7 +339,7 @@ func TestBackOff(t *testing.T) {
 // TestOrder has a Set filled in another order than that of its keys: after a
 // dump it hands them out in order.
 func TestOrder(t *testing.T) {
-	s := newSet[int, val](func(a, b int) int { return a - b }, true)
+	s := newSet[int, val](func(a, b int) int { return a - b }, &Taken[int, val]{}, true)
 	stray := map[int]val{}
 	for i := range 100 {
 		s.Want(i*37%100, val{n: 1})
