@@ -25,7 +25,7 @@ func (s *syncer) attach(topo *topology.Topology) {
 		if dev != nil {
 			at = dev.At
 		}
-		if d.attached() && (!d.at.SameTables(at) || s.bds.gone[at.VXLAN] || s.bds.gone[at.Bridge]) {
+		if d.attached() && (!d.at.SameTables(at) || at.Uses(s.bds.gone)) {
 			s.detach(d, at)
 		}
 		if dev == nil {
@@ -59,7 +59,7 @@ func (s *syncer) detach(d *bdState, to topology.Attachment) {
 	if s.bds.topo.Unselected(d.at) {
 		s.writer.unserve(d)
 	}
-	if d.at.Bridge != to.Bridge && s.bds.topo.Link(d.at.Bridge) != nil && !s.bds.gone[d.at.Bridge] {
+	if d.at.SVI != to.SVI && s.bds.topo.Link(d.at.SVI) != nil && !s.bds.gone[d.at.SVI] {
 		s.writer.leaveBridge(d)
 	}
 	s.setUp(d, false, netip.Addr{})

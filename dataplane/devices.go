@@ -49,8 +49,10 @@ func (s *syncer) take(x *topology.Step) error {
 	case topology.MakeVXLAN:
 		return s.made(x, "made a VXLAN device", s.k.MakeVXLAN(*l))
 	case topology.Remove:
-		s.bds.gone[l.Index] = true
 		err := s.k.Remove(l.Index)
+		if err == nil {
+			s.bds.gone[l.Index] = true
+		}
 		if x.Undeclared {
 			return s.made(x, "removed a device that is declared no more", err)
 		}

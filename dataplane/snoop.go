@@ -87,8 +87,8 @@ func (s *snooper) sendProbes(now time.Time) {
 func (s *snooper) listen() {
 	s.bds.hosts.SetProbeRate(s.cfg.Hosts.ProbeRate)
 	for _, d := range s.bds.sorted() {
-		if br := s.bds.topo.Link(d.at.Bridge); br != nil {
-			d.local.Configure(s.cfg.hosts(d.vni), br.Ageing)
+		if d.attached() {
+			d.local.Configure(s.cfg.hosts(d.vni), s.bds.topo.Ageing(d.at))
 		}
 	}
 	// A port that is down is snooped from the moment it comes up: many a host

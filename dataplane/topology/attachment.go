@@ -32,6 +32,11 @@ func (a Attachment) SameTables(b Attachment) bool {
 	return a == b
 }
 
+// Uses tells whether one of the devices of a is among some, by index.
+func (a Attachment) Uses(devices map[int]bool) bool {
+	return devices[a.Bridge] || devices[a.VXLAN] || devices[a.SVI]
+}
+
 // Table is one of the tables that have entries of a broadcast domain.
 type Table uint8
 

@@ -160,3 +160,12 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
+
+// TestUses has each device of an attachment by itself, and another.
+func TestUses(t *testing.T) {
+	for index, want := range map[int]bool{2: true, 3: true, 7: true, 4: false} {
+		if got := vlanLayout.Uses(map[int]bool{index: true}); got != want {
+			t.Errorf("uses device %d: %v, want %v", index, got, want)
+		}
+	}
+}

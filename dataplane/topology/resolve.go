@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
@@ -147,6 +148,15 @@ func (v *View) checkForwarding(d *Device) {
 		d.problem(MTU, "bridge %s has MTU %d, but the underlay carries no more than %d: ip link set %s mtu %d",
 			br.Name, br.MTU, most, br.Name, most)
 	}
+}
+
+// Ageing returns after what time the bridge forgets a silent MAC of a broadcast
+// domain.
+func (t *Topology) Ageing(a Attachment) time.Duration {
+	if br := t.links[a.Bridge]; br != nil {
+		return br.Ageing
+	}
+	return 0
 }
 
 // WrongFlags tells what of a VXLAN device is not as it must be: the flags of its

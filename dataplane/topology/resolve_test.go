@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
@@ -255,5 +256,17 @@ func TestWrongFlags(t *testing.T) {
 		if port, learning := topo.WrongFlags(&topo.Devices[0]); port != c.port || learning != c.learning {
 			t.Errorf("%s: port %v, learning %v", c.name, port, learning)
 		}
+	}
+}
+
+func TestAgeing(t *testing.T) {
+	s := plain(local4)
+	s.link(br0).Ageing = 300 * time.Second
+	topo := s.resolve()
+	if got := topo.Ageing(topo.Devices[0].At); got != 300*time.Second {
+		t.Errorf("MACs age for %v, want 5m0s", got)
+	}
+	if got := topo.Ageing(topology.Attachment{}); got != 0 {
+		t.Errorf("nowhere MACs age for %v, want 0", got)
 	}
 }
