@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -325,23 +326,23 @@ func (c *comparison) neighbors(want []evpn.Neigh, r *reading) {
 	for _, n := range want {
 		routes[n.IP] = entries.Neigh{MAC: n.MAC, Router: n.Router}
 	}
-	kernel := make(map[netip.Addr]string, len(r.ips))
+	inKernel := make(map[netip.Addr]string, len(r.ips))
 	for i := range r.ips {
 		e := &r.ips[i]
 		f := Finding{Kind: KindNeighbor, Device: c.bridge, IP: e.IP}
 		switch _, desired := c.desired.neigh[e.IP]; {
 		case isOurNeigh(e):
 			if desired || !c.shared {
-				kernel[e.IP] = neighOf(e).String()
+				inKernel[e.IP] = neighOf(e).String()
 			}
-		case e.State&(Permanent|NoARP) != 0:
+		case e.State&(kernel.Permanent|kernel.NoARP) != 0:
 			c.foreign(f, e.MAC.String(), "a static neighbor that evpnd did not make")
 		}
 	}
-	for ip := range union(union(union(nil, routes), c.desired.neigh), kernel) {
+	for ip := range union(union(union(nil, routes), c.desired.neigh), inKernel) {
 		x, ok := routes[ip]
 		w, desired := c.desired.neigh[ip]
-		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, desired), kernel[ip], w.err)
+		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, desired), inKernel[ip], w.err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -58,12 +59,12 @@ func testAudit(t *testing.T, w world) {
 	// Somebody else's entries are listed, and are no difference. One is in
 	// the way of a wish.
 	vx, br := r.index("vx0"), r.index("br0")
-	foreign := dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(3), IP: addr("172.30.0.8")}
+	foreign := kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, State: kernel.NoARP | kernel.Reachable, MAC: mac(3), IP: addr("172.30.0.8")}
 	inTheWay := foreign
 	inTheWay.MAC = mac(4)
-	static := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, State: dataplane.Permanent, MAC: mac(9), IP: addr("172.18.0.99")}
-	for _, e := range []dataplane.Entry{foreign, inTheWay, static} {
-		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
+	static := kernel.Entry{Family: kernel.IPv4, Ifindex: br, State: kernel.Permanent, MAC: mac(9), IP: addr("172.18.0.99")}
+	for _, e := range []kernel.Entry{foreign, inTheWay, static} {
+		r.write(kernel.Op{Verb: kernel.Replace, Entry: e})
 	}
 	r.untilTrue("the foreign entries are seen", func() bool { return r.p.Devices()[0].Foreign == 3 })
 	r.wishMAC(200, mac(4), vtep(2))
@@ -78,8 +79,8 @@ func testAudit(t *testing.T, w world) {
 	routes.Flood = append(routes.Flood, evpn.Flood{VNI: 200, Via: vtep(3), Want: true})
 	r.untilTrue("it is written", func() bool { return r.p.EchoMuted() && r.p.Stats().Installed == 6 })
 	left := foreign
-	left.MAC, left.Flags, left.IP = mac(6), dataplane.Self|dataplane.ExtLearned, vtep(2).VTEP
-	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: left})
+	left.MAC, left.Flags, left.IP = mac(6), kernel.Self|kernel.ExtLearned, vtep(2).VTEP
+	r.write(kernel.Op{Verb: kernel.Replace, Entry: left})
 
 	a, lines := r.audit(routes)
 	const wantLines = `mac vx0 02:42:ac:00:00:01 [] [172.30.0.2] [172.30.0.2] foreign false: the writer has not taken over what the routes say

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // writeBatch is how many entries one write has.
@@ -19,7 +21,7 @@ type ref struct {
 
 // batch is what is written at once. Its memory is used again.
 type batch struct {
-	ops  []Op
+	ops  []kernel.Op
 	errs []error // of ops, once they are written
 	refs []ref
 	err  error // of the writing as a whole
@@ -28,7 +30,7 @@ type batch struct {
 
 func newBatch() *batch {
 	const n = 3*writeBatch + 4
-	return &batch{ops: make([]Op, 0, n), errs: make([]error, n), refs: make([]ref, 0, n)}
+	return &batch{ops: make([]kernel.Op, 0, n), errs: make([]error, n), refs: make([]ref, 0, n)}
 }
 
 func (b *batch) clear() { b.ops, b.refs = b.ops[:0], b.refs[:0] }
@@ -74,7 +76,7 @@ func (b *batch) results(yield func(r ref, err error)) {
 	for _, r := range b.refs {
 		var err error
 		for j := at; j < at+int(r.ops); j++ {
-			if err == nil && (r.remove || b.ops[j].Verb != Delete) { // a deletion before an addition may find nothing
+			if err == nil && (r.remove || b.ops[j].Verb != kernel.Delete) { // a deletion before an addition may find nothing
 				err = b.errs[j]
 			}
 		}

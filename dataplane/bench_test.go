@@ -7,18 +7,19 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
 const benchEntries = 100_000
 
-func remoteOp(vx, i, to int, verb dataplane.Verb) dataplane.Op {
-	op := dataplane.Op{Verb: verb, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
-		Flags: dataplane.Self | dataplane.Master | dataplane.ExtLearned, MAC: mac(i), IP: vtep(to).VTEP,
+func remoteOp(vx, i, to int, verb kernel.Verb) kernel.Op {
+	op := kernel.Op{Verb: verb, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: vx, State: kernel.NoARP | kernel.Reachable,
+		Flags: kernel.Self | kernel.Master | kernel.ExtLearned, MAC: mac(i), IP: vtep(to).VTEP,
 	}}
-	if verb == dataplane.Delete {
-		op.Entry = dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self | dataplane.Master, MAC: mac(i)}
+	if verb == kernel.Delete {
+		op.Entry = kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self | kernel.Master, MAC: mac(i)}
 	}
 	return op
 }
@@ -99,9 +100,9 @@ func BenchmarkPlane(b *testing.B) {
 func BenchmarkRestart(b *testing.B) {
 	w, vx := benchReal(b)
 	k := w.open(b)
-	ops := make([]dataplane.Op, benchEntries)
+	ops := make([]kernel.Op, benchEntries)
 	for i := range ops {
-		ops[i] = remoteOp(vx, i+1, 2, dataplane.Replace)
+		ops[i] = remoteOp(vx, i+1, 2, kernel.Replace)
 	}
 	if err := k.Write(ops, make([]error, len(ops))); err != nil {
 		b.Fatal(err)
@@ -142,7 +143,7 @@ func BenchmarkLoss(b *testing.B) {
 			for i := range b.N {
 				host, repaired := mac(benchEntries+1+i), r.p.Stats().Repaired
 				k.miss(r, func() {
-					r.write(remoteOp(vx, i+1, 2, dataplane.Delete), staticAt(r, "p0", host))
+					r.write(remoteOp(vx, i+1, 2, kernel.Delete), staticAt(r, "p0", host))
 				})
 				time.Sleep(r.p.Rest()) // after the loss before
 				begin := time.Now()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // Stats are counts since the start, but for the first three and Hosts.
@@ -91,9 +92,9 @@ func (c *counters) refused(k kindIndex, n int, err error) {
 }
 
 // opKind returns what an op is for.
-func opKind(op *Op) kindIndex {
+func opKind(op *kernel.Op) kindIndex {
 	switch {
-	case op.Family != Bridge:
+	case op.Family != kernel.Bridge:
 		return kindNeigh
 	case op.MAC.IsZero():
 		return kindFlood

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestCounts(t *testing.T) {
 	r, h := faulty(t)
 	var shut atomic.Bool
-	h.FailOps(func(op dataplane.Op) error {
+	h.FailOps(func(op kernel.Op) error {
 		switch {
 		case shut.Load():
 			return syscall.EPERM
@@ -76,7 +77,7 @@ func TestCounts(t *testing.T) {
 // the kernel has not seen it.
 func TestOnlyWhatWasWrittenIsRefused(t *testing.T) {
 	r, h := faulty(t)
-	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	h.FailOps(func(kernel.Op) error { return syscall.EPERM })
 	var d evpn.Delta
 	for i := range dataplane.WriteBatch + 9 {
 		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Via: vtep(2), Want: true})

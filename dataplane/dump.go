@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -77,7 +78,7 @@ func (x *dump) run() {
 }
 
 // add hands an entry to the readings that it concerns.
-func (x *dump) add(e *Entry) {
+func (x *dump) add(e *kernel.Entry) {
 	for _, d := range x.index.Of(e) {
 		if r := x.found[d]; r != nil {
 			r.add(e)
@@ -89,13 +90,13 @@ func (x *dump) add(e *Entry) {
 type reading struct {
 	at    topology.Attachment
 	view  *topology.View
-	macs  map[evpn.MAC]*Entry // bridge entries behind local ports
-	own   map[evpn.MAC]bool   // bridge entries that are ports' own addresses
+	macs  map[evpn.MAC]*kernel.Entry // bridge entries behind local ports
+	own   map[evpn.MAC]bool          // bridge entries that are ports' own addresses
 	ours  map[evpn.MAC]remote
 	flood map[evpn.Via]entries.Flood
 	other map[evpn.MAC]evpn.Via // device entries without our mark
 	vlans map[evpn.MAC]struct{} // bridge entries with a VLAN, beside those in macs
-	ips   []Entry
+	ips   []kernel.Entry
 
 	partial bool // what it has not may be there, but for macs, ips and the MACs that were known
 }
@@ -118,14 +119,14 @@ func (r *reading) isOurs(mac evpn.MAC, m remote) bool {
 func newReading(d *bdState, view *topology.View) *reading {
 	return &reading{
 		at: d.at, view: view,
-		macs: make(map[evpn.MAC]*Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
+		macs: make(map[evpn.MAC]*kernel.Entry), own: make(map[evpn.MAC]bool), ours: make(map[evpn.MAC]remote),
 		flood: make(map[evpn.Via]entries.Flood), other: make(map[evpn.MAC]evpn.Via),
 		vlans: make(map[evpn.MAC]struct{}),
 	}
 }
 
 // add takes in one entry.
-func (r *reading) add(e *Entry) {
+func (r *reading) add(e *kernel.Entry) {
 	switch r.at.Table(e) {
 	case topology.DeviceTable:
 		r.device(e)
@@ -136,14 +137,14 @@ func (r *reading) add(e *Entry) {
 	}
 }
 
-func (r *reading) device(e *Entry) {
+func (r *reading) device(e *kernel.Entry) {
 	switch {
 	case e.MAC.IsZero():
 		if via, ok := r.at.FloodVia(e); ok {
 			r.flood[via] = entries.Flood{}
 		}
 	case !e.MAC.IsHost():
-	case e.Flags&ExtLearned == 0:
+	case e.Flags&kernel.ExtLearned == 0:
 		r.other[e.MAC] = r.at.Via(e)
 	default:
 		m := r.ours[e.MAC]
@@ -152,18 +153,18 @@ func (r *reading) device(e *Entry) {
 	}
 }
 
-func (r *reading) bridgeEntry(e *Entry) {
+func (r *reading) bridgeEntry(e *kernel.Entry) {
 	switch {
-	case e.State&Permanent != 0:
+	case e.State&kernel.Permanent != 0:
 		if e.VLAN == 0 {
 			r.own[e.MAC] = true
 		}
 	case r.at.Behind(e) && e.VLAN == 0:
-		if e.Flags&(ExtLearned|Sticky) != 0 {
+		if e.Flags&(kernel.ExtLearned|kernel.Sticky) != 0 {
 			m := r.ours[e.MAC]
-			m.bridgeMarked = e.Flags&ExtLearned != 0
+			m.bridgeMarked = e.Flags&kernel.ExtLearned != 0
 			m.Parts |= entries.Bridge
-			if e.Flags&Sticky != 0 {
+			if e.Flags&kernel.Sticky != 0 {
 				m.Parts |= entries.Sticky
 			}
 			r.ours[e.MAC] = m
@@ -178,14 +179,16 @@ func (r *reading) bridgeEntry(e *Entry) {
 	}
 }
 
-func (r *reading) neighbor(e *Entry) {
+func (r *reading) neighbor(e *kernel.Entry) {
 	if evpn.IsHostIP(e.IP) && !r.view.Has(e.IP) {
 		r.ips = append(r.ips, *e)
 	}
 }
 
 // isOurNeigh tells whether a neighbor entry has our mark.
-func isOurNeigh(e *Entry) bool { return e.Flags&ExtLearned != 0 && e.State&NoARP != 0 }
+func isOurNeigh(e *kernel.Entry) bool {
+	return e.Flags&kernel.ExtLearned != 0 && e.State&kernel.NoARP != 0
+}
 
 // dumped makes d what was found.
 func (o *observer) dumped(d *bdState, r *reading) {

@@ -7,6 +7,7 @@ import (
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -19,16 +20,16 @@ func newPretend() pretend { return pretend{fake.New()} }
 func (w pretend) open(testing.TB) dataplane.Kernel { return w.Open() }
 
 func (w pretend) addBridge(name string) {
-	w.Add(dataplane.Link{Name: name, Kind: "bridge"})
+	w.Add(kernel.Link{Name: name, Kind: "bridge"})
 	w.SetUp(name, true)
 }
 
 func (w pretend) addVXLAN(name string, vni int, local, bridge string) {
-	v := &dataplane.VXLAN{VNI: evpn.VNI(vni), Port: topology.DefaultPort, Learning: true}
+	v := &kernel.VXLAN{VNI: evpn.VNI(vni), Port: topology.DefaultPort, Learning: true}
 	if local != "" {
 		v.Local = addr(local)
 	}
-	w.Add(dataplane.Link{Name: name, Kind: "vxlan", VXLAN: v})
+	w.Add(kernel.Link{Name: name, Kind: "vxlan", VXLAN: v})
 	if bridge != "" {
 		w.Kernel.SetMaster(name, bridge)
 	}
@@ -36,12 +37,12 @@ func (w pretend) addVXLAN(name string, vni int, local, bridge string) {
 }
 
 func (w pretend) addExternal(name string) {
-	w.Add(dataplane.Link{Name: name, Kind: "vxlan", VXLAN: &dataplane.VXLAN{External: true, VNIFilter: true, Port: 5000}})
+	w.Add(kernel.Link{Name: name, Kind: "vxlan", VXLAN: &kernel.VXLAN{External: true, VNIFilter: true, Port: 5000}})
 	w.SetUp(name, true)
 }
 
 func (w pretend) addPort(name, bridge string) {
-	w.Add(dataplane.Link{Name: name, Kind: "veth"})
+	w.Add(kernel.Link{Name: name, Kind: "veth"})
 	w.Kernel.SetMaster(name, bridge)
 	w.SetUp(name, true)
 }

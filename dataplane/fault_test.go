@@ -14,6 +14,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -57,7 +58,7 @@ func TestOneEntryFails(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			t.Parallel()
 			r, h := faulty(t)
-			h.FailOps(func(op dataplane.Op) error {
+			h.FailOps(func(op kernel.Op) error {
 				if op.MAC == mac(2) {
 					return errno
 				}
@@ -85,7 +86,7 @@ func TestOneEntryFails(t *testing.T) {
 // alone in its batch looks like a missing privilege, and is not taken as one.
 func TestOneEntryFailsAlone(t *testing.T) {
 	r, h := faulty(t)
-	h.FailOps(func(op dataplane.Op) error {
+	h.FailOps(func(op kernel.Op) error {
 		if op.MAC == mac(2) {
 			return syscall.EPERM
 		}
@@ -105,8 +106,8 @@ func TestRemovalFails(t *testing.T) {
 	r, h := faulty(t)
 	r.wishMAC(200, mac(1), vtep(2))
 	r.holds("br0", remoteLines(mac(1), "172.30.0.2")...)
-	h.FailOps(func(op dataplane.Op) error {
-		if op.Verb == dataplane.Delete {
+	h.FailOps(func(op kernel.Op) error {
+		if op.Verb == kernel.Delete {
 			return syscall.EBUSY
 		}
 		return nil
@@ -124,7 +125,7 @@ func TestNoPrivilege(t *testing.T) {
 	w := newPretend()
 	plain(w)
 	h := w.Open()
-	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	h.FailOps(func(kernel.Op) error { return syscall.EPERM })
 	h.FailCalls(func(m string) error {
 		if strings.HasPrefix(m, "Set") {
 			return syscall.EPERM
@@ -172,10 +173,10 @@ func TestOverrun(t *testing.T) {
 	r.wish(d)
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 200 })
 	vx := r.index("vx0")
-	var ops []dataplane.Op
+	var ops []kernel.Op
 	for i := 1; i <= 200; i++ {
-		ops = append(ops, dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self | dataplane.Master, MAC: mac(i),
+		ops = append(ops, kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self | kernel.Master, MAC: mac(i),
 		}})
 	}
 	r.write(ops...)
@@ -235,7 +236,7 @@ func TestDeviceVanishes(t *testing.T) {
 	r := start(t, w, h, dataplane.Config{})
 	r.serves(200, addr(local))
 	var once atomic.Bool
-	h.FailOps(func(op dataplane.Op) error {
+	h.FailOps(func(op kernel.Op) error {
 		if op.MAC == mac(100) && once.CompareAndSwap(false, true) {
 			w.del("vx0")
 		}
@@ -265,15 +266,15 @@ func TestFloodGoesFirst(t *testing.T) {
 	r := start(t, w, h, dataplane.Config{})
 	r.serves(200, addr(local))
 	var order []string
-	h.FailOps(func(op dataplane.Op) error {
+	h.FailOps(func(op kernel.Op) error {
 		what := "mac"
 		switch {
-		case op.Family != dataplane.Bridge:
+		case op.Family != kernel.Bridge:
 			what = "neighbor"
 		case op.MAC.IsZero():
 			what = "flood"
 		}
-		if op.Verb == dataplane.Delete {
+		if op.Verb == kernel.Delete {
 			what = "-" + what
 		}
 		order = append(order, what)
@@ -378,7 +379,7 @@ func TestProblemsGoWithTheirDevice(t *testing.T) {
 // that is no problem any more.
 func TestNothingLeftToWrite(t *testing.T) {
 	r, h := faulty(t)
-	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	h.FailOps(func(kernel.Op) error { return syscall.EPERM })
 	r.wishMAC(200, mac(1), vtep(2))
 	r.problem(dataplane.ProblemWrite, "CAP_NET_ADMIN")
 	r.unwishMAC(200, mac(1))
@@ -493,7 +494,7 @@ func TestDeselectedWhileRefused(t *testing.T) {
 		Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.11"), MAC: mac(1), Want: true}},
 	})
 	r.untilTrue("all is written", func() bool { return r.p.Stats().Installed == 4 })
-	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	h.FailOps(func(kernel.Op) error { return syscall.EPERM })
 	if err := r.p.Configure(dataplane.Config{Topology: topology.Config{Select: topology.Select{Devices: []string{"other"}}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -512,7 +513,7 @@ func TestDeselectedWhileRefused(t *testing.T) {
 // Plane sleeps, and hears of changes of its own entries.
 func TestRefusedWaits(t *testing.T) {
 	r, h := faulty(t)
-	h.FailOps(func(dataplane.Op) error { return syscall.EPERM })
+	h.FailOps(func(kernel.Op) error { return syscall.EPERM })
 	r.wishMAC(200, mac(1), vtep(2))
 	r.untilTrue("the Plane listens and sleeps", func() bool { return !r.p.EchoMuted() && r.p.Wait() > 60*time.Millisecond })
 }
@@ -523,7 +524,7 @@ func TestShortOfMemory(t *testing.T) {
 	r, h := faulty(t)
 	var mu sync.Mutex
 	var at []time.Time
-	h.FailOps(func(dataplane.Op) error {
+	h.FailOps(func(kernel.Op) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if at = append(at, time.Now()); len(at) <= 3*dataplane.WriteBatch {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -37,9 +38,9 @@ func TestTwoHolders(t *testing.T) {
 	d.at = topology.Attachment{VNI: 200, Bridge: 2, VXLAN: 3, SVI: 2}
 	p.bds.index.Add(d.at, d)
 	mac := evpn.MAC{2, 0, 0, 0, 0, 1}
-	atPort := Entry{Family: Bridge, Ifindex: 4, Bridge: 2, MAC: mac, State: NoARP}
-	inDevice := Entry{Family: Bridge, Ifindex: 3, MAC: mac, State: NoARP, Flags: Self}
-	for _, order := range [][2]Entry{{atPort, inDevice}, {inDevice, atPort}} {
+	atPort := kernel.Entry{Family: kernel.Bridge, Ifindex: 4, Bridge: 2, MAC: mac, State: kernel.NoARP}
+	inDevice := kernel.Entry{Family: kernel.Bridge, Ifindex: 3, MAC: mac, State: kernel.NoARP, Flags: kernel.Self}
+	for _, order := range [][2]kernel.Entry{{atPort, inDevice}, {inDevice, atPort}} {
 		p.observer.entry(&order[0], false)
 		p.observer.entry(&order[1], false)
 		p.observer.entry(&order[1], true)

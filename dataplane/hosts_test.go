@@ -11,6 +11,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -89,18 +90,18 @@ func testTwoSources(t *testing.T, w world) {
 	plain(w)
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
-	neigh := dataplane.Entry{
-		Family: dataplane.IPv4, Ifindex: r.index("br0"), State: dataplane.Permanent, MAC: mac(1), IP: addr("172.18.0.11"),
+	neigh := kernel.Entry{
+		Family: kernel.IPv4, Ifindex: r.index("br0"), State: kernel.Permanent, MAC: mac(1), IP: addr("172.18.0.11"),
 	}
 	says(w, "p0", "172.18.0.11", mac(1))
 	r.hosts(200, "172.18.0.11 "+mac(1).String())
-	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: neigh})
+	r.write(kernel.Op{Verb: kernel.Replace, Entry: neigh})
 	r.hosts(200, "172.18.0.11 "+mac(1).String()+" immutable")
 	// What an operator bound no host takes.
 	says(w, "p1", "172.18.0.11", mac(2))
 	says(w, "p1", "172.18.0.12", mac(2))
 	r.hosts(200, "172.18.0.11 "+mac(1).String()+" immutable", "172.18.0.12 "+mac(2).String())
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: neigh})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: neigh})
 	r.hosts(200, "172.18.0.11 "+mac(2).String(), "172.18.0.12 "+mac(2).String())
 	w.setUp("p1", false)
 	r.hosts(200)

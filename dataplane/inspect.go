@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -78,7 +79,7 @@ func (h *KernelView) stands(state EntryState, err error) {
 var errNoDevice = errors.New("no VXLAN device serves it")
 
 // differs says how the two parts of a remote MAC differ from what is desired.
-func differs(want entries.FDB, at topology.Attachment, own *Entry, there bool, br *Entry, inBridge bool) string {
+func differs(want entries.FDB, at topology.Attachment, own *kernel.Entry, there bool, br *kernel.Entry, inBridge bool) string {
 	switch dest := at.Via(own); {
 	case !there && !inBridge:
 		return "the kernel has no entry for it"
@@ -88,15 +89,15 @@ func differs(want entries.FDB, at topology.Attachment, own *Entry, there bool, b
 		return "the VXLAN device sends it to a nexthop group, which evpnd does not make: somebody changed it"
 	case dest != want.Via:
 		return fmt.Sprintf("the VXLAN device sends it to %s, not to %s: somebody changed it", dest.Text(at.VNI), want.Via.Text(at.VNI))
-	case own.Flags&ExtLearned == 0:
+	case own.Flags&kernel.ExtLearned == 0:
 		return "the entry of the VXLAN device is without evpnd's mark (extern_learn): somebody else wrote it"
 	case !inBridge:
 		return "the bridge has no entry for it, so it floods frames for it"
 	case !at.Behind(br):
 		return "the bridge has it behind a local port: a frame came from there"
-	case want.Has(entries.Sticky) && br.Flags&Sticky == 0:
+	case want.Has(entries.Sticky) && br.Flags&kernel.Sticky == 0:
 		return "the bridge's entry is not sticky, as it should be"
-	case !want.Has(entries.Sticky) && br.Flags&Sticky != 0:
+	case !want.Has(entries.Sticky) && br.Flags&kernel.Sticky != 0:
 		return "the bridge's entry is sticky, as it should not be"
 	}
 	return ""
@@ -135,16 +136,16 @@ func (p *Plane) InspectNeigh(vni evpn.VNI, ip netip.Addr) (h KernelView, err err
 		h.Differs = by.String()
 	case e.MAC != x.Value.MAC:
 		h.Differs = fmt.Sprintf("the kernel has it with %s, not with %s: somebody changed it", e.MAC, x.Value.MAC)
-	case e.Flags&ExtLearned == 0 || e.State&NoARP == 0:
+	case e.Flags&kernel.ExtLearned == 0 || e.State&kernel.NoARP == 0:
 		h.Differs = "the kernel's entry is without evpnd's mark (extern_learn NOARP): the kernel or somebody else wrote it"
-	case x.Value.Router != (e.Flags&Router != 0):
+	case x.Value.Router != (e.Flags&kernel.Router != 0):
 		h.Differs = "the router flag of the kernel's entry is not as it should be"
 	}
 	return h, nil
 }
 
 // lookup reads one entry beside the Plane's own goroutine.
-func (p *Plane) lookup(e Entry) (now Entry, there bool, err error) {
+func (p *Plane) lookup(e kernel.Entry) (now kernel.Entry, there bool, err error) {
 	p.second.Lock()
 	defer p.second.Unlock()
 	now, err = p.k.Second().Lookup(e)
@@ -154,7 +155,7 @@ func (p *Plane) lookup(e Entry) (now Entry, there bool, err error) {
 	return now, err == nil, err
 }
 
-func nexthopText(e Entry) string {
+func nexthopText(e kernel.Entry) string {
 	if e.Nexthop == 0 {
 		return ""
 	}
@@ -162,34 +163,34 @@ func nexthopText(e Entry) string {
 }
 
 // flagText renders flags and state as iproute2 does, each after a space.
-func flagText(e *Entry) string {
+func flagText(e *kernel.Entry) string {
 	var b strings.Builder
 	add := func(on bool, name string) {
 		if on {
 			b.WriteString(" " + name)
 		}
 	}
-	add(e.Flags&ExtLearned != 0, "extern_learn")
-	add(e.Flags&Sticky != 0, "sticky")
-	add(e.Flags&Offloaded != 0, "offload")
-	add(e.Flags&Router != 0, "router")
-	if e.Family == Bridge {
-		add(e.State&Permanent != 0, "permanent")
-		add(e.State&NoARP != 0 && e.State&Permanent == 0, "static")
+	add(e.Flags&kernel.ExtLearned != 0, "extern_learn")
+	add(e.Flags&kernel.Sticky != 0, "sticky")
+	add(e.Flags&kernel.Offloaded != 0, "offload")
+	add(e.Flags&kernel.Router != 0, "router")
+	if e.Family == kernel.Bridge {
+		add(e.State&kernel.Permanent != 0, "permanent")
+		add(e.State&kernel.NoARP != 0 && e.State&kernel.Permanent == 0, "static")
 		return b.String()
 	}
 	for _, s := range []struct {
-		bit  State
+		bit  kernel.State
 		name string
 	}{
-		{Incomplete, "INCOMPLETE"},
-		{Reachable, "REACHABLE"},
-		{Stale, "STALE"},
-		{Delay, "DELAY"},
-		{Probe, "PROBE"},
-		{Failed, "FAILED"},
-		{NoARP, "NOARP"},
-		{Permanent, "PERMANENT"},
+		{kernel.Incomplete, "INCOMPLETE"},
+		{kernel.Reachable, "REACHABLE"},
+		{kernel.Stale, "STALE"},
+		{kernel.Delay, "DELAY"},
+		{kernel.Probe, "PROBE"},
+		{kernel.Failed, "FAILED"},
+		{kernel.NoARP, "NOARP"},
+		{kernel.Permanent, "PERMANENT"},
 	} {
 		add(e.State&s.bit != 0, s.name)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -53,8 +54,8 @@ func testHeld(t *testing.T, w world) {
 
 	// What an operator holds is not ours to change, and is in the way.
 	other := addr("172.18.0.12")
-	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.IPv4, Ifindex: r.index("br0"), State: dataplane.Permanent, MAC: mac(9), IP: other,
+	r.write(kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: kernel.IPv4, Ifindex: r.index("br0"), State: kernel.Permanent, MAC: mac(9), IP: other,
 	}})
 	r.untilTrue("the Plane knows of it", func() bool { return r.p.Devices()[0].Foreign == 1 })
 	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: other, MAC: mac(1), Want: true}}})
@@ -68,13 +69,13 @@ func testHeld(t *testing.T, w world) {
 	// With the Plane gone nobody puts an entry back.
 	r.stop()
 	vx := r.index("vx0")
-	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1), IP: vtep(9).VTEP,
+	r.write(kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, State: kernel.NoARP | kernel.Reachable, MAC: mac(1), IP: vtep(9).VTEP,
 	}})
 	want(held(r.p.InspectMAC(200, mac(1))), "the VXLAN device sends it to 172.30.0.9, not to 172.30.0.2",
 		m1+" dev vx0 dst 172.30.0.9 self static", m1+" dev vx0 master br0 extern_learn")
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(1)}})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, MAC: mac(1)}})
 	want(held(r.p.InspectMAC(200, mac(1))), "the VXLAN device has no entry for it", m1+" dev vx0 master br0 extern_learn")
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv4, Ifindex: r.index("br0"), IP: ip}})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.IPv4, Ifindex: r.index("br0"), IP: ip}})
 	want(held(r.p.InspectNeigh(200, ip)), "the kernel has no entry for it")
 }

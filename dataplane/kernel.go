@@ -31,15 +31,15 @@ type Kernel interface {
 	MuteEcho(on bool) error
 
 	// Links returns all devices, by index.
-	Links() ([]Link, error)
+	Links() ([]kernel.Link, error)
 	// Addrs returns the addresses of all devices.
-	Addrs() ([]Addr, error)
+	Addrs() ([]kernel.Addr, error)
 	// FDB calls yield for each entry of a bridge's table and of the own
 	// tables of its ports. On an error yield may have been called already.
-	FDB(bridge int, yield func(*Entry)) error
+	FDB(bridge int, yield func(*kernel.Entry)) error
 	// Neighbors calls yield for each IPv4 and IPv6 neighbor entry of all
 	// devices.
-	Neighbors(yield func(*Entry)) error
+	Neighbors(yield func(*kernel.Entry)) error
 	// Second returns a reader of the same tables, which one other goroutine
 	// may use beside the Plane's.
 	Second() Tables
@@ -47,22 +47,22 @@ type Kernel interface {
 	// of the bridge e.Ifindex, or e.MAC and e.SrcVNI in that of the VXLAN
 	// device; of another family, the neighbor e.IP of the device e.Ifindex.
 	// The error is ENOENT when there is none.
-	Lookup(e Entry) (Entry, error)
+	Lookup(e kernel.Entry) (kernel.Entry, error)
 
 	// Find does what Lookup does for many entries, in place: entries[i] becomes
 	// the entry when errs[i] is nil. On an error the reading as a whole failed,
 	// and neither entries nor errs mean anything.
-	Find(entries []Entry, errs []error) error
+	Find(entries []kernel.Entry, errs []error) error
 	// Port calls yield for each entry of a bridge's table that is behind one
 	// port, and for each entry of the port's own table. When port is the bridge
 	// these are the entries that are behind no port. A device that is not there
 	// has no entries.
-	Port(port int, yield func(*Entry)) error
+	Port(port int, yield func(*kernel.Entry)) error
 
 	// Write carries out ops in order and sets errs[i] to the error of ops[i], nil
 	// for success. The kernel goes on after a failure. On an error the writing
 	// as a whole failed, and errs means nothing.
-	Write(ops []Op, errs []error) error
+	Write(ops []kernel.Op, errs []error) error
 
 	// Snoop begins to read the ARP and ND of hosts, of no port before SnoopPorts,
 	// and returns the channel of their claims. The channel is bounded; claims
@@ -82,8 +82,8 @@ type Kernel interface {
 	SetVXLANLearning(ifindex int, learning bool) error
 	// MakeBridge and MakeVXLAN make a device, down and with its alias. The
 	// device is enslaved when l.Master is set.
-	MakeBridge(l Link) error
-	MakeVXLAN(l Link) error
+	MakeBridge(l kernel.Link) error
+	MakeVXLAN(l kernel.Link) error
 	// Remove deletes a device.
 	Remove(ifindex int) error
 	// SetUp brings a device up.
@@ -96,52 +96,10 @@ type Kernel interface {
 
 // Tables reads entries, as the methods of Kernel of the same names do.
 type Tables interface {
-	FDB(bridge int, yield func(*Entry)) error
-	Neighbors(yield func(*Entry)) error
-	Lookup(e Entry) (Entry, error)
+	FDB(bridge int, yield func(*kernel.Entry)) error
+	Neighbors(yield func(*kernel.Entry)) error
+	Lookup(e kernel.Entry) (kernel.Entry, error)
 }
-
-// The objects of the kernel, under the names of package kernel.
-type (
-	Family = kernel.Family
-	State  = kernel.State
-	Flags  = kernel.Flags
-	Entry  = kernel.Entry
-	Verb   = kernel.Verb
-	Op     = kernel.Op
-	Link   = kernel.Link
-	VXLAN  = kernel.VXLAN
-	Port   = kernel.Port
-	Addr   = kernel.Addr
-)
-
-// The families, states, flags and verbs of package kernel.
-const (
-	IPv4   = kernel.IPv4
-	Bridge = kernel.Bridge
-	IPv6   = kernel.IPv6
-
-	Incomplete = kernel.Incomplete
-	Reachable  = kernel.Reachable
-	Stale      = kernel.Stale
-	Delay      = kernel.Delay
-	Probe      = kernel.Probe
-	Failed     = kernel.Failed
-	NoARP      = kernel.NoARP
-	Permanent  = kernel.Permanent
-
-	Self       = kernel.Self
-	Master     = kernel.Master
-	ExtLearned = kernel.ExtLearned
-	Offloaded  = kernel.Offloaded
-	Sticky     = kernel.Sticky
-	Router     = kernel.Router
-	Locked     = kernel.Locked
-
-	Replace = kernel.Replace
-	Append  = kernel.Append
-	Delete  = kernel.Delete
-)
 
 // NoticeKind says what a Notice is about.
 type NoticeKind uint8
@@ -158,6 +116,6 @@ const (
 // Notice is one change that the kernel reported.
 type Notice struct {
 	Kind    NoticeKind
-	Entry   Entry
+	Entry   kernel.Entry
 	Ifindex int
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // kind is one kind of entry of one broadcast domain, as the writer sees it. A
@@ -24,7 +25,7 @@ type kind interface {
 	// answered, perhaps not.
 	putBack(answered bool)
 	// removals appends what removes all that the kernel has, or may have.
-	removals(d *bdState, ops []Op) []Op
+	removals(d *bdState, ops []kernel.Op) []kernel.Op
 	// failures calls yield with each entry that failed.
 	failures(yield func(text string, f entries.Failure))
 
@@ -64,9 +65,9 @@ type spec[K comparable, V entries.Value] struct {
 	// text is an entry in the words of a problem.
 	text func(K) string
 	// encode appends the messages that make a change.
-	encode func(d *bdState, c entries.Change[K, V], ops []Op) []Op
+	encode func(d *bdState, c entries.Change[K, V], ops []kernel.Op) []kernel.Op
 	// removal appends the messages that remove all of an entry, whatever it is.
-	removal func(d *bdState, k K, v V, ops []Op) []Op
+	removal func(d *bdState, k K, v V, ops []kernel.Op) []kernel.Op
 	// mayExist says that an entry may be added that is there.
 	mayExist bool
 	// A kind whose entries have several parts has these. either returns what may
@@ -135,7 +136,7 @@ func (t *table[K, V]) putBack(answered bool) {
 	}
 }
 
-func (t *table[K, V]) removals(d *bdState, ops []Op) []Op {
+func (t *table[K, V]) removals(d *bdState, ops []kernel.Op) []kernel.Op {
 	for k, e := range t.Sorted() {
 		if e.Present {
 			ops = t.spec.removal(d, k, e.Value, ops)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -13,9 +14,9 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 	is:     kindFDB,
 	text:   func(m evpn.MAC) string { return fmt.Sprintf("MAC %s", m) },
 	encode: encodeFDB,
-	removal: func(d *bdState, m evpn.MAC, _ entries.FDB, ops []Op) []Op {
+	removal: func(d *bdState, m evpn.MAC, _ entries.FDB, ops []kernel.Op) []kernel.Op {
 		// A deletion of both parts stops when the bridge has none.
-		return append(ops, Op{Verb: Delete, Entry: d.at.BothParts(m)}, Op{Verb: Delete, Entry: d.at.DevicePart(m)})
+		return append(ops, kernel.Op{Verb: kernel.Delete, Entry: d.at.BothParts(m)}, kernel.Op{Verb: kernel.Delete, Entry: d.at.DevicePart(m)})
 	},
 	either: entries.Either,
 	rest: func(v entries.FDB) (entries.FDB, bool) {
@@ -31,28 +32,28 @@ var fdbSpec = &spec[evpn.MAC, entries.FDB]{
 }
 
 // encodeFDB appends the messages that make a MAC remote, or remove it.
-func encodeFDB(d *bdState, c entries.Change[evpn.MAC, entries.FDB], ops []Op) []Op {
+func encodeFDB(d *bdState, c entries.Change[evpn.MAC, entries.FDB], ops []kernel.Op) []kernel.Op {
 	if c.Remove {
 		parts := d.at.BothParts(c.Key)
 		if !c.Value.Has(entries.Bridge) {
 			parts = d.at.DevicePart(c.Key)
 		}
-		return append(ops, Op{Verb: Delete, Entry: parts})
+		return append(ops, kernel.Op{Verb: kernel.Delete, Entry: parts})
 	}
 	if c.Have.Has(entries.Device) && !c.Have.Has(entries.Marked) {
 		// vxlan_fdb_update_existing lets no extern-learned entry take over one
 		// of a user: it would get our destination, and not our mark.
-		ops = append(ops, Op{Verb: Delete, Entry: d.at.DevicePart(c.Key)})
+		ops = append(ops, kernel.Op{Verb: kernel.Delete, Entry: d.at.DevicePart(c.Key)})
 	}
-	both := Op{Verb: Replace, Entry: d.at.RemoteMAC(c.Key, c.Value.Via)}
-	inBridge := Op{Verb: Replace, Entry: d.at.BridgePart(c.Key)}
+	both := kernel.Op{Verb: kernel.Replace, Entry: d.at.RemoteMAC(c.Key, c.Value.Via)}
+	inBridge := kernel.Op{Verb: kernel.Replace, Entry: d.at.BridgePart(c.Key)}
 	switch {
 	case c.Value.Has(entries.Sticky):
-		inBridge.State, inBridge.Flags = NoARP|Reachable, Master|Sticky
+		inBridge.State, inBridge.Flags = kernel.NoARP|kernel.Reachable, kernel.Master|kernel.Sticky
 		return append(ops, both, inBridge)
 	case c.Have.Has(entries.Sticky):
 		// A write as dynamic is what clears sticky and static.
-		inBridge.State = Reachable
+		inBridge.State = kernel.Reachable
 		return append(ops, inBridge, both)
 	}
 	return append(ops, both)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -13,18 +14,18 @@ import (
 var floodSpec = &spec[evpn.Via, entries.Flood]{
 	is:   kindFlood,
 	text: func(v evpn.Via) string { return fmt.Sprintf("flood entry to %s", v.VTEP) },
-	encode: func(d *bdState, c entries.Change[evpn.Via, entries.Flood], ops []Op) []Op {
+	encode: func(d *bdState, c entries.Change[evpn.Via, entries.Flood], ops []kernel.Op) []kernel.Op {
 		if c.Remove {
-			return append(ops, floodOp(d, c.Key, Delete))
+			return append(ops, floodOp(d, c.Key, kernel.Delete))
 		}
-		return append(ops, floodOp(d, c.Key, Append))
+		return append(ops, floodOp(d, c.Key, kernel.Append))
 	},
-	removal: func(d *bdState, v evpn.Via, _ entries.Flood, ops []Op) []Op {
-		return append(ops, floodOp(d, v, Delete))
+	removal: func(d *bdState, v evpn.Via, _ entries.Flood, ops []kernel.Op) []kernel.Op {
+		return append(ops, floodOp(d, v, kernel.Delete))
 	},
 	mayExist: true,
 }
 
-func floodOp(d *bdState, dest evpn.Via, v Verb) Op {
-	return Op{Verb: v, Entry: d.at.FloodDest(dest)}
+func floodOp(d *bdState, dest evpn.Via, v kernel.Verb) kernel.Op {
+	return kernel.Op{Verb: v, Entry: d.at.FloodDest(dest)}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane/entries"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -53,7 +54,7 @@ func (o *observer) notices(batch []Notice) {
 }
 
 // entry takes over one entry that is new, changed or gone.
-func (o *observer) entry(e *Entry, gone bool) {
+func (o *observer) entry(e *kernel.Entry, gone bool) {
 	for _, d := range o.bds.index.Of(e) {
 		switch table := d.at.Table(e); {
 		case table == topology.NeighborTable:
@@ -72,7 +73,7 @@ func (o *observer) entry(e *Entry, gone bool) {
 }
 
 // portEntry takes over a bridge entry behind a port that is no VXLAN device.
-func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
+func (o *observer) portEntry(d *bdState, e *kernel.Entry, gone bool) {
 	switch {
 	case !e.MAC.IsHost():
 		return
@@ -81,7 +82,7 @@ func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
 		// may be left in one that has it switched off.
 		if gone {
 			delete(d.vlans, e.MAC)
-		} else if e.State&Permanent == 0 {
+		} else if e.State&kernel.Permanent == 0 {
 			d.vlans[e.MAC] = struct{}{}
 		}
 		return
@@ -92,12 +93,12 @@ func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
 		// we looked.
 		o.missing(d, e.MAC)
 		return
-	case e.State&Permanent != 0 || e.Ifindex == e.Bridge:
+	case e.State&kernel.Permanent != 0 || e.Ifindex == e.Bridge:
 		// A port's own address is no host, and no peer may take it.
 		o.clearMAC(d, e.MAC)
 		d.fdb.Occupy(e.MAC, entries.OwnAddress)
 		return
-	case e.Flags&(ExtLearned|Locked) != 0:
+	case e.Flags&(kernel.ExtLearned|kernel.Locked) != 0:
 		// Another control plane's entry, or a host that is not let in yet
 		// (MAC authentication bypass): neither is for us to announce. One of
 		// ours it must not take.
@@ -110,12 +111,12 @@ func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
 	if known && !o.stillAt(d, e) {
 		return
 	}
-	if e.State&NoARP != 0 {
+	if e.State&kernel.NoARP != 0 {
 		d.fdb.Occupy(e.MAC, entries.StaticPort)
 	} else {
 		o.release(d, e.MAC, entries.OwnAddress|entries.StaticPort)
 	}
-	d.local.SetMAC(e.MAC, e.Ifindex, e.State&NoARP != 0)
+	d.local.SetMAC(e.MAC, e.Ifindex, e.State&kernel.NoARP != 0)
 	d.fdb.Recheck(e.MAC)
 	if ours.Desired {
 		// The host spoke here: the bridge moved its entry to the port. The
@@ -130,7 +131,7 @@ func (o *observer) portEntry(d *bdState, e *Entry, gone bool) {
 
 // stillAt asks the kernel whether an entry is where a notice had it. The
 // notice may have been on its way while we wrote the same MAC as remote.
-func (o *observer) stillAt(d *bdState, e *Entry) bool {
+func (o *observer) stillAt(d *bdState, e *kernel.Entry) bool {
 	now, err := o.k.Lookup(d.at.BridgeKey(e.MAC))
 	if err != nil {
 		return !errors.Is(err, syscall.ENOENT)
@@ -139,11 +140,11 @@ func (o *observer) stillAt(d *bdState, e *Entry) bool {
 }
 
 // remoteEntry takes over a bridge entry behind a VXLAN device.
-func (o *observer) remoteEntry(d *bdState, e *Entry, gone bool) {
+func (o *observer) remoteEntry(d *bdState, e *kernel.Entry, gone bool) {
 	if e.VLAN != 0 {
 		return // the bridge makes one for the port's VLAN beside each of ours
 	}
-	if e.State&Permanent != 0 {
+	if e.State&kernel.Permanent != 0 {
 		if gone {
 			o.release(d, e.MAC, entries.OwnAddress)
 		} else if e.MAC.IsHost() {
@@ -165,7 +166,7 @@ func (o *observer) remoteEntry(d *bdState, e *Entry, gone bool) {
 }
 
 // deviceEntry takes over an entry of a VXLAN device's own table.
-func (o *observer) deviceEntry(d *bdState, e *Entry, gone bool) {
+func (o *observer) deviceEntry(d *bdState, e *kernel.Entry, gone bool) {
 	if e.MAC.IsZero() {
 		dest := d.at.Via(e)
 		switch {
@@ -194,7 +195,7 @@ func (o *observer) deviceEntry(d *bdState, e *Entry, gone bool) {
 	// one of ours that somebody changed.
 	switch x, _ := d.fdb.Get(e.MAC); {
 	case !e.MAC.IsHost():
-	case x.Present, e.Flags&ExtLearned != 0:
+	case x.Present, e.Flags&kernel.ExtLearned != 0:
 		o.changed(d, e.MAC)
 	default:
 		o.foreign(d, e.MAC)
@@ -265,17 +266,17 @@ func (o *observer) told(events []evpn.Event) {
 }
 
 // neighbor takes over a neighbor entry of a bridge.
-func (o *observer) neighbor(d *bdState, e *Entry, gone bool) {
+func (o *observer) neighbor(d *bdState, e *kernel.Entry, gone bool) {
 	if !evpn.IsHostIP(e.IP) || o.bds.topo.Has(e.IP) {
 		return
 	}
 	const (
-		static = Permanent | NoARP
-		valid  = Reachable | Stale | Delay | Probe | static
+		static = kernel.Permanent | kernel.NoARP
+		valid  = kernel.Reachable | kernel.Stale | kernel.Delay | kernel.Probe | static
 	)
 	ours, _ := d.neigh.Get(e.IP)
 	switch {
-	case !gone && e.Flags&ExtLearned != 0:
+	case !gone && e.Flags&kernel.ExtLearned != 0:
 		d.local.ClearNeighbor(e.IP)
 		o.neighborChanged(d, e)
 		return
@@ -301,18 +302,18 @@ func (o *observer) neighbor(d *bdState, e *Entry, gone bool) {
 	} else {
 		d.neigh.Release(e.IP, entries.StaticNeighbor)
 	}
-	d.local.SetNeighbor(e.IP, hosts.Binding{MAC: e.MAC, Router: e.Flags&Router != 0, Immutable: e.State&Permanent != 0})
+	d.local.SetNeighbor(e.IP, hosts.Binding{MAC: e.MAC, Router: e.Flags&kernel.Router != 0, Immutable: e.State&kernel.Permanent != 0})
 }
 
 // neighborThere asks the kernel whether a neighbor entry is as we wrote it.
 func (o *observer) neighborThere(d *bdState, ip netip.Addr, want entries.Neigh) bool {
 	e, err := o.k.Lookup(d.at.NeighborKey(ip))
-	return err == nil && e.Flags&ExtLearned != 0 && neighOf(&e) == want
+	return err == nil && e.Flags&kernel.ExtLearned != 0 && neighOf(&e) == want
 }
 
 // foundFlood takes over a flood entry that somebody added, if only us at the
 // last run.
-func (o *observer) foundFlood(d *bdState, e *Entry) {
+func (o *observer) foundFlood(d *bdState, e *kernel.Entry) {
 	via, ok := d.at.FloodVia(e)
 	if x, _ := d.flood.Get(via); ok && !x.Present {
 		d.flood.Seen(via, entries.Flood{})

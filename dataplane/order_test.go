@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -97,7 +98,7 @@ func TestNewTunnelIsNoHost(t *testing.T) {
 	plain(w)
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
-	w.Add(dataplane.Link{Name: "vx9", Kind: "vxlan", VXLAN: &dataplane.VXLAN{External: true, Port: 4790, Learning: true}})
+	w.Add(kernel.Link{Name: "vx9", Kind: "vxlan", VXLAN: &kernel.VXLAN{External: true, Port: 4790, Learning: true}})
 	w.Kernel.SetMaster("vx9", "br0")
 	w.SetUp("vx9", true)
 	w.frame("vx9", mac(9))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -59,15 +60,15 @@ func testForeignHalves(t *testing.T, w world) {
 			br = l.Index
 		}
 	}
-	neigh := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, IP: addr("172.18.0.30"), MAC: mac(9)}
-	ops := []dataplane.Op{
-		{Verb: dataplane.Replace, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1), IP: addr("172.30.0.8"),
+	neigh := kernel.Entry{Family: kernel.IPv4, Ifindex: br, State: kernel.NoARP, IP: addr("172.18.0.30"), MAC: mac(9)}
+	ops := []kernel.Op{
+		{Verb: kernel.Replace, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, State: kernel.NoARP | kernel.Reachable, MAC: mac(1), IP: addr("172.30.0.8"),
 		}},
-		{Verb: dataplane.Replace, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master | dataplane.Sticky, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1),
+		{Verb: kernel.Replace, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Master | kernel.Sticky, State: kernel.NoARP | kernel.Reachable, MAC: mac(1),
 		}},
-		{Verb: dataplane.Replace, Entry: neigh},
+		{Verb: kernel.Replace, Entry: neigh},
 	}
 	errs := make([]error, len(ops))
 	if err := look.Write(ops, errs); err != nil || errs[0] != nil || errs[1] != nil || errs[2] != nil {
@@ -95,7 +96,7 @@ func testForeignHalves(t *testing.T, w world) {
 		}
 		return ""
 	})
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: neigh})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: neigh})
 	r.untilTrue("the neighbor is ours once theirs is gone", func() bool {
 		st, _ := r.p.NeighEntry(200, neigh.IP)
 		return st == dataplane.Installed
@@ -120,17 +121,17 @@ func testAdoptedChanges(t *testing.T, w world) {
 			br = l.Index
 		}
 	}
-	both := dataplane.Self | dataplane.Master
+	both := kernel.Self | kernel.Master
 	var lines []string
-	neigh := dataplane.Entry{
-		Family: dataplane.IPv4, Ifindex: br, State: dataplane.NoARP, Flags: dataplane.ExtLearned, IP: addr("172.18.0.11"), MAC: mac(1),
+	neigh := kernel.Entry{
+		Family: kernel.IPv4, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned, IP: addr("172.18.0.11"), MAC: mac(1),
 	}
-	ops := []dataplane.Op{{Verb: dataplane.Replace, Entry: neigh}}
+	ops := []kernel.Op{{Verb: kernel.Replace, Entry: neigh}}
 	wish := evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: neigh.IP, MAC: mac(1), Want: true}}}
 	for i := 1; i <= 2; i++ {
-		ops = append(ops, dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: vx, State: dataplane.NoARP | dataplane.Reachable,
-			Flags: both | dataplane.ExtLearned, MAC: mac(i), IP: addr("172.30.0.2"),
+		ops = append(ops, kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+			Family: kernel.Bridge, Ifindex: vx, State: kernel.NoARP | kernel.Reachable,
+			Flags: both | kernel.ExtLearned, MAC: mac(i), IP: addr("172.30.0.2"),
 		}})
 		lines = append(lines, remoteLines(mac(i), "172.30.0.2")...)
 		wish.FDB = append(wish.FDB, evpn.FDB{VNI: 200, MAC: mac(i), Via: vtep(2), Want: true})
@@ -143,8 +144,8 @@ func testAdoptedChanges(t *testing.T, w world) {
 	r.serves(200, addr(local))
 	lines = append(lines, "172.18.0.11 dev br0 lladdr 02:42:ac:00:00:01 extern_learn NOARP")
 	r.write(
-		dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: both, MAC: mac(1)}},
-		dataplane.Op{Verb: dataplane.Delete, Entry: neigh},
+		kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: both, MAC: mac(1)}},
+		kernel.Op{Verb: kernel.Delete, Entry: neigh},
 	)
 	w.frame("p0", mac(2))
 	r.knows(200, mac(2)) // and so of what was before
@@ -169,15 +170,15 @@ func testForeign(t *testing.T, w world) {
 			p0, own = l.Index, l.MAC
 		}
 	}
-	inDevice := dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable,
+	inDevice := kernel.Entry{
+		Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, State: kernel.NoARP | kernel.Reachable,
 		MAC: mac(1), IP: addr("172.30.0.8"),
 	}
-	atPort := dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: p0, Flags: dataplane.Master, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(2),
+	atPort := kernel.Entry{
+		Family: kernel.Bridge, Ifindex: p0, Flags: kernel.Master, State: kernel.NoARP | kernel.Reachable, MAC: mac(2),
 	}
 	errs := make([]error, 2)
-	if err := look.Write([]dataplane.Op{{Verb: dataplane.Replace, Entry: inDevice}, {Verb: dataplane.Replace, Entry: atPort}}, errs); err != nil || errs[0] != nil || errs[1] != nil {
+	if err := look.Write([]kernel.Op{{Verb: kernel.Replace, Entry: inDevice}, {Verb: kernel.Replace, Entry: atPort}}, errs); err != nil || errs[0] != nil || errs[1] != nil {
 		t.Fatal(err, errs)
 	}
 	r := start(t, w, nil, dataplane.Config{})
@@ -203,7 +204,7 @@ func testForeign(t *testing.T, w world) {
 		t.Errorf("foreign entries are not shown: %+v", s)
 	}
 	// They go: the wishes are made true.
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: inDevice}, dataplane.Op{Verb: dataplane.Delete, Entry: atPort})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: inDevice}, kernel.Op{Verb: kernel.Delete, Entry: atPort})
 	lines := remoteLines(mac(3), "172.30.0.2")
 	lines = append(lines, remoteLines(mac(1), "172.30.0.2")...)
 	r.holds("br0", append(lines, remoteLines(mac(2), "172.30.0.2")...)...)

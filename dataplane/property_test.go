@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -104,11 +105,11 @@ func (m *wishes) step(t *rapid.T, r *rig, what int) {
 	case 7:
 		r.frame([]string{"p0", "p1"}[k%2], mac(k))
 	case 8: // somebody deletes
-		ops := []dataplane.Op{
-			{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(k)}},
-			{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master, MAC: mac(k)}},
-			{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, IP: vtep(to).VTEP}},
-			{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv4, Ifindex: r.index("br0"), IP: addr(hostIP(k))}},
+		ops := []kernel.Op{
+			{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, MAC: mac(k)}},
+			{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Master, MAC: mac(k)}},
+			{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, IP: vtep(to).VTEP}},
+			{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.IPv4, Ifindex: r.index("br0"), IP: addr(hostIP(k))}},
 		}
 		_ = r.k.Write(ops[k%4:k%4+1], make([]error, 1))
 	case 9:

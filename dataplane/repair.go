@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -50,7 +51,7 @@ func (o *observer) remoteNow(d *bdState, mac evpn.MAC) (now entries.FDB, err err
 		return now, err
 	}
 	now = entries.FDB{Via: d.at.Via(&dev), Parts: entries.Device}
-	if dev.Flags&ExtLearned != 0 {
+	if dev.Flags&kernel.ExtLearned != 0 {
 		now.Parts |= entries.Marked
 	}
 	br, err := o.k.Lookup(d.at.BridgeKey(mac))
@@ -59,11 +60,11 @@ func (o *observer) remoteNow(d *bdState, mac evpn.MAC) (now entries.FDB, err err
 		return now, nil
 	case err != nil:
 		return now, err
-	case !d.at.Behind(&br) && br.Flags&ExtLearned == 0:
+	case !d.at.Behind(&br) && br.Flags&kernel.ExtLearned == 0:
 		now.Parts |= entries.Bridge
 	case d.at.Behind(&br):
 		now.Parts |= entries.Bridge
-		if br.Flags&Sticky != 0 {
+		if br.Flags&kernel.Sticky != 0 {
 			now.Parts |= entries.Sticky
 		}
 	}
@@ -71,10 +72,12 @@ func (o *observer) remoteNow(d *bdState, mac evpn.MAC) (now entries.FDB, err err
 }
 
 // neighOf returns what a neighbor entry says.
-func neighOf(e *Entry) entries.Neigh { return entries.Neigh{MAC: e.MAC, Router: e.Flags&Router != 0} }
+func neighOf(e *kernel.Entry) entries.Neigh {
+	return entries.Neigh{MAC: e.MAC, Router: e.Flags&kernel.Router != 0}
+}
 
 // neighborChanged is changed for a neighbor.
-func (o *observer) neighborChanged(d *bdState, e *Entry) {
+func (o *observer) neighborChanged(d *bdState, e *kernel.Entry) {
 	switch x, _ := d.neigh.Get(e.IP); {
 	case x.Installed():
 		if o.neighborThere(d, e.IP, x.Value) {
@@ -88,7 +91,7 @@ func (o *observer) neighborChanged(d *bdState, e *Entry) {
 		// It is about to be written, or nobody desires it yet, or it is another
 		// VNI's of the same bridge.
 		d.neigh.Recheck(e.IP)
-	case e.Flags&ExtLearned != 0 && e.State&NoARP != 0:
+	case e.Flags&kernel.ExtLearned != 0 && e.State&kernel.NoARP != 0:
 		d.neigh.Seen(e.IP, neighOf(e))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -21,10 +22,10 @@ func testDrift(t *testing.T, w world) {
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 4 })
 	before := r.dump("br0")
 	vx, br := r.index("vx0"), r.index("br0")
-	del := func(e dataplane.Entry) {
+	del := func(e kernel.Entry) {
 		t.Helper()
 		n := r.p.Stats().Repaired
-		r.write(dataplane.Op{Verb: dataplane.Delete, Entry: e})
+		r.write(kernel.Op{Verb: kernel.Delete, Entry: e})
 		r.untilTrue("repair is counted", func() bool { return r.p.Stats().Repaired > n })
 		r.until("repair", func() string {
 			if got := r.dump("br0"); got != before {
@@ -33,10 +34,10 @@ func testDrift(t *testing.T, w world) {
 			return ""
 		})
 	}
-	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(1)})
-	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master, MAC: mac(1)})
-	del(dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, IP: vtep(2).VTEP})
-	del(dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr("172.18.0.11")})
+	del(kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, MAC: mac(1)})
+	del(kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Master, MAC: mac(1)})
+	del(kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, IP: vtep(2).VTEP})
+	del(kernel.Entry{Family: kernel.IPv4, Ifindex: br, IP: addr("172.18.0.11")})
 	if n := r.p.Stats().Repaired; n != 4 {
 		t.Errorf("%d repairs, want 4", n)
 	}
@@ -57,25 +58,25 @@ func testChanged(t *testing.T, w world) {
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 3 })
 	before := r.dump("br0")
 	vx, br, p0 := r.index("vx0"), r.index("br0"), r.index("p0")
-	device := dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(1), IP: vtep(9).VTEP}
-	neigh := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, State: dataplane.Permanent, MAC: mac(9), IP: addr("172.18.0.11")}
-	marked := func(e dataplane.Entry) dataplane.Entry { e.Flags |= dataplane.ExtLearned; return e }
+	device := kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, State: kernel.NoARP | kernel.Reachable, MAC: mac(1), IP: vtep(9).VTEP}
+	neigh := kernel.Entry{Family: kernel.IPv4, Ifindex: br, State: kernel.Permanent, MAC: mac(9), IP: addr("172.18.0.11")}
+	marked := func(e kernel.Entry) kernel.Entry { e.Flags |= kernel.ExtLearned; return e }
 	markedNeigh := marked(neigh)
-	markedNeigh.State = dataplane.NoARP
+	markedNeigh.State = kernel.NoARP
 	markedSticky := marked(device)
 	markedSticky.MAC = mac(2)
-	for name, e := range map[string]dataplane.Entry{
+	for name, e := range map[string]kernel.Entry{
 		"another VTEP":                    device,
 		"another VTEP, with the mark":     marked(device),
 		"sticky to another VTEP":          markedSticky,
-		"another port, with the mark":     {Family: dataplane.Bridge, Ifindex: p0, Flags: dataplane.Master | dataplane.ExtLearned, State: dataplane.Reachable, MAC: mac(1)},
+		"another port, with the mark":     {Family: kernel.Bridge, Ifindex: p0, Flags: kernel.Master | kernel.ExtLearned, State: kernel.Reachable, MAC: mac(1)},
 		"a neighbor's MAC":                neigh,
 		"a neighbor's MAC, with the mark": markedNeigh,
 	} {
 		// While it writes, the Plane does not hear of changes.
 		r.untilTrue("the Plane listens", func() bool { return !r.p.EchoMuted() })
 		n, began := r.p.Stats().Repaired, time.Now()
-		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
+		r.write(kernel.Op{Verb: kernel.Replace, Entry: e})
 		r.untilTrue(name+": counted", func() bool { return r.p.Stats().Repaired > n })
 		r.until(name+": put back", func() string {
 			if got := r.dump("br0"); got != before {
@@ -93,9 +94,9 @@ func testChanged(t *testing.T, w world) {
 	strayNeigh := markedNeigh
 	strayNeigh.IP = addr("172.18.0.77")
 	r.write(
-		dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Master | dataplane.ExtLearned, State: dataplane.Reachable, MAC: mac(7)}},
-		dataplane.Op{Verb: dataplane.Replace, Entry: stray},
-		dataplane.Op{Verb: dataplane.Replace, Entry: strayNeigh},
+		kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Master | kernel.ExtLearned, State: kernel.Reachable, MAC: mac(7)}},
+		kernel.Op{Verb: kernel.Replace, Entry: stray},
+		kernel.Op{Verb: kernel.Replace, Entry: strayNeigh},
 	)
 	r.until("what nobody wishes goes", func() string {
 		if got := r.dump("br0"); got != before {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -64,7 +65,7 @@ func checkable(bds []*bdState, dumpMost int) bool {
 // entries of the MACs that its broadcast domains know.
 type check struct {
 	ports  []int
-	tables []Entry // keys without a MAC
+	tables []kernel.Entry // keys without a MAC
 	macs   []evpn.MAC
 }
 
@@ -94,7 +95,7 @@ func newCheck(view *topology.View, bridge int, bds []*bdState) *check {
 	return c
 }
 
-func (c *check) run(k Kernel, yield func(*Entry)) error {
+func (c *check) run(k Kernel, yield func(*kernel.Entry)) error {
 	for _, port := range c.ports {
 		if err := k.Port(port, yield); err != nil {
 			return err
@@ -104,9 +105,9 @@ func (c *check) run(k Kernel, yield func(*Entry)) error {
 }
 
 // find looks for MACs in tables, each of which a key without a MAC names.
-func find(k Kernel, tables []Entry, macs []evpn.MAC, yield func(*Entry)) error {
+func find(k Kernel, tables []kernel.Entry, macs []evpn.MAC, yield func(*kernel.Entry)) error {
 	const most = 8 * writeBatch
-	found, errs := make([]Entry, 0, most), make([]error, most)
+	found, errs := make([]kernel.Entry, 0, most), make([]error, most)
 	for some := range slices.Chunk(macs, most) {
 		for _, key := range tables {
 			found = found[:0]
@@ -152,7 +153,7 @@ func (o *observer) lookForForeign(delta *evpn.Delta) {
 	}
 	for d, list := range macs {
 		r := newReading(d, o.bds.topo.View)
-		if err := find(o.k, []Entry{d.at.DeviceKey(evpn.MAC{})}, list, r.add); err != nil {
+		if err := find(o.k, []kernel.Entry{d.at.DeviceKey(evpn.MAC{})}, list, r.add); err != nil {
 			// They are known when the check is made again.
 			d.need = needCheck
 			o.syncer.soon(0)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -29,12 +30,12 @@ type lossy struct {
 
 func newLossy(k dataplane.Kernel) *lossy { return &lossy{Kernel: k, overrun: make(chan struct{})} }
 
-func (k *lossy) FDB(bridge int, yield func(*dataplane.Entry)) error {
+func (k *lossy) FDB(bridge int, yield func(*kernel.Entry)) error {
 	k.dumps.Add(1)
 	return k.Kernel.FDB(bridge, yield)
 }
 
-func (k *lossy) Write(ops []dataplane.Op, errs []error) error {
+func (k *lossy) Write(ops []kernel.Op, errs []error) error {
 	err := k.Kernel.Write(ops, errs)
 	if err == nil && k.answers.Add(-1) >= 0 {
 		return errors.New("the answer is lost")
@@ -106,7 +107,7 @@ func (k *lossy) miss(r *rig, change func()) {
 	// What was told before this one went is lost when this is.
 	last := staticAt(r, "p1", mac(0xffffff))
 	r.write(last)
-	last.Verb = dataplane.Delete
+	last.Verb = kernel.Delete
 	r.write(last)
 	r.untilTrue("the last notice is lost", func() bool {
 		k.mu.Lock()
@@ -119,16 +120,16 @@ func (k *lossy) miss(r *rig, change func()) {
 }
 
 // staticAt is what `bridge fdb replace MAC dev PORT master static` writes.
-func staticAt(r *rig, port string, m evpn.MAC) dataplane.Op {
-	return dataplane.Op{Verb: dataplane.Replace, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: r.index(port), Flags: dataplane.Master,
-		State: dataplane.NoARP | dataplane.Reachable, MAC: m,
+func staticAt(r *rig, port string, m evpn.MAC) kernel.Op {
+	return kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: r.index(port), Flags: kernel.Master,
+		State: kernel.NoARP | kernel.Reachable, MAC: m,
 	}}
 }
 
-func floodTo(r *rig, to int, verb dataplane.Verb) dataplane.Op {
-	return dataplane.Op{Verb: verb, Entry: dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: r.index("vx0"), Flags: dataplane.Self, State: dataplane.Permanent, IP: vtep(to).VTEP,
+func floodTo(r *rig, to int, verb kernel.Verb) kernel.Op {
+	return kernel.Op{Verb: verb, Entry: kernel.Entry{
+		Family: kernel.Bridge, Ifindex: r.index("vx0"), Flags: kernel.Self, State: kernel.Permanent, IP: vtep(to).VTEP,
 	}}
 }
 
@@ -142,7 +143,7 @@ func testLost(t *testing.T, w world, most int) {
 	before := &rig{t: t, fatal: t, world: w, k: w.open(t)}
 	vx := before.index("vx0")
 	// Of an earlier run: 30 and 31 and a VTEP.
-	before.write(remoteOp(vx, 30, 5, dataplane.Replace), remoteOp(vx, 31, 5, dataplane.Replace), floodTo(before, 5, dataplane.Append))
+	before.write(remoteOp(vx, 30, 5, kernel.Replace), remoteOp(vx, 31, 5, kernel.Replace), floodTo(before, 5, kernel.Append))
 	r := startWith(t, w, k, dataplane.Config{}, prepare)
 	r.serves(200, addr(local))
 	w.frame("p0", mac(20))
@@ -159,25 +160,25 @@ func testLost(t *testing.T, w world, most int) {
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == 10 })
 	dumps := k.dumps.Load()
 
-	theirs := func(m int) dataplane.Op {
-		op := remoteOp(vx, m, 9, dataplane.Replace)
-		op.Flags = dataplane.Self
+	theirs := func(m int) kernel.Op {
+		op := remoteOp(vx, m, 9, kernel.Replace)
+		op.Flags = kernel.Self
 		return op
 	}
 	k.lose(r, func() {
 		w.frame("p0", mac(1)) // a host takes a remote one
-		moved := remoteOp(vx, 3, 9, dataplane.Replace)
-		bridgePart := remoteOp(vx, 6, 2, dataplane.Delete)
-		bridgePart.Flags = dataplane.Master
+		moved := remoteOp(vx, 3, 9, kernel.Replace)
+		bridgePart := remoteOp(vx, 6, 2, kernel.Delete)
+		bridgePart.Flags = kernel.Master
 		gone := staticAt(r, "p0", mac(21)) // a host that goes
-		gone.Verb = dataplane.Delete
+		gone.Verb = kernel.Delete
 		r.write(
-			remoteOp(vx, 2, 2, dataplane.Delete), moved, bridgePart,
-			remoteOp(vx, 4, 2, dataplane.Delete), theirs(4), theirs(8),
-			remoteOp(vx, 5, 2, dataplane.Delete), staticAt(r, "p1", mac(5)), gone,
-			remoteOp(vx, 7, 2, dataplane.Delete),
-			remoteOp(vx, 31, 5, dataplane.Delete), floodTo(r, 3, dataplane.Delete),
-			dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv4, Ifindex: r.index("br0"), IP: addr("172.18.0.11")}},
+			remoteOp(vx, 2, 2, kernel.Delete), moved, bridgePart,
+			remoteOp(vx, 4, 2, kernel.Delete), theirs(4), theirs(8),
+			remoteOp(vx, 5, 2, kernel.Delete), staticAt(r, "p1", mac(5)), gone,
+			remoteOp(vx, 7, 2, kernel.Delete),
+			remoteOp(vx, 31, 5, kernel.Delete), floodTo(r, 3, kernel.Delete),
+			kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.IPv4, Ifindex: r.index("br0"), IP: addr("172.18.0.11")}},
 		)
 		w.frame("p1", mac(22))
 		r.untilTrue("the frames are learned", func() bool {
@@ -229,11 +230,11 @@ func testLost(t *testing.T, w world, most int) {
 		t.Errorf("%d entries were put back", st.Repaired)
 	}
 	// Held no more, they are written.
-	back := func(m int) dataplane.Op {
-		return dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.Bridge, Ifindex: vx, Flags: dataplane.Self, MAC: mac(m)}}
+	back := func(m int) kernel.Op {
+		return kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Ifindex: vx, Flags: kernel.Self, MAC: mac(m)}}
 	}
 	free := staticAt(r, "p1", mac(5))
-	free.Verb = dataplane.Delete
+	free.Verb = kernel.Delete
 	r.write(back(4), back(8), free)
 	r.p.Sweep()
 	lines = slices.DeleteFunc(lines, func(s string) bool {
@@ -267,11 +268,11 @@ func testLostTwoInOne(t *testing.T, w world) {
 	vx := []int{r.index("vx0"), r.index("vx1")}
 	k.lose(r, func() {
 		w.frame("p0", mac(9))
-		half := remoteOp(vx[1], 3, 2, dataplane.Delete)
-		half.Flags = dataplane.Self
+		half := remoteOp(vx[1], 3, 2, kernel.Delete)
+		half.Flags = kernel.Self
 		// A MAC of each VNI in the other's device.
-		r.write(remoteOp(vx[0], 2, 2, dataplane.Delete), half,
-			remoteOp(vx[1], 4, 9, dataplane.Replace), remoteOp(vx[0], 5, 9, dataplane.Replace))
+		r.write(remoteOp(vx[0], 2, 2, kernel.Delete), half,
+			remoteOp(vx[1], 4, 9, kernel.Replace), remoteOp(vx[0], 5, 9, kernel.Replace))
 		r.untilTrue("the frame is learned", func() bool {
 			return strings.Contains(r.dump("br0"), mac(9).String())
 		})

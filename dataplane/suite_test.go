@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -92,45 +93,45 @@ func testKeys(t *testing.T, w world) {
 	for _, l := range links {
 		names[l.Index], index[l.Name] = l.Name, l.Index
 	}
-	const dynamic = dataplane.NoARP | dataplane.Reachable
-	unicast := func(dev string, m, to int, src evpn.VNI) dataplane.Entry {
-		return dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: index[dev], State: dynamic, Flags: dataplane.Self | dataplane.ExtLearned,
+	const dynamic = kernel.NoARP | kernel.Reachable
+	unicast := func(dev string, m, to int, src evpn.VNI) kernel.Entry {
+		return kernel.Entry{
+			Family: kernel.Bridge, Ifindex: index[dev], State: dynamic, Flags: kernel.Self | kernel.ExtLearned,
 			MAC: mac(m), IP: vtep(to).VTEP, SrcVNI: src,
 		}
 	}
-	flood := func(to int, src evpn.VNI) dataplane.Entry {
-		return dataplane.Entry{
-			Family: dataplane.Bridge, Ifindex: index["vxe"], State: dataplane.Permanent | dataplane.NoARP, Flags: dataplane.Self,
+	flood := func(to int, src evpn.VNI) kernel.Entry {
+		return kernel.Entry{
+			Family: kernel.Bridge, Ifindex: index["vxe"], State: kernel.Permanent | kernel.NoARP, Flags: kernel.Self,
 			IP: vtep(to).VTEP, SrcVNI: src,
 		}
 	}
-	tagged := dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: index["p0"], State: dynamic, Flags: dataplane.Master | dataplane.ExtLearned, MAC: mac(9), VLAN: 10,
+	tagged := kernel.Entry{
+		Family: kernel.Bridge, Ifindex: index["p0"], State: dynamic, Flags: kernel.Master | kernel.ExtLearned, MAC: mac(9), VLAN: 10,
 	}
 	for _, c := range []struct {
 		what  string
-		verb  dataplane.Verb
-		entry dataplane.Entry
+		verb  kernel.Verb
+		entry kernel.Entry
 		err   error
 	}{
-		{"a MAC in one VNI", dataplane.Replace, unicast("vxe", 1, 2, 10010), nil},
-		{"the same MAC in another", dataplane.Replace, unicast("vxe", 1, 3, 10020), nil},
-		{"the same MAC in a third", dataplane.Replace, unicast("vxe", 1, 4, 10030), nil},
-		{"a MAC that moves in its VNI", dataplane.Replace, unicast("vxe", 1, 5, 10010), nil},
-		{"a deletion in one VNI", dataplane.Delete, unicast("vxe", 1, 3, 10020), nil},
-		{"a deletion once more", dataplane.Delete, unicast("vxe", 1, 3, 10020), syscall.ENOENT},
-		{"a flood entry in one VNI", dataplane.Append, flood(2, 10010), nil},
-		{"the same in another", dataplane.Append, flood(2, 10020), nil},
-		{"the same again", dataplane.Append, flood(2, 10010), nil},
-		{"another destination", dataplane.Append, flood(3, 10010), nil},
-		{"a deletion of one destination", dataplane.Delete, flood(2, 10010), nil},
-		{"the source VNI of a device of one VNI", dataplane.Replace, unicast("vx0", 1, 2, 200), nil},
-		{"the same MAC without it", dataplane.Replace, unicast("vx0", 1, 3, 0), nil},
-		{"a VLAN that the port is not in", dataplane.Replace, tagged, syscall.EINVAL},
+		{"a MAC in one VNI", kernel.Replace, unicast("vxe", 1, 2, 10010), nil},
+		{"the same MAC in another", kernel.Replace, unicast("vxe", 1, 3, 10020), nil},
+		{"the same MAC in a third", kernel.Replace, unicast("vxe", 1, 4, 10030), nil},
+		{"a MAC that moves in its VNI", kernel.Replace, unicast("vxe", 1, 5, 10010), nil},
+		{"a deletion in one VNI", kernel.Delete, unicast("vxe", 1, 3, 10020), nil},
+		{"a deletion once more", kernel.Delete, unicast("vxe", 1, 3, 10020), syscall.ENOENT},
+		{"a flood entry in one VNI", kernel.Append, flood(2, 10010), nil},
+		{"the same in another", kernel.Append, flood(2, 10020), nil},
+		{"the same again", kernel.Append, flood(2, 10010), nil},
+		{"another destination", kernel.Append, flood(3, 10010), nil},
+		{"a deletion of one destination", kernel.Delete, flood(2, 10010), nil},
+		{"the source VNI of a device of one VNI", kernel.Replace, unicast("vx0", 1, 2, 200), nil},
+		{"the same MAC without it", kernel.Replace, unicast("vx0", 1, 3, 0), nil},
+		{"a VLAN that the port is not in", kernel.Replace, tagged, syscall.EINVAL},
 	} {
 		errs := make([]error, 1)
-		if err := k.Write([]dataplane.Op{{Verb: c.verb, Entry: c.entry}}, errs); err != nil {
+		if err := k.Write([]kernel.Op{{Verb: c.verb, Entry: c.entry}}, errs); err != nil {
 			t.Fatal(err)
 		}
 		if !errors.Is(errs[0], c.err) || c.err == nil && errs[0] != nil {
@@ -139,7 +140,7 @@ func testKeys(t *testing.T, w world) {
 	}
 	var lines []string
 	for _, dev := range []string{"vxe", "vx0"} {
-		err := k.Port(index[dev], func(e *dataplane.Entry) {
+		err := k.Port(index[dev], func(e *kernel.Entry) {
 			if e.Bridge == 0 {
 				lines = append(lines, fdbLine(e, names))
 			}
@@ -164,7 +165,7 @@ func testKeys(t *testing.T, w world) {
 		src  evpn.VNI
 		dest int // 0: ENOENT
 	}{{"vxe", 10010, 5}, {"vxe", 10020, 0}, {"vxe", 10030, 4}, {"vx0", 0, 3}, {"vx0", 200, 3}} {
-		e, err := k.Lookup(dataplane.Entry{Family: dataplane.Bridge, Ifindex: index[c.dev], MAC: mac(1), SrcVNI: c.src})
+		e, err := k.Lookup(kernel.Entry{Family: kernel.Bridge, Ifindex: index[c.dev], MAC: mac(1), SrcVNI: c.src})
 		switch {
 		case c.dest == 0 && !errors.Is(err, syscall.ENOENT):
 			t.Errorf("look-up in %s, source VNI %d: %+v, %v, want ENOENT", c.dev, c.src, e, err)
@@ -244,18 +245,18 @@ func testLocal(t *testing.T, w world) {
 	})
 	w.setUp("p0", false)
 	r.knows(200, mac(2))
-	static := dataplane.Entry{
-		Family: dataplane.Bridge, Ifindex: r.index("p1"), Flags: dataplane.Master,
-		State: dataplane.NoARP | dataplane.Reachable, MAC: mac(3),
+	static := kernel.Entry{
+		Family: kernel.Bridge, Ifindex: r.index("p1"), Flags: kernel.Master,
+		State: kernel.NoARP | kernel.Reachable, MAC: mac(3),
 	}
-	r.write(dataplane.Op{Verb: dataplane.Replace, Entry: static})
+	r.write(kernel.Op{Verb: kernel.Replace, Entry: static})
 	r.knows(200, mac(2), mac(3))
 	r.untilTrue("a static entry is sticky", func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.macs[evpn.MACKey{VNI: 200, MAC: mac(3)}].Static && !r.macs[evpn.MACKey{VNI: 200, MAC: mac(2)}].Static
 	})
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: static})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: static})
 	r.knows(200, mac(2))
 	w.del("p1")
 	r.knows(200)
@@ -507,16 +508,16 @@ func testNeighbors(t *testing.T, w world) {
 	r := start(t, w, nil, dataplane.Config{})
 	r.serves(200, addr(local))
 	br := r.index("br0")
-	set := func(ip string, m evpn.MAC, st dataplane.State, fl dataplane.Flags) {
-		e := dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr(ip), MAC: m, State: st, Flags: fl}
+	set := func(ip string, m evpn.MAC, st kernel.State, fl kernel.Flags) {
+		e := kernel.Entry{Family: kernel.IPv4, Ifindex: br, IP: addr(ip), MAC: m, State: st, Flags: fl}
 		if e.IP.Is6() {
-			e.Family = dataplane.IPv6
+			e.Family = kernel.IPv6
 		}
-		r.write(dataplane.Op{Verb: dataplane.Replace, Entry: e})
+		r.write(kernel.Op{Verb: kernel.Replace, Entry: e})
 	}
-	set("172.18.0.10", mac(1), dataplane.Stale, 0)
-	set("2001:db8::10", mac(1), dataplane.Stale, dataplane.Router)
-	set("169.254.1.1", mac(1), dataplane.Stale, 0)
+	set("172.18.0.10", mac(1), kernel.Stale, 0)
+	set("2001:db8::10", mac(1), kernel.Stale, kernel.Router)
+	set("169.254.1.1", mac(1), kernel.Stale, 0)
 	has := func(want map[string]evpn.LocalIP) {
 		t.Helper()
 		r.until("local addresses", func() string {
@@ -534,9 +535,9 @@ func testNeighbors(t *testing.T, w world) {
 		})
 	}
 	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(1)}, "2001:db8::10": {MAC: mac(1), Router: true}})
-	set("172.18.0.10", mac(2), dataplane.Reachable, 0)
+	set("172.18.0.10", mac(2), kernel.Reachable, 0)
 	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(2)}, "2001:db8::10": {MAC: mac(1), Router: true}})
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv6, Ifindex: br, IP: addr("2001:db8::10")}})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.IPv6, Ifindex: br, IP: addr("2001:db8::10")}})
 	has(map[string]evpn.LocalIP{"172.18.0.10": {MAC: mac(2)}})
 	// The address turns out to be remote: ours takes its place.
 	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.10"), MAC: mac(7), Want: true}}})
@@ -544,14 +545,14 @@ func testNeighbors(t *testing.T, w world) {
 	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.10")}}})
 	r.holds("br0", "169.254.1.1 dev br0 lladdr 02:42:ac:00:00:01")
 	// A permanent one is an operator's.
-	set("172.18.0.20", mac(3), dataplane.Permanent, 0)
+	set("172.18.0.20", mac(3), kernel.Permanent, 0)
 	has(map[string]evpn.LocalIP{"172.18.0.20": {MAC: mac(3)}})
 	r.wish(evpn.Delta{Neigh: []evpn.Neigh{{VNI: 200, IP: addr("172.18.0.20"), MAC: mac(7), Want: true}}})
 	r.untilTrue("a permanent neighbor is left alone", func() bool {
 		st, err := r.p.NeighEntry(200, addr("172.18.0.20"))
 		return st == dataplane.FailedNow && err != nil
 	})
-	r.write(dataplane.Op{Verb: dataplane.Delete, Entry: dataplane.Entry{Family: dataplane.IPv4, Ifindex: br, IP: addr("172.18.0.20")}})
+	r.write(kernel.Op{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.IPv4, Ifindex: br, IP: addr("172.18.0.20")}})
 	r.holds("br0", "169.254.1.1 dev br0 lladdr 02:42:ac:00:00:01",
 		"172.18.0.20 dev br0 lladdr 02:42:ac:00:00:07 extern_learn NOARP")
 }

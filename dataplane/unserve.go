@@ -5,6 +5,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // unserve has all of ours removed from a device that is selected no more. What
@@ -27,11 +29,11 @@ func (w *writer) forgetOrphans() { w.orphans = slices.DeleteFunc(w.orphans, w.ne
 // gone, and its number may be another's; it serves a broadcast domain again, and
 // is read before anything is written; or a broadcast domain of the same bridge
 // desires the neighbor.
-func (w *writer) needless(op Op) bool {
+func (w *writer) needless(op kernel.Op) bool {
 	return w.bds.gone[op.Ifindex] || w.bds.topo.Link(op.Ifindex) == nil ||
 		slices.ContainsFunc(w.bds.index.Of(&op.Entry), func(d *bdState) bool {
 			e, _ := d.neigh.Get(op.IP)
-			return op.Family == Bridge || e.Desired
+			return op.Family == kernel.Bridge || e.Desired
 		})
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/evpnd/evpnd/dataplane"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 )
 
 // twins is a kernel that was built with VLAN filtering, on a bridge that has
@@ -11,10 +12,10 @@ import (
 // port's default VLAN (br_fdb_add goes over the port's VLANs).
 type twins struct{ dataplane.Kernel }
 
-func (k twins) FDB(bridge int, yield func(*dataplane.Entry)) error {
-	return k.Kernel.FDB(bridge, func(e *dataplane.Entry) {
+func (k twins) FDB(bridge int, yield func(*kernel.Entry)) error {
+	return k.Kernel.FDB(bridge, func(e *kernel.Entry) {
 		yield(e)
-		if e.Bridge != 0 && e.State&dataplane.NoARP != 0 {
+		if e.Bridge != 0 && e.State&kernel.NoARP != 0 {
 			c := *e
 			c.VLAN = 1
 			yield(&c)
@@ -28,8 +29,8 @@ func TestVLANTwins(t *testing.T) {
 	w := newPretend()
 	plain(w)
 	k := w.Open()
-	e := dataplane.Entry{
-		Family: dataplane.Bridge, Flags: dataplane.Master, State: dataplane.NoARP | dataplane.Reachable, MAC: mac(2),
+	e := kernel.Entry{
+		Family: kernel.Bridge, Flags: kernel.Master, State: kernel.NoARP | kernel.Reachable, MAC: mac(2),
 	}
 	links, err := k.Links()
 	if err != nil {
@@ -41,7 +42,7 @@ func TestVLANTwins(t *testing.T) {
 		}
 	}
 	errs := make([]error, 1)
-	if err := k.Write([]dataplane.Op{{Verb: dataplane.Replace, Entry: e}}, errs); err != nil || errs[0] != nil {
+	if err := k.Write([]kernel.Op{{Verb: kernel.Replace, Entry: e}}, errs); err != nil || errs[0] != nil {
 		t.Fatal(err, errs)
 	}
 	r := start(t, w, twins{w.Open()}, dataplane.Config{})

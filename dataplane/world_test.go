@@ -15,6 +15,7 @@ import (
 
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/hosts"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -247,14 +248,14 @@ func dump(t testing.TB, k dataplane.Kernel, bridge string) string {
 	}
 	var lines []string
 	if br != 0 {
-		_ = k.FDB(br, func(e *dataplane.Entry) {
-			if e.Bridge != 0 && e.Bridge != br || !e.MAC.IsHost() && !e.MAC.IsZero() || e.Bridge != 0 && e.State&dataplane.Permanent != 0 {
+		_ = k.FDB(br, func(e *kernel.Entry) {
+			if e.Bridge != 0 && e.Bridge != br || !e.MAC.IsHost() && !e.MAC.IsZero() || e.Bridge != 0 && e.State&kernel.Permanent != 0 {
 				return
 			}
 			lines = append(lines, fdbLine(e, names))
 		})
-		_ = k.Neighbors(func(e *dataplane.Entry) {
-			if e.Ifindex != br || e.IP.IsMulticast() || e.Flags&dataplane.ExtLearned == 0 && e.State == dataplane.NoARP {
+		_ = k.Neighbors(func(e *kernel.Entry) {
+			if e.Ifindex != br || e.IP.IsMulticast() || e.Flags&kernel.ExtLearned == 0 && e.State == kernel.NoARP {
 				return
 			}
 			lines = append(lines, neighLine(e, names))
@@ -264,7 +265,7 @@ func dump(t testing.TB, k dataplane.Kernel, bridge string) string {
 	return strings.Join(lines, "\n")
 }
 
-func fdbLine(e *dataplane.Entry, names map[int]string) string {
+func fdbLine(e *kernel.Entry, names map[int]string) string {
 	s := fmt.Sprintf("%s dev %s", e.MAC, names[e.Ifindex])
 	if e.IP.IsValid() {
 		s += fmt.Sprintf(" dst %s", e.IP)
@@ -281,35 +282,35 @@ func fdbLine(e *dataplane.Entry, names map[int]string) string {
 	if e.Bridge == 0 {
 		s += " self"
 	}
-	if e.Flags&dataplane.ExtLearned != 0 {
+	if e.Flags&kernel.ExtLearned != 0 {
 		s += " extern_learn"
 	}
-	if e.Flags&dataplane.Sticky != 0 {
+	if e.Flags&kernel.Sticky != 0 {
 		s += " sticky"
 	}
 	if e.Bridge != 0 {
 		s += " master " + names[e.Bridge]
 	}
 	switch {
-	case e.State&dataplane.Permanent != 0:
+	case e.State&kernel.Permanent != 0:
 		s += " permanent"
-	case e.State&dataplane.NoARP != 0:
+	case e.State&kernel.NoARP != 0:
 		s += " static"
 	}
 	return s
 }
 
-func neighLine(e *dataplane.Entry, names map[int]string) string {
+func neighLine(e *kernel.Entry, names map[int]string) string {
 	s := fmt.Sprintf("%s dev %s lladdr %s", e.IP, names[e.Ifindex], e.MAC)
-	if e.Flags&dataplane.ExtLearned != 0 {
+	if e.Flags&kernel.ExtLearned != 0 {
 		s += " extern_learn"
 	}
-	if e.Flags&dataplane.Router != 0 {
+	if e.Flags&kernel.Router != 0 {
 		s += " router"
 	}
-	if e.State&dataplane.NoARP != 0 {
+	if e.State&kernel.NoARP != 0 {
 		s += " NOARP"
-	} else if e.State&dataplane.Permanent != 0 {
+	} else if e.State&kernel.Permanent != 0 {
 		s += " PERMANENT"
 	}
 	return s
@@ -362,7 +363,7 @@ func (r *rig) serves(vni evpn.VNI, want netip.Addr) {
 	})
 }
 
-func (r *rig) write(ops ...dataplane.Op) {
+func (r *rig) write(ops ...kernel.Op) {
 	r.t.Helper()
 	errs := make([]error, len(ops))
 	if err := r.k.Write(ops, errs); err != nil {

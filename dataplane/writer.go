@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/entries"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 )
 
@@ -31,8 +32,8 @@ type writer struct {
 	*env
 	echo *echo
 
-	queue   []*bdState // that may have something to write, each once
-	orphans []Op       // removals from devices that are served no more
+	queue   []*bdState  // that may have something to write, each once
+	orphans []kernel.Op // removals from devices that are served no more
 
 	bd         *bdState // whose batches are being written; nil: none are
 	batch      *batch   // that the kernel has
@@ -201,7 +202,7 @@ func (w *writer) outcome(b *batch) error {
 // 0. A single entry may be refused with EPERM for itself.
 func (w *writer) testPrivilege() error {
 	errs := []error{nil}
-	if err := w.put([]Op{{Verb: Delete, Entry: Entry{Family: Bridge, Flags: Self}}}, errs); err != nil {
+	if err := w.put([]kernel.Op{{Verb: kernel.Delete, Entry: kernel.Entry{Family: kernel.Bridge, Flags: kernel.Self}}}, errs); err != nil {
 		return err
 	}
 	if errors.Is(errs[0], syscall.EPERM) {
@@ -211,7 +212,7 @@ func (w *writer) testPrivilege() error {
 }
 
 // put writes ops at once.
-func (w *writer) put(ops []Op, errs []error) error {
+func (w *writer) put(ops []kernel.Op, errs []error) error {
 	w.echo.mute()
 	began := time.Now()
 	err := w.k.Write(ops, errs)

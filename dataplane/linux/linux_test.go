@@ -19,7 +19,6 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/evpn"
 )
@@ -162,7 +161,7 @@ func TestLookup(t *testing.T) {
 		Family: kernel.Bridge, Ifindex: p0, State: kernel.NoARP, Flags: kernel.Master, MAC: evpn.MAC{2, 1},
 	}}
 	neigh := kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
-		Family: dataplane.IPv6, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned | kernel.Router,
+		Family: kernel.IPv6, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned | kernel.Router,
 		MAC: evpn.MAC{2, 1}, IP: netip.MustParseAddr("2001:db8::1"),
 	}}
 	errs := make([]error, 3)
@@ -183,7 +182,7 @@ func TestLookup(t *testing.T) {
 			kernel.Entry{Family: kernel.Bridge, Ifindex: br, MAC: local.MAC},
 			kernel.Entry{Family: kernel.Bridge, Ifindex: p0, MAC: local.MAC, Bridge: br, State: kernel.NoARP},
 		},
-		{kernel.Entry{Family: dataplane.IPv6, Ifindex: br, IP: neigh.IP}, neigh.Entry},
+		{kernel.Entry{Family: kernel.IPv6, Ifindex: br, IP: neigh.IP}, neigh.Entry},
 	} {
 		got, err := k.Lookup(c.ask)
 		if err != nil {
@@ -197,7 +196,7 @@ func TestLookup(t *testing.T) {
 	for _, e := range []kernel.Entry{
 		{Family: kernel.Bridge, Ifindex: vx, MAC: evpn.MAC{2, 9}},
 		{Family: kernel.Bridge, Ifindex: br, MAC: evpn.MAC{2, 9}},
-		{Family: dataplane.IPv4, Ifindex: br, IP: netip.MustParseAddr("192.0.2.1")},
+		{Family: kernel.IPv4, Ifindex: br, IP: netip.MustParseAddr("192.0.2.1")},
 	} {
 		if _, err := k.Lookup(e); !errors.Is(err, syscall.ENOENT) {
 			t.Errorf("look up %+v, which is not there: %v", e, err)

@@ -135,7 +135,7 @@ func TestHushNeighbors(t *testing.T) {
 	br := linkOf(t, k, "br0").Index
 	r := watching(t, k)
 	ours := kernel.Op{Verb: kernel.Replace, Entry: kernel.Entry{
-		Family: dataplane.IPv4, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned,
+		Family: kernel.IPv4, Ifindex: br, State: kernel.NoARP, Flags: kernel.ExtLearned,
 		MAC: evpn.MAC{2, 0, 0, 0, 0, 1}, IP: netip.AddrFrom4([4]byte{172, 18, 0, 11}),
 	}}
 	errs := make([]error, 1)

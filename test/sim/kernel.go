@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
@@ -41,9 +40,9 @@ func newKernel(vnis int) (*kernel, error) {
 	for i := range vnis {
 		vni := firstVNI + evpn.VNI(i)
 		br, vx := fmt.Sprintf("br%d", vni), fmt.Sprintf("vx%d", vni)
-		k.bridges[vni] = sys.Add(dataplane.Link{Name: br, Kind: "bridge"})
+		k.bridges[vni] = sys.Add(kernel.Link{Name: br, Kind: "bridge"})
 		sys.SetUp(br, true)
-		sys.Add(dataplane.Link{Name: vx, Kind: "vxlan", VXLAN: &dataplane.VXLAN{
+		sys.Add(kernel.Link{Name: vx, Kind: "vxlan", VXLAN: &kernel.VXLAN{
 			VNI: vni, Local: vtepAddr(0), Port: topology.DefaultPort,
 		}})
 		sys.SetMaster(vx, br)
@@ -53,7 +52,7 @@ func newKernel(vnis int) (*kernel, error) {
 }
 
 // Write implements dataplane.Kernel.
-func (k *kernel) Write(ops []dataplane.Op, errs []error) error {
+func (k *kernel) Write(ops []kernel.Op, errs []error) error {
 	begin := time.Now()
 	err := k.Handle.Write(ops, errs)
 	now := time.Now()
@@ -64,7 +63,7 @@ func (k *kernel) Write(ops []dataplane.Op, errs []error) error {
 	defer k.mu.Unlock()
 	if k.record {
 		for i := range ops {
-			if op := &ops[i]; errs[i] == nil && op.Verb == dataplane.Replace && op.IP.Is4() {
+			if op := &ops[i]; errs[i] == nil && op.Verb == kernel.Replace && op.IP.Is4() {
 				k.seen = append(k.seen, arrival{op.MAC, op.IP.As4(), now.UnixNano()})
 			}
 		}
@@ -85,9 +84,9 @@ func (k *kernel) recording(on bool) []arrival {
 // held reads all tables.
 func (k *kernel) held() (h Held, err error) {
 	for vni, br := range k.bridges {
-		if err := k.FDB(br, func(e *dataplane.Entry) {
+		if err := k.FDB(br, func(e *kernel.Entry) {
 			switch {
-			case e.State&dataplane.Permanent != 0 && e.Bridge != 0:
+			case e.State&kernel.Permanent != 0 && e.Bridge != 0:
 				return // the address of the device itself
 			case e.Bridge != 0:
 				h.Bridge.add(vni, e.MAC, vtepAddr(0))

@@ -17,6 +17,7 @@ import (
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
 	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
@@ -27,10 +28,10 @@ import (
 func runPlane(t *testing.T) *dataplane.Plane {
 	t.Helper()
 	k := fake.New()
-	k.Add(dataplane.Link{Name: "br200", Kind: "bridge"})
+	k.Add(kernel.Link{Name: "br200", Kind: "bridge"})
 	k.SetUp("br200", true)
 	for name, vni := range map[string]evpn.VNI{"vxlan200": 200, "vxlan300": 300, "vxlan400": 400} {
-		k.Add(dataplane.Link{Name: name, Kind: "vxlan", VXLAN: &dataplane.VXLAN{
+		k.Add(kernel.Link{Name: name, Kind: "vxlan", VXLAN: &kernel.VXLAN{
 			VNI: vni, Port: topology.DefaultPort, Local: addr("172.30.0.1"),
 		}})
 		k.SetUp(name, true)
