@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/evpnd/evpnd/dataplane/fake"
+	"github.com/evpnd/evpnd/dataplane/kernel"
 	"github.com/evpnd/evpnd/dataplane/topology"
 	"github.com/evpnd/evpnd/evpn"
 )
 
-// kernel is the fake with a watch on what is written to it.
-type kernel struct {
+// watchedKernel is the fake with a watch on what is written to it.
+type watchedKernel struct {
 	*fake.Handle
 	bridges map[evpn.VNI]int
 
@@ -33,9 +34,9 @@ type arrival struct {
 }
 
 // newKernel makes a bridge and a VXLAN device for each VNI.
-func newKernel(vnis int) (*kernel, error) {
+func newKernel(vnis int) (*watchedKernel, error) {
 	sys := fake.New()
-	k := &kernel{Handle: sys.Open(), bridges: make(map[evpn.VNI]int)}
+	k := &watchedKernel{Handle: sys.Open(), bridges: make(map[evpn.VNI]int)}
 	sys.AddAddr("lo", vtepAddr(0))
 	for i := range vnis {
 		vni := firstVNI + evpn.VNI(i)
@@ -52,7 +53,7 @@ func newKernel(vnis int) (*kernel, error) {
 }
 
 // Write implements dataplane.Kernel.
-func (k *kernel) Write(ops []kernel.Op, errs []error) error {
+func (k *watchedKernel) Write(ops []kernel.Op, errs []error) error {
 	begin := time.Now()
 	err := k.Handle.Write(ops, errs)
 	now := time.Now()
@@ -73,7 +74,7 @@ func (k *kernel) Write(ops []kernel.Op, errs []error) error {
 
 // recording begins or ends the recording of arrivals, and returns those of
 // until now.
-func (k *kernel) recording(on bool) []arrival {
+func (k *watchedKernel) recording(on bool) []arrival {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	seen := k.seen
@@ -82,7 +83,7 @@ func (k *kernel) recording(on bool) []arrival {
 }
 
 // held reads all tables.
-func (k *kernel) held() (h Held, err error) {
+func (k *watchedKernel) held() (h Held, err error) {
 	for vni, br := range k.bridges {
 		if err := k.FDB(br, func(e *kernel.Entry) {
 			switch {

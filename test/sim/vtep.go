@@ -14,7 +14,7 @@ import (
 
 // vtep is the real one: sessions, engine and plane.
 type vtep struct {
-	kernel  *kernel
+	kernel  *watchedKernel
 	plane   *dataplane.Plane
 	speaker *bgp.Speaker
 	runner  *run.Runner

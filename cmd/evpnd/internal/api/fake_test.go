@@ -94,7 +94,7 @@ func withdraw(r *evpn.Routes) *evpn.Routes {
 	return &evpn.Routes{Peer: r.Peer, Updates: []evpn.Update{{Withdrawn: []evpn.NLRI{r.Updates[0].Reach[0].NLRI}}}}
 }
 
-// sessions and kernel are what the test says they are.
+// sessions and toldKernel are what the test says they are.
 type sessions struct {
 	mu       sync.Mutex
 	peers    []bgp.PeerStatus
@@ -142,7 +142,7 @@ func (s *sessions) Capture(_ context.Context, match func(*evpn.Route, *evpn.Attr
 	return l, nil
 }
 
-type kernel struct {
+type toldKernel struct {
 	held    map[evpn.MACKey]dataplane.KernelView
 	mu      sync.Mutex
 	devices []dataplane.DeviceStatus
@@ -155,13 +155,13 @@ type entry struct {
 	err   error
 }
 
-func (k *kernel) Devices() []dataplane.DeviceStatus {
+func (k *toldKernel) Devices() []dataplane.DeviceStatus {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.devices)
 }
 
-func (k *kernel) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error) {
+func (k *toldKernel) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if e, ok := k.macs[evpn.MACKey{VNI: vni, MAC: mac}]; ok {
@@ -170,38 +170,38 @@ func (k *kernel) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error)
 	return dataplane.Installed, nil
 }
 
-func (k *kernel) setMAC(key evpn.MACKey, state dataplane.EntryState, err error) {
+func (k *toldKernel) setMAC(key evpn.MACKey, state dataplane.EntryState, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.macs[key] = entry{state, err}
 }
 
-func (k *kernel) FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error) {
+func (k *toldKernel) FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error) {
 	return dataplane.Installed, nil
 }
 
-func (k *kernel) InspectMAC(vni evpn.VNI, mac evpn.MAC) (dataplane.KernelView, error) {
+func (k *toldKernel) InspectMAC(vni evpn.VNI, mac evpn.MAC) (dataplane.KernelView, error) {
 	return k.held[evpn.MACKey{VNI: vni, MAC: mac}], nil
 }
 
-func (k *kernel) InspectNeigh(evpn.VNI, netip.Addr) (dataplane.KernelView, error) {
+func (k *toldKernel) InspectNeigh(evpn.VNI, netip.Addr) (dataplane.KernelView, error) {
 	return dataplane.KernelView{Differs: "the kernel has no entry for it"}, nil
 }
 
-func (k *kernel) NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error) {
+func (k *toldKernel) NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error) {
 	return dataplane.Installed, nil
 }
 
-func (k *kernel) PortName(ifindex int) string {
+func (k *toldKernel) PortName(ifindex int) string {
 	if ifindex == 7 {
 		return "veth7"
 	}
 	return ""
 }
 
-func (k *kernel) Stats() dataplane.Stats { return dataplane.Stats{Wanted: 5, Installed: 4} }
+func (k *toldKernel) Stats() dataplane.Stats { return dataplane.Stats{Wanted: 5, Installed: 4} }
 
-func (k *kernel) Problems() []topology.Problem { return nil }
+func (k *toldKernel) Problems() []topology.Problem { return nil }
 
 // bed is a server on a unix socket, and a client of it.
 type bed struct {
@@ -210,7 +210,7 @@ type bed struct {
 	hub      *watch.Hub
 	engine   *engine
 	sessions *sessions
-	kernel   *kernel
+	kernel   *toldKernel
 	conn     *grpc.ClientConn
 	stop     func() // ends the server and waits for it
 }
@@ -218,7 +218,7 @@ type bed struct {
 // newBed starts a server; look replaces the real engine unless it is nil.
 func newBed(t *testing.T, ring int, look func(context.Context, func(view)) error) *bed {
 	t.Helper()
-	b := &bed{hub: watch.New(ring), sessions: &sessions{}, kernel: &kernel{macs: make(map[evpn.MACKey]entry)}}
+	b := &bed{hub: watch.New(ring), sessions: &sessions{}, kernel: &toldKernel{macs: make(map[evpn.MACKey]entry)}}
 	b.engine = newEngine(b.hub)
 	b.sessions.peers = []bgp.PeerStatus{{
 		Address: addr("10.90.1.254"), Port: 179, AS: 65000, LocalAS: 65000, State: bgp.Established,
