@@ -23,8 +23,8 @@ import (
 // peer may replace: what comes in sooner is the other half of a collision.
 const recent = 2 * time.Second
 
-// judge decides about the connections that wait.
-func (p *peer) judge() {
+// decideWaiting decides about the connections that wait.
+func (p *peer) decideWaiting() {
 	for _, x := range append([]*session(nil), p.waiting...) {
 		ok, decided := p.decide(x)
 		if !decided {

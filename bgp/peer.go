@@ -113,16 +113,16 @@ func (p *peer) run(ctx context.Context) {
 			p.connected(ctx, r)
 		case x := <-p.opened:
 			p.waiting = append(p.waiting, x)
-			p.judge()
+			p.decideWaiting()
 			tick.Reset(collisionWait / 4)
 		case x := <-p.over:
 			p.ended(x)
-			p.judge()
+			p.decideWaiting()
 			if p.unused() {
 				return
 			}
 		case <-tick.C:
-			if p.judge(); len(p.waiting) == 0 {
+			if p.decideWaiting(); len(p.waiting) == 0 {
 				tick.Stop()
 			}
 		}

@@ -33,8 +33,8 @@ type Finding struct {
 
 	// What each of the three has: a destination, or the MAC of a neighbor.
 	// Empty: nothing.
-	Routes, Wished, Kernel string
-	Reason                 string // why they differ, or what it is
+	Routes, Desired, Kernel string
+	Reason                  string // why they differ, or what it is
 	// Foreign entries are no difference. They are not ours, and are left
 	// alone.
 	Foreign bool
@@ -229,8 +229,8 @@ func (c *comparison) read(t Tables, r *reading) error {
 	return t.Neighbors(r.add)
 }
 
-// judge notes a finding unless all three say the same. f has the key.
-func (c *comparison) judge(f Finding, routes, desired, kernel string, err error) {
+// compare notes a finding unless all three say the same. f has the key.
+func (c *comparison) compare(f Finding, routes, desired, kernel string, err error) {
 	c.entries++
 	if routes == desired && desired == kernel {
 		return
@@ -238,7 +238,7 @@ func (c *comparison) judge(f Finding, routes, desired, kernel string, err error)
 	if routes == "" && desired == "" && !c.sweep {
 		return // of an earlier run, and kept until all is known
 	}
-	f.VNI, f.Routes, f.Wished, f.Kernel = c.vni, routes, desired, kernel
+	f.VNI, f.Routes, f.Desired, f.Kernel = c.vni, routes, desired, kernel
 	switch {
 	case routes != desired:
 		f.Reason = "the writer has not taken over what the routes say"
@@ -274,7 +274,7 @@ func (c *comparison) flood(want []evpn.Flood, r *reading) {
 	for d := range keys {
 		w, desired := c.desired.flood[d]
 		_, there := r.flood[d]
-		c.judge(Finding{Kind: KindFlood, Device: c.device, IP: d.VTEP, Label: d.VNI},
+		c.compare(Finding{Kind: KindFlood, Device: c.device, IP: d.VTEP, Label: d.VNI},
 			text(d, routes[d]), text(d, desired), text(d, there), w.err)
 	}
 }
@@ -308,7 +308,7 @@ func (c *comparison) macs(want []evpn.FDB, r *reading) {
 		if !desired && r.macs[mac] != nil && kernel[mac] != "" && !r.ours[mac].Has(entries.Bridge) {
 			continue // a host here took it, and the device's part is about to go
 		}
-		c.judge(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, desired), kernel[mac], w.err)
+		c.compare(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, text(x, ok), text(w.val, desired), kernel[mac], w.err)
 	}
 	for mac, d := range r.other {
 		c.foreign(Finding{Kind: KindMAC, Device: c.device, MAC: mac}, d.Text(c.vni), "an entry of the VXLAN device that evpnd did not make")
@@ -342,7 +342,7 @@ func (c *comparison) neighbors(want []evpn.Neigh, r *reading) {
 	for ip := range union(union(union(nil, routes), c.desired.neigh), inKernel) {
 		x, ok := routes[ip]
 		w, desired := c.desired.neigh[ip]
-		c.judge(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, desired), inKernel[ip], w.err)
+		c.compare(Finding{Kind: KindNeighbor, Device: c.bridge, IP: ip}, text(x, ok), text(w.val, desired), inKernel[ip], w.err)
 	}
 }
 

@@ -30,7 +30,7 @@ func (r *rig) audit(routes evpn.Delta) (*dataplane.Audit, string) {
 		if f.Kind == dataplane.KindMAC {
 			key = f.MAC.String()
 		}
-		fmt.Fprintf(&b, "%s %s %s [%s] [%s] [%s] foreign %v: %s\n", f.Kind, f.Device, key, f.Routes, f.Wished, f.Kernel, f.Foreign, f.Reason)
+		fmt.Fprintf(&b, "%s %s %s [%s] [%s] [%s] foreign %v: %s\n", f.Kind, f.Device, key, f.Routes, f.Desired, f.Kernel, f.Foreign, f.Reason)
 	}
 	return a, b.String()
 }

@@ -23,13 +23,13 @@ type bdState struct {
 	name   string              // of the VXLAN device, for texts
 	bridge string              // of its bridge, for texts
 
-	up      bool       // can forward
-	vtep    netip.Addr // its local address while up
-	upDirty bool       // the engine is to be told up and vtep
-	toldUp  bool       // it was told that it is up
-	need    need       // to be read before anything is written
-	blind   bool       // it may have an operator's entries that nobody knows of (observer.lookForForeign)
-	queued  bool       // stands in the writer's queue
+	up         bool       // can forward
+	vtep       netip.Addr // its local address while up
+	upDirty    bool       // the engine is to be told up and vtep
+	reportedUp bool       // it was told that it is up
+	need       need       // to be read before anything is written
+	blind      bool       // it may have an operator's entries that nobody knows of (observer.findForeign)
+	queued     bool       // stands in the writer's queue
 
 	flood table[evpn.Via, entries.Flood]
 	fdb   table[evpn.MAC, entries.FDB]
@@ -41,7 +41,7 @@ type bdState struct {
 
 // empty tells whether nothing would be lost with d.
 func (d *bdState) empty() bool {
-	return !d.attached() && !d.up && !d.upDirty && !d.toldUp &&
+	return !d.attached() && !d.up && !d.upDirty && !d.reportedUp &&
 		d.flood.Len()+d.fdb.Len()+d.neigh.Len() == 0
 }
 

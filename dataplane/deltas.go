@@ -7,7 +7,7 @@ import (
 
 // take takes over what the engine desires.
 func (p *Plane) take(delta *evpn.Delta) {
-	p.observer.lookForForeign(delta)
+	p.observer.findForeign(delta)
 	for i := range delta.Flood {
 		f := &delta.Flood[i]
 		if d := p.desired(f.VNI, f.Want); d == nil {

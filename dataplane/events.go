@@ -53,15 +53,15 @@ func (o *outbox) compose() []evpn.Event {
 			d.upDirty = false
 			if d.up {
 				out = append(out, &evpn.BDUp{VNI: d.vni, VTEP: d.vtep})
-			} else if d.toldUp {
+			} else if d.reportedUp {
 				out = append(out, &evpn.BDDown{VNI: d.vni})
 			}
-			if d.up && !d.toldUp {
+			if d.up && !d.reportedUp {
 				d.local.Readvertise()
 			}
-			d.toldUp = d.up
+			d.reportedUp = d.up
 		}
-		if d.toldUp {
+		if d.reportedUp {
 			out = d.local.Events(out, eventBatch)
 		}
 		if len(out) >= eventBatch {
@@ -80,7 +80,7 @@ func (o *outbox) queue() []*bdState {
 	}
 	var out []*bdState
 	for d := range o.marked {
-		if d.upDirty || d.toldUp && d.local.Pending() {
+		if d.upDirty || d.reportedUp && d.local.Pending() {
 			out = append(out, d)
 		} else {
 			delete(o.marked, d)

@@ -254,8 +254,8 @@ func (w *writer) resume(d *bdState, mac evpn.MAC) {
 	}
 }
 
-// told follows events that the engine has.
-func (o *observer) told(events []evpn.Event) {
+// reported follows events that the engine has.
+func (o *observer) reported(events []evpn.Event) {
 	for _, ev := range events {
 		if ev, ok := ev.(*evpn.LocalMAC); ok {
 			if d := o.bds.all[ev.VNI]; d != nil {

@@ -218,7 +218,7 @@ func (p *Plane) loop(ctx context.Context, notices <-chan []Notice, snooped <-cha
 			case d := <-p.deltas:
 				p.take(&d)
 			case out <- p.outbox.pending:
-				p.observer.told(p.outbox.taken())
+				p.observer.reported(p.outbox.taken())
 			case <-p.commands.news:
 				p.commands.run()
 			case <-timer.C:

@@ -133,10 +133,10 @@ func find(k Kernel, tables []kernel.Entry, macs []evpn.MAC, yield func(*kernel.E
 	return nil
 }
 
-// lookForForeign looks for entries of an operator's under the MACs that a delta
+// findForeign looks for entries of an operator's under the MACs that a delta
 // desires for the first time, in broadcast domains that were checked and not
 // read since.
-func (o *observer) lookForForeign(delta *evpn.Delta) {
+func (o *observer) findForeign(delta *evpn.Delta) {
 	var macs map[*bdState][]evpn.MAC
 	for i := range delta.FDB {
 		f := &delta.FDB[i]

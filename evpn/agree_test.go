@@ -249,7 +249,7 @@ func (f *fabric) where(i int, mac MAC) netip.Addr {
 	case s.Local:
 		return f.speak[i].addr
 	default:
-		return s.Dest.VTEP
+		return s.Via.VTEP
 	}
 }
 

@@ -28,7 +28,7 @@ type Engine struct {
 	peerActions  bool // some peer has a call
 
 	history    history[MACKey]
-	memory     memory
+	persist    persistence
 	macContest contest[MACKey, netip.Addr, place]
 	ipContest  contest[IPKey, MAC, ipOwner]
 	floodHolds floodHolds
@@ -55,7 +55,7 @@ func New(cfg Config) *Engine {
 		bds:     make(map[VNI]*bd),
 		origins: make(map[RD][]origin),
 		vteps:   make(map[netip.Addr]*vtep),
-		memory:  memory{now: newPersistentState()},
+		persist: persistence{now: newPersistentState()},
 
 		jobStep: jobStep,
 
@@ -159,7 +159,7 @@ func (e *Engine) deadline() (t time.Time, ok bool) {
 	if at := e.floodHolds.next; !at.IsZero() {
 		earliest(at)
 	}
-	if d := &e.memory.restored; len(d.unconfirmed) > 0 {
+	if d := &e.persist.restored; len(d.unconfirmed) > 0 {
 		earliest(d.until)
 	}
 	if !e.synced {

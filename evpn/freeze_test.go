@@ -90,8 +90,8 @@ func TestMACIsNotFrozenWhereItIsNot(t *testing.T) {
 		t.Fatalf("a static MAC left its port: %+v", m)
 	}
 	e.Step(&LocalMACGone{VNI: 200, MAC: addr}) // the second
-	if m, ok := e.MAC(200, addr); !ok || m.Local || m.Dest.VTEP != there2 {
-		t.Errorf("it is behind no port, and said to be here (%v) or at %v: want %v", m.Local, m.Dest.VTEP, there2)
+	if m, ok := e.MAC(200, addr); !ok || m.Local || m.Via.VTEP != there2 {
+		t.Errorf("it is behind no port, and said to be here (%v) or at %v: want %v", m.Local, m.Via.VTEP, there2)
 	}
 	if n := len(e.Advertised(200, addr)); n != 0 {
 		t.Errorf("%d routes are announced for a MAC that is not here", n)
@@ -111,10 +111,10 @@ func TestFrozenMACFollowsTheLabelOfItsVTEP(t *testing.T) {
 	if !m.Frozen {
 		t.Fatalf("it is not frozen: %+v", m)
 	}
-	again := load(1, m.Dest.VTEP, 3)
+	again := load(1, m.Via.VTEP, 3)
 	again.Updates[0].Reach[0].Label = 777
 	e.Step(again)
-	want := Via{VTEP: m.Dest.VTEP, VNI: 777}
+	want := Via{VTEP: m.Via.VTEP, VNI: 777}
 	if f := e.wantFDB(MACKey{200, addr}); f.Via != want || !f.Sticky {
 		t.Errorf("the kernel is to send to %v, sticky %v; want %v, sticky", f.Via, f.Sticky, want)
 	}

@@ -119,8 +119,8 @@ func (e *Engine) holdsOfIP(v *bd, ip netip.Addr, h *ipEntry) (out []Hold) {
 	if was, ok := e.ipContest.before[key]; ok {
 		out = append(out, Hold{Kind: HoldFrozenIPBefore, VNI: v.vni, Addr: ip, MAC: was.holder})
 	}
-	if _, ok := e.memory.restored.unconfirmed[key]; ok {
-		out = append(out, Hold{Kind: HoldUnconfirmed, VNI: v.vni, Addr: ip, Until: e.memory.restored.until})
+	if _, ok := e.persist.restored.unconfirmed[key]; ok {
+		out = append(out, Hold{Kind: HoldUnconfirmed, VNI: v.vni, Addr: ip, Until: e.persist.restored.until})
 	}
 	if h != nil {
 		for _, addr := range h.macs {

@@ -73,7 +73,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	nd.Present = nd != ND{}
 	b := binding{set: true, mac: ev.MAC, nd: nd}
 	h := v.ip(ev.IP)
-	delete(e.memory.restored.unconfirmed, IPKey{v.vni, ev.IP}) // the event confirms it
+	delete(e.persist.restored.unconfirmed, IPKey{v.vni, ev.IP}) // the event confirms it
 	if h.bound == b {
 		return
 	}
@@ -87,7 +87,7 @@ func (e *Engine) localIP(ev *LocalIP) {
 	}
 	e.unbind(v, ev.IP, h)
 	h.bound = b
-	remember(e, e.memory.now.Bindings, IPKey{v.vni, ev.IP}, Bound{MAC: ev.MAC, ND: nd})
+	remember(e, e.persist.now.Bindings, IPKey{v.vni, ev.IP}, Bound{MAC: ev.MAC, ND: nd})
 	l = v.mac(ev.MAC).local()
 	if i, found := slices.BinarySearchFunc(l.bound, ev.IP, netip.Addr.Compare); !found {
 		l.bound = slices.Insert(l.bound, i, ev.IP)
@@ -118,8 +118,8 @@ func (e *Engine) unbind(v *bd, ip netip.Addr, h *ipEntry) {
 	}
 	mac := h.bound.mac
 	h.bound = binding{}
-	delete(e.memory.restored.unconfirmed, IPKey{v.vni, ip})
-	forget(e, e.memory.now.Bindings, IPKey{v.vni, ip})
+	delete(e.persist.restored.unconfirmed, IPKey{v.vni, ip})
+	forget(e, e.persist.now.Bindings, IPKey{v.vni, ip})
 	m := v.macs[mac]
 	if i, found := slices.BinarySearchFunc(m.loc.bound, ip, netip.Addr.Compare); found {
 		m.loc.bound = slices.Delete(m.loc.bound, i, i+1)

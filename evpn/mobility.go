@@ -75,7 +75,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 // of all its routes.
 func (e *Engine) arrive(v *bd, ev *LocalMAC, m *macEntry) {
 	l := m.loc
-	l.seq = max(l.seq, e.memory.before.Sequences[MACKey{v.vni, ev.MAC}])
+	l.seq = max(l.seq, e.persist.before.Sequences[MACKey{v.vni, ev.MAC}])
 	var highest uint32
 	rivals := false
 	for i := range m.paths {

@@ -50,10 +50,10 @@ func newPersistentState() PersistentState {
 	}
 }
 
-// memory is what is to be remembered of now, and what an earlier run
+// persistence is what is to be remembered of now, and what an earlier run
 // remembered, save what is frozen: that is with the contests. The latter counts until the engine is in sync: by then all
 // that is still there has shown itself.
-type memory struct {
+type persistence struct {
 	now      PersistentState // its RDs are those of rdTable
 	before   PersistentState
 	version  uint64
@@ -63,8 +63,8 @@ type memory struct {
 // Restore tells a new engine what an earlier one knew. It is to be called
 // before the first Step, at most once; the engine keeps m.
 func (e *Engine) Restore(m PersistentState) {
-	e.memory.before = m
-	e.memory.restored.load(m.Bindings)
+	e.persist.before = m
+	e.persist.restored.load(m.Bindings)
 	for k, f := range m.MACs {
 		e.macContest.freezeAgain(k, f.VTEP, f.Since)
 	}
@@ -78,7 +78,7 @@ func (e *Engine) Restore(m PersistentState) {
 func (e *Engine) PersistentState() PersistentState {
 	m := newPersistentState()
 	maps.Copy(m.RDs, e.rds.index)
-	for _, part := range []*PersistentState{&e.memory.before, &e.memory.now} { // what is so now beats what was
+	for _, part := range []*PersistentState{&e.persist.before, &e.persist.now} { // what is so now beats what was
 		maps.Copy(m.Sequences, part.Sequences)
 		maps.Copy(m.Bindings, part.Bindings)
 	}
@@ -89,7 +89,7 @@ func (e *Engine) PersistentState() PersistentState {
 
 // StateVersion returns a number that is another one whenever PersistentState is.
 func (e *Engine) StateVersion() uint64 {
-	return e.memory.version + e.rds.version + e.macContest.version + e.ipContest.version
+	return e.persist.version + e.rds.version + e.macContest.version + e.ipContest.version
 }
 
 // rememberPlace keeps the sequence of a MAC while it is here.
@@ -98,28 +98,28 @@ func (e *Engine) rememberPlace(key MACKey, p place) {
 	if !p.Local {
 		seq = 0
 	}
-	old := e.memory.now.Sequences[key]
+	old := e.persist.now.Sequences[key]
 	switch {
 	case old == seq:
 		return
 	case seq == 0:
-		delete(e.memory.now.Sequences, key)
+		delete(e.persist.now.Sequences, key)
 	default:
-		e.memory.now.Sequences[key] = seq
+		e.persist.now.Sequences[key] = seq
 	}
-	e.memory.version++
+	e.persist.version++
 }
 
-// remember and forget keep what is in m, a part of the memory.
+// remember and forget keep what is in m, a part of the state.
 func remember[K comparable, V any](e *Engine, m map[K]V, k K, v V) {
 	m[k] = v
-	e.memory.version++
+	e.persist.version++
 }
 
 func forget[K comparable, V any](e *Engine, m map[K]V, k K) {
 	if _, ok := m[k]; ok {
 		delete(m, k)
-		e.memory.version++
+		e.persist.version++
 	}
 }
 
@@ -127,6 +127,6 @@ func forget[K comparable, V any](e *Engine, m map[K]V, k K) {
 func (e *Engine) forgetRestored() {
 	e.macContest.forgetBefore(e)
 	e.ipContest.forgetBefore(e)
-	e.memory.before, e.memory.restored.unseen = PersistentState{}, nil
-	e.memory.version++
+	e.persist.before, e.persist.restored.unseen = PersistentState{}, nil
+	e.persist.version++
 }

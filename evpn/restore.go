@@ -33,7 +33,7 @@ func (r *restored) load(bindings map[IPKey]Bound) {
 // when it is local for the first time in this one. An address that is bound
 // already keeps its newer binding.
 func (e *Engine) restoreBindings(v *bd, mac MAC) {
-	r := &e.memory.restored
+	r := &e.persist.restored
 	key := MACKey{v.vni, mac}
 	ips := r.unseen[key]
 	if len(ips) == 0 {
@@ -46,7 +46,7 @@ func (e *Engine) restoreBindings(v *bd, mac MAC) {
 			continue
 		}
 		ip := IPKey{v.vni, ip}
-		nd := e.memory.before.Bindings[ip].ND
+		nd := e.persist.before.Bindings[ip].ND
 		e.localIP(&LocalIP{VNI: v.vni, IP: ip.IP, MAC: mac, Router: nd.Router, Override: nd.Override, Immutable: nd.Immutable})
 		r.unconfirmed[ip] = struct{}{}
 		e.probe(Probe{VNI: v.vni, IP: ip.IP, MAC: mac})
@@ -55,7 +55,7 @@ func (e *Engine) restoreBindings(v *bd, mac MAC) {
 
 // expireRestored removes the bindings whose hosts have not answered in time.
 func (e *Engine) expireRestored() {
-	r := &e.memory.restored
+	r := &e.persist.restored
 	if len(r.unconfirmed) == 0 || e.now.Before(r.until) {
 		return
 	}

@@ -49,7 +49,7 @@ type MACStatus struct {
 	IPs    []netip.Addr // bound to it, ascending
 	Local  bool
 	Port   int // local: ifindex of the bridge port
-	Dest   Via // remote
+	Via    Via // remote
 	ESI    ESI // remote: the segment that the chosen route names; zero: none
 	Seq    uint32
 	Sticky bool

@@ -37,10 +37,10 @@ the file is wrong, or evpnd cannot be reached.`,
 			}
 			d, err := a.diff(cmd, args[0], entries)
 			if err != nil {
-				return troubleError{err}
+				return problemError{err}
 			}
 			if err := one(a, d, showDiff); err != nil {
-				return troubleError{err}
+				return problemError{err}
 			}
 			if len(d.GetSettings())+len(d.GetSessions())+len(d.GetVnis()) > 0 {
 				return errDiffers

@@ -33,11 +33,11 @@ func (e usageError) Unwrap() error { return e.error }
 // shown.
 var errDiffers = errors.New("it differs")
 
-// troubleError is any trouble of a command whose exit status 1 means something
+// problemError is any trouble of a command whose exit status 1 means something
 // else, as in diff(1).
-type troubleError struct{ error }
+type problemError struct{ error }
 
-func (e troubleError) Unwrap() error { return e.error }
+func (e problemError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitNo
 	}
 	fmt.Fprintf(stderr, "evpnctl: %v\n", err)
-	var trouble troubleError
+	var trouble problemError
 	if errors.As(err, &trouble) {
 		return exitUsage
 	}

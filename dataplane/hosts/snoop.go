@@ -48,7 +48,7 @@ func (b *BD) Snoop(c *Claim, now time.Time) (broke bool) {
 	e := b.byIP[c.IP]
 	known := e != nil && e.claimed && e.snooped.MAC == c.MAC
 	if known && e.port == c.Port {
-		e.heard(now)
+		e.spoke(now)
 		if c.Kind != ClaimNA || c.Router == e.snooped.Router && (e.snooped.Override || !c.Override) {
 			return false
 		}
@@ -72,7 +72,7 @@ func (b *BD) Snoop(c *Claim, now time.Time) (broke bool) {
 		e.port = c.Port
 		b.claim[e.port]++
 	}
-	e.heard(now)
+	e.spoke(now)
 	if c.Kind == ClaimNA {
 		// Linux answers a probe to its unicast address without O, and one to
 		// all nodes with it: what was said once counts.
@@ -90,8 +90,8 @@ func (b *BD) Snoop(c *Claim, now time.Time) (broke bool) {
 	return false
 }
 
-// heard records that the host of e spoke.
-func (e *ipEntry) heard(now time.Time) { e.at, e.probes, e.conflict = now, 0, false }
+// spoke records that the host of e spoke.
+func (e *ipEntry) spoke(now time.Time) { e.at, e.probes, e.conflict = now, 0, false }
 
 // exceeds returns the bound that a new claim would break, or none.
 func (b *BD) exceeds(e *ipEntry, c *Claim) Bound {

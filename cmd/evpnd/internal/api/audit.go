@@ -52,8 +52,8 @@ func (s *Server) audit(ctx context.Context, n uint32, repair bool, send func([]*
 	}
 	if vni != 0 {
 		served := false
-		if err := s.look(ctx, func(v view) { _, served = v.BD(vni) }); err != nil {
-			return lookErr(err)
+		if err := s.ask(ctx, func(v view) { _, served = v.BD(vni) }); err != nil {
+			return askErr(err)
 		}
 		if !served {
 			return notFound("VNI %d is not served: evpnctl vni list says why", vni)
@@ -80,7 +80,7 @@ func (s *Server) audit(ctx context.Context, n uint32, repair bool, send func([]*
 		}
 	}
 	if err != nil {
-		return lookErr(err)
+		return askErr(err)
 	}
 	if err := sendAll(findings(found, left), func(page []*evpndv1.Finding) error { return send(page, nil) }); err != nil {
 		return err
@@ -100,7 +100,7 @@ func findings(found, left *dataplane.Audit) []*evpndv1.Finding {
 	for i, f := range found.Findings {
 		out[i] = &evpndv1.Finding{
 			Vni: uint32(f.VNI), Interface: f.Device, Kind: entryKinds[f.Kind], Mac: macText(f.MAC), Ip: text(f.IP),
-			Routes: f.Routes, Wished: f.Wished, Kernel: f.Kernel, Reason: f.Reason, Foreign: f.Foreign,
+			Routes: f.Routes, Wished: f.Desired, Kernel: f.Kernel, Reason: f.Reason, Foreign: f.Foreign,
 		}
 		f.Reason = ""
 		out[i].Repaired = left != nil && !f.Foreign && !still[f]

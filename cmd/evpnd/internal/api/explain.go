@@ -104,7 +104,7 @@ func (s *Server) mayBeUnkept(ctx context.Context, q *question) bool {
 		return false
 	}
 	served := q.vni == 0
-	err := s.look(ctx, func(v view) {
+	err := s.ask(ctx, func(v view) {
 		if q.vni != 0 {
 			_, served = v.BD(q.vni)
 		}
@@ -118,12 +118,12 @@ func (s *Server) answer(ctx context.Context, q *question) (*evpndv1.ExplainRespo
 	vnis := []evpn.VNI{q.vni}
 	if q.vni == 0 {
 		vnis = nil
-		if err := s.look(ctx, func(v view) {
+		if err := s.ask(ctx, func(v view) {
 			for _, n := range v.BDs() {
 				vnis = append(vnis, n.VNI)
 			}
 		}); err != nil {
-			return nil, lookErr(err)
+			return nil, askErr(err)
 		}
 	}
 	for _, n := range vnis {
@@ -156,8 +156,8 @@ func (q *question) named(n evpn.VNI) *evpndv1.Explanation {
 // explain explains in one VNI.
 func (s *Server) explain(ctx context.Context, q *question, n evpn.VNI) (*evpndv1.Explanation, error) {
 	var e explained
-	if err := s.look(ctx, func(v view) { e.read(v, q, n) }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { e.read(v, q, n) }); err != nil {
+		return nil, askErr(err)
 	}
 	x := q.named(n)
 	var err error

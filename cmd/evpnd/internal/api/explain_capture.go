@@ -59,17 +59,17 @@ func (s *Server) capture(ctx context.Context, q *question, progress func(string)
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return out, status.FromContextError(err).Err()
 		}
-		return out, lookErr(err)
+		return out, askErr(err)
 	}
 	out.asked, out.more = found.Refreshes, found.More
-	err = s.look(ctx, func(v view) {
+	err = s.ask(ctx, func(v view) {
 		for i := range found.Routes {
 			if r := unkept(v, q.vni, &found.Routes[i]); r != nil {
 				out.unkept = append(out.unkept, r)
 			}
 		}
 	})
-	return out, lookErr(err)
+	return out, askErr(err)
 }
 
 // unkept says why a route that came is not kept; nil when it is.

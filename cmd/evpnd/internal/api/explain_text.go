@@ -26,7 +26,7 @@ func (s *Server) explainMAC(x *evpndv1.Explanation, m *evpn.MACExplanation) {
 	case m.Found && p.Local:
 		x.Verdict = fmt.Sprintf("it is on this host, behind port %s, with the mobility sequence %d: %s", s.portName(p.Port), p.Seq, chosenReason(x))
 	case m.Found:
-		x.Verdict = fmt.Sprintf("it is behind VTEP %s, with the mobility sequence %d: %s", p.Dest.Text(m.VNI), p.Seq, chosenReason(x))
+		x.Verdict = fmt.Sprintf("it is behind VTEP %s, with the mobility sequence %d: %s", p.Via.Text(m.VNI), p.Seq, chosenReason(x))
 	case len(m.Routes) > 0:
 		x.Verdict = "it is nowhere: no route for it can be used, and no local port has it"
 	case m.Local != nil:

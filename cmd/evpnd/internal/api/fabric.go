@@ -44,8 +44,8 @@ func (s *Server) CheckFabric(ctx context.Context, _ *evpndv1.CheckFabricRequest)
 		vnis   []evpn.BDStatus
 		peers  []evpn.PeerStatus
 	)
-	if err := s.look(ctx, func(v view) { alarms, vnis, peers = v.Alarms(), v.BDs(), v.Peers() }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { alarms, vnis, peers = v.Alarms(), v.BDs(), v.Peers() }); err != nil {
+		return nil, askErr(err)
 	}
 	near := s.nearEnds()
 	var out []*evpndv1.Fault

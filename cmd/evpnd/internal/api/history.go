@@ -45,8 +45,8 @@ func (s *Server) GetMACHistory(ctx context.Context, req *evpndv1.GetMACHistoryRe
 		return nil, err
 	}
 	var k knownMAC
-	if err := s.look(ctx, func(v view) { k.read(v, vni, mac) }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { k.read(v, vni, mac) }); err != nil {
+		return nil, askErr(err)
 	}
 	switch {
 	case !k.served:
@@ -64,7 +64,7 @@ func (s *Server) Unfreeze(ctx context.Context, req *evpndv1.UnfreezeRequest) (*e
 		return nil, err
 	}
 	var served, known, frozen bool
-	err = s.look(ctx, func(v view) {
+	err = s.ask(ctx, func(v view) {
 		_, served = v.BD(ev.VNI)
 		if ev.IP.IsValid() {
 			var n evpn.NeighStatus
@@ -85,7 +85,7 @@ func (s *Server) Unfreeze(ctx context.Context, req *evpndv1.UnfreezeRequest) (*e
 	}
 	switch {
 	case err != nil:
-		return nil, lookErr(err)
+		return nil, askErr(err)
 	case !served:
 		return nil, notServed(ev.VNI)
 	case !known:

@@ -409,7 +409,7 @@ func (c *crowd) MAC(vni evpn.VNI, mac evpn.MAC) (evpn.MACStatus, bool) {
 		return evpn.MACStatus{}, false // went away since its key was taken
 	}
 	return evpn.MACStatus{
-		MACKey: evpn.MACKey{VNI: vni, MAC: mac}, Dest: evpn.Via{VTEP: addr("172.30.0.2"), VNI: vni},
+		MACKey: evpn.MACKey{VNI: vni, MAC: mac}, Via: evpn.Via{VTEP: addr("172.30.0.2"), VNI: vni},
 		IPs: []netip.Addr{addr("172.18.0.11")},
 	}, true
 }

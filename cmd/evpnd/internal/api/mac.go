@@ -63,7 +63,7 @@ func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreaming
 		return out.Send(&evpndv1.ListMACsResponse{Macs: page})
 	}}
 	get := func(v view, dst []evpn.MACStatus, k evpn.MACKey) []evpn.MACStatus {
-		if m, ok := v.MAC(k.VNI, k.MAC); ok && f.passes(m.Local, m.Dest.VTEP) {
+		if m, ok := v.MAC(k.VNI, k.MAC); ok && f.passes(m.Local, m.Via.VTEP) {
 			dst = append(dst, m)
 		}
 		return dst
@@ -114,8 +114,8 @@ func (s *Server) GetMAC(ctx context.Context, req *evpndv1.GetMACRequest) (*evpnd
 		return nil, err
 	}
 	var k knownMAC
-	if err := s.look(ctx, func(v view) { k.read(v, vni, mac) }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { k.read(v, vni, mac) }); err != nil {
+		return nil, askErr(err)
 	}
 	out := &evpndv1.GetMACResponse{}
 	switch {
@@ -170,7 +170,7 @@ func (s *Server) kernelEntries(k *knownMAC) []*evpndv1.KernelEntry {
 			State:  evpndv1.EntryState_ENTRY_STATE_LOCAL,
 		}}
 	}
-	wanted := fdbText(&evpn.FDB{VNI: m.VNI, MAC: m.MAC, Via: m.Dest, Sticky: m.Sticky}, device)
+	wanted := fdbText(&evpn.FDB{VNI: m.VNI, MAC: m.MAC, Via: m.Via, Sticky: m.Sticky}, device)
 	state, failure := s.macState(false, m.MACKey)
 	out := []*evpndv1.KernelEntry{{Wanted: wanted, State: state, Error: failure}}
 	for i := range k.neighs {
@@ -235,9 +235,9 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 		return out
 	}
 	out.Origin = evpndv1.Origin_ORIGIN_REMOTE
-	out.Vtep, out.Esi = text(m.Dest.VTEP), esiText(m.ESI)
-	if m.Dest.VNI != m.VNI {
-		out.RemoteVni = uint32(m.Dest.VNI)
+	out.Vtep, out.Esi = text(m.Via.VTEP), esiText(m.ESI)
+	if m.Via.VNI != m.VNI {
+		out.RemoteVni = uint32(m.Via.VNI)
 	}
 	out.State, out.Error = s.macState(m.Stale, m.MACKey)
 	return out

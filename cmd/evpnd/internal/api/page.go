@@ -79,14 +79,14 @@ func inSteps[K, T any](ctx context.Context, s *Server, keys []K, get func(view, 
 	for len(keys) > 0 {
 		var objects []T
 		var done int
-		err := s.look(ctx, func(v view) {
+		err := s.ask(ctx, func(v view) {
 			for done < min(stepSize, len(keys)) && len(objects) < stepSize {
 				objects = get(v, objects, keys[done])
 				done++
 			}
 		})
 		if err != nil {
-			return lookErr(err)
+			return askErr(err)
 		}
 		keys = keys[done:]
 		if err := use(objects); err != nil {
@@ -113,19 +113,19 @@ func eachVNI[K any](ctx context.Context, s *Server, vni evpn.VNI, take func(view
 	vnis := []evpn.VNI{vni}
 	if vni == 0 {
 		vnis = nil
-		err := s.look(ctx, func(v view) {
+		err := s.ask(ctx, func(v view) {
 			for _, n := range v.BDs() {
 				vnis = append(vnis, n.VNI)
 			}
 		})
 		if err != nil {
-			return lookErr(err)
+			return askErr(err)
 		}
 	}
 	for _, n := range vnis {
 		var keys []K
-		if err := s.look(ctx, func(v view) { keys = take(v, n) }); err != nil {
-			return lookErr(err)
+		if err := s.ask(ctx, func(v view) { keys = take(v, n) }); err != nil {
+			return askErr(err)
 		}
 		if err := use(keys); err != nil {
 			return err

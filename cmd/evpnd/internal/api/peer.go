@@ -68,8 +68,8 @@ func noPeer(addr netip.Addr) error {
 // know of them put together.
 func (s *Server) peers(ctx context.Context) ([]*evpndv1.Peer, error) {
 	var known []evpn.PeerStatus
-	if err := s.look(ctx, func(v view) { known = v.Peers() }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { known = v.Peers() }); err != nil {
+		return nil, askErr(err)
 	}
 	routes := make(map[netip.Addr]evpn.PeerStatus, len(known))
 	for _, k := range known {

@@ -31,7 +31,7 @@ const stopGrace = 2 * time.Second
 type Server struct {
 	evpndv1.UnimplementedAdminServiceServer
 
-	look     func(context.Context, func(view)) error
+	ask      func(context.Context, func(view)) error
 	sessions Sessions
 	kernel   Kernel
 	deps     Deps
@@ -71,7 +71,7 @@ func New(d Deps) *Server {
 
 func newServer(d Deps, look func(context.Context, func(view)) error) *Server {
 	s := &Server{
-		look:     look,
+		ask:      look,
 		sessions: d.Sessions,
 		kernel:   d.Kernel,
 		deps:     d,
@@ -177,8 +177,8 @@ func (s *Server) catch(method string, err *error) {
 	}
 }
 
-// lookErr turns an error of Core.Do into that of the call.
-func lookErr(err error) error {
+// askErr turns an error of Core.Do into that of the call.
+func askErr(err error) error {
 	switch {
 	case err == nil:
 		return nil

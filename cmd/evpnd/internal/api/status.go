@@ -29,11 +29,11 @@ func (s *Server) GetStatus(ctx context.Context, _ *evpndv1.GetStatusRequest) (*e
 		peers  []evpn.PeerStatus
 		alarms []evpn.Alarm
 	)
-	err := s.look(ctx, func(v view) {
+	err := s.ask(ctx, func(v view) {
 		synced, vnis, vteps, peers, alarms = v.Synced(), v.BDs(), len(v.VTEPs()), v.Peers(), v.Alarms()
 	})
 	if err != nil {
-		return nil, lookErr(err)
+		return nil, askErr(err)
 	}
 	info, stats := s.deps.Info(), s.kernel.Stats()
 	pending := max(0, stats.Wanted-stats.Installed-stats.Failed)

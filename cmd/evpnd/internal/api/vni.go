@@ -44,8 +44,8 @@ func (s *Server) GetVNI(ctx context.Context, req *evpndv1.GetVNIRequest) (*evpnd
 // together: ascending, a VNI's served device before others of the same number.
 func (s *Server) vnis(ctx context.Context) ([]*evpndv1.VNI, error) {
 	var served []evpn.BDStatus
-	if err := s.look(ctx, func(v view) { served = v.BDs() }); err != nil {
-		return nil, lookErr(err)
+	if err := s.ask(ctx, func(v view) { served = v.BDs() }); err != nil {
+		return nil, askErr(err)
 	}
 	out := make([]*evpndv1.VNI, 0, len(served))
 	byNumber := make(map[evpn.VNI]*evpndv1.VNI, len(served))
@@ -111,8 +111,8 @@ func (s *Server) ListVTEPs(req *evpndv1.ListVTEPsRequest, out grpc.ServerStreami
 		return err
 	}
 	var vteps []evpn.VTEPStatus
-	if err := s.look(out.Context(), func(v view) { vteps = v.VTEPs() }); err != nil {
-		return lookErr(err)
+	if err := s.ask(out.Context(), func(v view) { vteps = v.VTEPs() }); err != nil {
+		return askErr(err)
 	}
 	var all []*evpndv1.VTEP
 	for i := range vteps {

@@ -238,7 +238,7 @@ func (w *watcher) unserved(keys []watch.Key) (more []watch.Key) {
 
 // keys returns those of everything the engine has of the watched kinds.
 func (w *watcher) keys(ctx context.Context) (keys []watch.Key, err error) {
-	err = w.s.look(ctx, func(v view) {
+	err = w.s.ask(ctx, func(v view) {
 		if w.kinds.Has(watch.VNI) {
 			for _, n := range v.BDs() {
 				keys = append(keys, watch.Key{Kind: watch.VNI, VNI: n.VNI})
@@ -251,7 +251,7 @@ func (w *watcher) keys(ctx context.Context) (keys []watch.Key, err error) {
 		}
 	})
 	if err != nil {
-		return nil, lookErr(err)
+		return nil, askErr(err)
 	}
 	if w.kinds.Has(watch.MAC) {
 		macs, err := keysOf(ctx, w.s, 0, view.MACKeys)

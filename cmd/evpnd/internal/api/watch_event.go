@@ -57,14 +57,14 @@ func (w *watcher) events(ctx context.Context, keys []watch.Key) ([]*evpndv1.Even
 	for _, k := range keys {
 		kinds |= watch.Of(k.Kind)
 	}
-	err := w.s.look(ctx, func(v view) {
+	err := w.s.ask(ctx, func(v view) {
 		l := lookup{view: v}
 		for i, k := range keys {
 			objects[i] = l.find(k)
 		}
 	})
 	if err != nil {
-		return nil, lookErr(err)
+		return nil, askErr(err)
 	}
 	peers, vnis := make(map[string]*evpndv1.Peer), make(map[uint32]*evpndv1.VNI)
 	if kinds.Has(watch.Peer) {

@@ -14,7 +14,7 @@ func (d *Daemon) metricsSource(audit *auditor, saver *state.Saver) metrics.Sourc
 		var s metrics.State
 		counts := make(map[string]int)
 		err := d.core.Do(ctx, func(e *evpn.Engine) {
-			s.Synced, s.Peers, s.VNIs, s.Tallies, s.VTEPs = e.Synced(), e.Peers(), e.BDs(), e.Counters(), e.CountVTEPs()
+			s.Synced, s.Peers, s.VNIs, s.Counters, s.VTEPs = e.Synced(), e.Peers(), e.BDs(), e.Counters(), e.CountVTEPs()
 			for kind, n := range e.AlarmCounts() {
 				counts[string(kind)] = n
 			}

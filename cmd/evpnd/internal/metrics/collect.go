@@ -31,10 +31,10 @@ type State struct {
 	Peers      []evpn.PeerStatus
 	Advertised int
 
-	VNIs    []evpn.BDStatus
-	Tallies []evpn.Counters
-	VTEPs   int
-	Devices []dataplane.DeviceStatus
+	VNIs     []evpn.BDStatus
+	Counters []evpn.Counters
+	VTEPs    int
+	Devices  []dataplane.DeviceStatus
 
 	Kernel dataplane.Stats
 	Audits Audits
@@ -220,7 +220,7 @@ func (o sink) vnis(s *State) {
 		o.number(vniHosts, v.LocalIPs, vni, "local")
 		o.number(vniHosts, v.RemoteIPs, vni, "remote")
 	}
-	for _, t := range s.Tallies {
+	for _, t := range s.Counters {
 		vni := t.VNI.String()
 		o.number(vniFlood, t.Dests, vni)
 		o.number(vniFrozen, t.FrozenMACs, vni, "mac")

@@ -42,8 +42,8 @@ func whole() *State {
 	s := &State{
 		Version: "1.2.3", AS: 65000, RouterID: netip.MustParseAddr("192.0.2.1"), Ready: true, Alarms: map[string]int{"no-bridge": 2},
 		Sessions: []bgp.PeerStatus{p}, Peers: []evpn.PeerStatus{{Peer: peer, Routes: 30, Stale: 2, Refused: 9, EndOfRIB: true}}, Advertised: 8,
-		VNIs:    []evpn.BDStatus{{VNI: 200, LocalMACs: 1, RemoteMACs: 2, LocalIPs: 3, RemoteIPs: 4}},
-		Tallies: []evpn.Counters{{VNI: 200, Dests: 5, FrozenMACs: 6, Moves: 7}}, VTEPs: 5,
+		VNIs:     []evpn.BDStatus{{VNI: 200, LocalMACs: 1, RemoteMACs: 2, LocalIPs: 3, RemoteIPs: 4}},
+		Counters: []evpn.Counters{{VNI: 200, Dests: 5, FrozenMACs: 6, Moves: 7}}, VTEPs: 5,
 		Devices: []dataplane.DeviceStatus{
 			{Device: topology.Device{VNI: 200, Name: "vxlan200", Bridge: "br200", Served: true}, Wanted: 11, Held: 10},
 			{Device: topology.Device{VNI: 200, Name: "other", Problems: []topology.Problem{{Kind: topology.Duplicate}}}},
@@ -262,7 +262,7 @@ func TestScrapeCost(t *testing.T) {
 	cost := func(n int) float64 {
 		e := engineWith(n)
 		look := func() *State {
-			return &State{Peers: e.Peers(), VNIs: e.BDs(), Tallies: e.Counters(), VTEPs: e.CountVTEPs(), Synced: e.Synced()}
+			return &State{Peers: e.Peers(), VNIs: e.BDs(), Counters: e.Counters(), VTEPs: e.CountVTEPs(), Synced: e.Synced()}
 		}
 		if got := look().VNIs[0].RemoteMACs; got != n {
 			t.Fatalf("%d MACs, want %d", got, n)
@@ -286,7 +286,7 @@ func BenchmarkScrape(b *testing.B) {
 	e := engineWith(100_000)
 	h := handler(Source{Read: func(context.Context) (*State, error) {
 		s := whole()
-		s.VNIs, s.Tallies, s.VTEPs = e.BDs(), e.Counters(), e.CountVTEPs()
+		s.VNIs, s.Counters, s.VTEPs = e.BDs(), e.Counters(), e.CountVTEPs()
 		return s, nil
 	}}, slog.New(slog.DiscardHandler))
 	b.ReportAllocs()

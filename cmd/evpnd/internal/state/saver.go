@@ -116,7 +116,7 @@ func (k *Saver) Run(ctx context.Context, core Core) error {
 		case <-ctx.Done():
 			return nil
 		}
-		pause.Reset(k.look(ctx, core))
+		pause.Reset(k.check(ctx, core))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -125,9 +125,9 @@ func (k *Saver) Run(ctx context.Context, core Core) error {
 	}
 }
 
-// look saves if there is something to save, and returns how long to wait
+// check saves if there is something to save, and returns how long to wait
 // before the next look.
-func (k *Saver) look(ctx context.Context, core Core) time.Duration {
+func (k *Saver) check(ctx context.Context, core Core) time.Duration {
 	var m evpn.PersistentState
 	var v uint64
 	changed := false

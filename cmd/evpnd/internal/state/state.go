@@ -116,10 +116,10 @@ func read(path string) (evpn.PersistentState, error) {
 	if err := json.Unmarshal(text, &x); err != nil {
 		return evpn.PersistentState{}, err
 	}
-	return x.memory()
+	return x.state()
 }
 
-func (x *file) memory() (evpn.PersistentState, error) {
+func (x *file) state() (evpn.PersistentState, error) {
 	m := evpn.PersistentState{
 		RDs: make(map[evpn.VNI]uint16), Sequences: make(map[evpn.MACKey]uint32),
 		MACs: make(map[evpn.MACKey]evpn.FrozenMAC), IPs: make(map[evpn.IPKey]evpn.FrozenIP),
