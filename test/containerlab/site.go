@@ -107,6 +107,9 @@ func (s *namespaces) Stop(node string) {
 		f.BGPd.Crash()
 		f.Zebra.Crash()
 	}
+	// All links go at once, as with a machine: over one that went later packets
+	// would still come that the node cannot pass on.
+	const gone = "1"
 	for _, l := range s.topology.Links {
 		a, b := l.ends()
 		if b.node == node {
@@ -114,7 +117,8 @@ func (s *namespaces) Stop(node string) {
 		}
 		if a.node == node {
 			// That of a neighbor that has gone is not there any more.
-			_, _ = s.nodes[node].Run("ip", "link", "del", a.dev)
+			_, _ = s.nodes[node].Run("ip", "link", "set", "dev", a.dev, "group", gone)
 		}
 	}
+	_, _ = s.nodes[node].Run("ip", "link", "del", "group", gone)
 }
