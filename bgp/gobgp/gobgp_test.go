@@ -171,11 +171,13 @@ func TestJoinWithOurID(t *testing.T) {
 // TestJoinWithoutHoldTime: GoBGP's second KEEPALIVE, which the feed of a leg
 // is answered with, is not for a peer without a hold time (RFC 4271 §4.4).
 func TestJoinWithoutHoldTime(t *testing.T) {
-	l := &Leg{quiet: true}
-	for i, want := range []bool{true, false, false} {
-		if got := l.forPeer(wire.AppendKeepalive(nil)); got != want {
-			t.Errorf("KEEPALIVE %d is for the peer: %v, want %v", i+1, got, want)
-		}
+	buf := wire.AppendKeepalive(wire.AppendKeepalive(wire.AppendKeepalive(nil)))
+	l := &Leg{buf: buf, w: len(buf), quiet: true}
+	if msg, err := l.Next(0); err != nil || wire.TypeOf(msg) != wire.TypeKeepalive {
+		t.Errorf("the first KEEPALIVE is not for the peer: % x, %v", msg, err)
+	}
+	if l.Buffered() {
+		t.Error("the second KEEPALIVE or the third is for the peer")
 	}
 	s, _ := serve(t)
 	defer s.Stop()
@@ -249,6 +251,28 @@ func TestNotBGP(t *testing.T) {
 	l := &Leg{buf: []byte("HTTP/1.1 400 Bad Request"), w: 24}
 	if _, err := l.Next(0); !errors.Is(err, ErrNotBGP) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestBufferedWithoutHoldTime: a KEEPALIVE that is not for the peer is nothing
+// that Next would return, so what came before it need not wait for more.
+func TestBufferedWithoutHoldTime(t *testing.T) {
+	endOfRIB := []byte{0, 0, 0, 6, 0x80, 15, 3, 0, wire.AFIL2VPN, wire.SAFIEVPN}
+	buf := append(bytes.Repeat([]byte{0xff}, 16), 0, byte(wire.HeaderLen+len(endOfRIB)), byte(wire.TypeUpdate))
+	buf = wire.AppendKeepalive(append(wire.AppendKeepalive(nil), append(buf, endOfRIB...)...))
+	for quiet, more := range map[bool]bool{true: false, false: true} {
+		l := &Leg{buf: bytes.Clone(buf), w: len(buf), quiet: quiet}
+		for _, want := range []wire.Type{wire.TypeKeepalive, wire.TypeUpdate} {
+			if !l.Buffered() {
+				t.Fatalf("quiet %v: %v is not buffered", quiet, want)
+			}
+			if msg, err := l.Next(0); err != nil || wire.TypeOf(msg) != want {
+				t.Fatalf("quiet %v: % x, %v, want %v", quiet, msg, err, want)
+			}
+		}
+		if got := l.Buffered(); got != more {
+			t.Errorf("quiet %v: buffered %v after End-of-RIB, want %v", quiet, got, more)
+		}
 	}
 }
 

@@ -135,7 +135,7 @@ func (l *Leg) Stop() {
 // overwritten by the next call. The error is what ended the session.
 func (l *Leg) Next(wait time.Duration) ([]byte, error) {
 	for {
-		n, bad := wire.Split(l.buf[l.r:l.w])
+		n, bad := l.split()
 		if bad != nil {
 			return nil, ErrNotBGP
 		}
@@ -147,16 +147,32 @@ func (l *Leg) Next(wait time.Duration) ([]byte, error) {
 		}
 		msg := l.buf[l.r : l.r+n]
 		l.r += n
-		if l.forPeer(msg) {
-			return msg, nil
+		switch wire.TypeOf(msg) {
+		case wire.TypeKeepalive:
+			l.said = true
+		case wire.TypeUpdate:
+			reveal(msg)
 		}
+		return msg, nil
 	}
 }
 
 // Buffered tells whether Next would return at once.
 func (l *Leg) Buffered() bool {
-	n, bad := wire.Split(l.buf[l.r:l.w])
+	n, bad := l.split()
 	return n > 0 || bad != nil
+}
+
+// split returns the length of the first message of those read that is for the
+// peer, which then begins at r; 0 when there is none. It drops what is before it.
+func (l *Leg) split() (int, *wire.Notification) {
+	for {
+		n, bad := wire.Split(l.buf[l.r:l.w])
+		if bad != nil || n == 0 || l.forPeer(wire.TypeOf(l.buf[l.r:])) {
+			return n, bad
+		}
+		l.r += n
+	}
 }
 
 // more reads what GoBGP sends, or finds that wait is over.
@@ -187,18 +203,13 @@ func (l *Leg) more(wait time.Duration) (late bool, err error) {
 	return false, errClosed
 }
 
-// forPeer prepares a message of GoBGP for the peer, and tells whether it is for
-// it at all.
-func (l *Leg) forPeer(msg []byte) bool {
-	switch wire.TypeOf(msg) {
+// forPeer tells whether a message of GoBGP is for the peer.
+func (l *Leg) forPeer(typ wire.Type) bool {
+	switch typ {
 	case wire.TypeOpen:
 		return false
 	case wire.TypeKeepalive:
-		again := l.said
-		l.said = true
-		return !again || !l.quiet // RFC 4271 §4.4: without a hold time there are none
-	case wire.TypeUpdate:
-		reveal(msg)
+		return !l.said || !l.quiet // RFC 4271 §4.4: without a hold time there are none
 	}
 	return true
 }

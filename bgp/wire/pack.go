@@ -144,7 +144,7 @@ func (p *Packer) Flush(dst []byte) []byte {
 		dst = finishUpdate(dst, start)
 	}
 	if len(p.announced) > keepPacked {
-		*p = Packer{ids: p.ids}
+		*p = Packer{ids: p.ids, key: p.key}
 		return dst
 	}
 	p.announced, p.withdrawn = p.announced[:0], p.withdrawn[:0]

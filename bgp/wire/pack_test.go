@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -100,6 +101,34 @@ func TestPack(t *testing.T) {
 	}
 	if msgs = messages(t, p.Flush(out)); len(msgs) > n*41/(MaxLen-40)+2 || len(told(t, msgs)) != n {
 		t.Errorf("%d routes are withdrawn by %d UPDATEs: %d", n, len(msgs), len(told(t, msgs)))
+	}
+}
+
+// TestPackManyAttributes: routes that share their attributes share an UPDATE
+// after so many other attributes that these had to go first.
+func TestPackManyAttributes(t *testing.T) {
+	var p Packer
+	var out []byte
+	announce := func(n, med int) {
+		m := good(t).with(0x80, 4, fmt.Sprintf("%08x", med))
+		m.attrs = append(m.attrs, attrBytes(0x80, 14, append(dump(t, nh4), numbered(n)...)))
+		out = p.Add(out, whole(m.body()))
+	}
+	for n := range maxPacked {
+		announce(n, n)
+	}
+	if len(out) > 0 {
+		t.Fatalf("%d UPDATEs before there are too many attributes", len(messages(t, out)))
+	}
+	for n := range 10 {
+		announce(maxPacked+n, maxPacked)
+	}
+	out = p.Flush(out)
+	if got := len(messages(t, out)); got != maxPacked+1 {
+		t.Errorf("%d UPDATEs, want %d", got, maxPacked+1)
+	}
+	if got := len(told(t, messages(t, out))); got != maxPacked+10 {
+		t.Errorf("%d routes, want %d", got, maxPacked+10)
 	}
 }
 
