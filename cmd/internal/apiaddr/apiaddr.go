@@ -5,9 +5,10 @@ package apiaddr
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -43,11 +44,17 @@ func Parse(s string) (Addr, error) {
 		}
 		return Addr{Network: "unix", Address: filepath.Clean(path)}, nil
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "tcp" || u.Hostname() == "" || u.Port() == "" || u.Path != "" && u.Path != "/" {
+	at, ok := strings.CutPrefix(s, "tcp://")
+	// A zone stands as it is, or as in a URI (RFC 6874).
+	at = strings.Replace(strings.TrimSuffix(at, "/"), "%25", "%", 1)
+	host, port, err := net.SplitHostPort(at)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if !ok || err != nil || host == "" || strings.ContainsAny(host, "/?#@ ") {
 		return Addr{}, errors.New("want unix:///path, a path, or tcp://host:port")
 	}
-	return Addr{Network: "tcp", Address: u.Host}, nil
+	return Addr{Network: "tcp", Address: at}, nil
 }
 
 // ParseListen is Parse for who listens: of TCP the host is an IP address of this
