@@ -316,6 +316,26 @@ func TestStrayVariables(t *testing.T) {
 	}
 }
 
+// TestServiceVariables: what Kubernetes sets in every pod beside a service is
+// not evpnd's, whichever section the name of the service begins as.
+func TestServiceVariables(t *testing.T) {
+	for name, value := range map[string]string{
+		"SERVICE_HOST": "10.96.0.7", "SERVICE_PORT": "9100", "SERVICE_PORT_HTTP_METRICS": "9100", "PORT": "tcp://10.96.0.7:9100",
+		"PORT_9100_TCP": "tcp://10.96.0.7:9100", "PORT_9100_TCP_PROTO": "tcp", "PORT_9100_TCP_PORT": "9100", "PORT_9100_TCP_ADDR": "10.96.0.7",
+	} {
+		for _, service := range []string{"EVPND_", "EVPND_METRICS_", "EVPND_API_", "EVPND_BGP_"} {
+			t.Setenv(service+name, value)
+		}
+	}
+	if _, err := parse("evpnd.yaml", []byte("bgp: {asn: 65000}\n")); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("EVPND_METRICS_PORT", "9100")
+	if _, err := parse("evpnd.yaml", []byte("bgp: {asn: 65000}\n")); err == nil || !strings.Contains(err.Error(), "EVPND_METRICS_PORT") {
+		t.Errorf("EVPND_METRICS_PORT=9100: error %v", err)
+	}
+}
+
 // TestForms reads values that may be written in more than one way.
 func TestForms(t *testing.T) {
 	c := mustParse(t, `

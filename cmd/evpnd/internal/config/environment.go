@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,8 +20,7 @@ func envName(path string) string {
 
 // strayVariables reports variables that were meant to override a key and do
 // not: those that begin as the keys of a section do, and those that are nearly
-// spelled as one of known. Others are not evpnd's: Kubernetes sets
-// EVPND_SERVICE_HOST in every pod beside a service with the name evpnd.
+// spelled as one of known. Others are not evpnd's.
 func (d *decoder) strayVariables(environ []string, known []known) {
 	var names []string
 	for _, k := range known {
@@ -29,7 +29,7 @@ func (d *decoder) strayVariables(environ []string, known []known) {
 	for _, v := range environ {
 		name, value, _ := strings.Cut(v, "=")
 		word, ours := strings.CutPrefix(name, EnvPrefix)
-		if !ours || value == "" || slices.Contains(names, word) || slices.Contains(evpnctlVariables, name) {
+		if !ours || value == "" || slices.Contains(names, word) || slices.Contains(evpnctlVariables, name) || ofService(name, value) {
 			continue
 		}
 		near, isNear := nearest(word, names)
@@ -48,6 +48,14 @@ func (d *decoder) strayVariables(environ []string, known []known) {
 		}
 		d.problems = append(d.problems, Problem{File: "environment", Key: name, Text: text})
 	}
+}
+
+var serviceVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// ofService tells whether a variable has the form of those that Kubernetes sets
+// in every pod beside a service, which may be named evpnd or evpnd-metrics.
+func ofService(name, value string) bool {
+	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }
 
 // listKey returns the key that a variable of that name would override if it had
