@@ -27,7 +27,7 @@ type Core interface {
 	Do(ctx context.Context, f func(*evpn.Engine)) error
 }
 
-// Saver saves the engine's Memory whenever it changes.
+// Saver saves the engine's PersistentState whenever it changes.
 type Saver struct {
 	dir   string
 	log   *slog.Logger
