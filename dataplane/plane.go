@@ -178,12 +178,14 @@ func drain[T any](c <-chan T) {
 
 // loop takes one input at a time and does what is due after it. While the kernel
 // has a batch, or entries are read, it answers requests and looks at nothing
-// else: what an input says could be of before that or of after it.
+// else: what an input says could be of before that or of after it. Inputs have a
+// turn before the kernel is busy again: many entries are written in many runs.
 func (p *Plane) loop(ctx context.Context, notices <-chan []Notice, snooped <-chan hosts.Snooped) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if p.busy() {
+		waited := p.busy()
+		if waited {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -224,7 +226,11 @@ func (p *Plane) loop(ctx context.Context, notices <-chan []Notice, snooped <-cha
 			case <-timer.C:
 			}
 		}
-		p.work(time.Now())
+		now := time.Now()
+		if !waited {
+			p.begin(now)
+		}
+		p.work(now)
 	}
 }
 
@@ -259,14 +265,18 @@ func (p *Plane) wait() time.Duration {
 	return max(0, time.Until(next))
 }
 
-// work does what is due.
-func (p *Plane) work(now time.Time) {
-	if !p.busy() && p.due.passed(syncDue, now) {
+// begin begins what is due that the kernel may be busy with.
+func (p *Plane) begin(now time.Time) {
+	if p.due.passed(syncDue, now) {
 		p.syncer.start(now)
 	}
 	if !p.busy() {
 		p.writer.work(now)
 	}
+}
+
+// work does what else is due, unless the kernel is busy.
+func (p *Plane) work(now time.Time) {
 	if p.busy() {
 		return
 	}

@@ -3,6 +3,7 @@ package dataplane_test
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,4 +137,38 @@ func TestReadersWithoutLoop(t *testing.T) {
 	if st, _ := r.p.Entry(200, mac(1)); st != dataplane.Installed || len(r.p.Devices()) != 1 {
 		t.Errorf("afterwards the entry is %s, and devices are %+v", st, r.p.Devices())
 	}
+}
+
+// counting is a Kernel that counts full batches.
+type counting struct {
+	dataplane.Kernel
+	full atomic.Int64
+}
+
+func (k *counting) Write(ops []kernel.Op, errs []error) error {
+	if len(ops) >= dataplane.WriteBatch {
+		k.full.Add(1)
+	}
+	return k.Kernel.Write(ops, errs)
+}
+
+// TestInputsBetweenRuns desires many entries and then another: the Plane takes it
+// before it has written all of them.
+func TestInputsBetweenRuns(t *testing.T) {
+	const batches = 400
+	w := newPretend()
+	plain(w)
+	k := &counting{Kernel: w.Open()}
+	r := start(t, w, k, dataplane.Config{})
+	r.serves(200, addr(local))
+	var d evpn.Delta
+	for i := range batches * dataplane.WriteBatch {
+		d.FDB = append(d.FDB, evpn.FDB{VNI: 200, MAC: mac(i + 1), Via: vtep(2), Want: true})
+	}
+	r.wish(d)
+	r.wishMAC(200, mac(len(d.FDB)+1), vtep(2))
+	if n := k.full.Load(); n >= batches/2 {
+		t.Errorf("a delta is taken after %d of %d batches of the one before it", n, batches)
+	}
+	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == len(d.FDB)+1 })
 }
