@@ -52,17 +52,22 @@ func (e explanation) won(rs rules[candidate], x candidate, second *candidate) Ve
 	case c == 0:
 		v.Reason = "no route of another place is better, and this one comes first"
 	default:
-		return Verdict{Chosen: true, Reason: "a better route has just come, and is about to be followed"}
+		return Verdict{Chosen: true, Reason: "another place is better by now, and is about to be followed"}
 	}
 	v.Steps = stepsIf(e, rs, x, *second)
 	return v
 }
 
-// lost is the verdict on x, which lost to winner.
+// lost is the verdict on x, which lost to winner. While a job is under way
+// winner may be chosen still although x is better by now.
 func (e explanation) lost(rs rules[candidate], x, winner candidate) Verdict {
+	c, r := rs.decide(x, winner)
+	if c > 0 {
+		return Verdict{Reason: aboutToBeFollowed}
+	}
 	v := Verdict{Steps: stepsIf(e, rs, x, winner)}
 	name := "the route of " + winner.vtep.String()
-	switch c, r := rs.decide(x, winner); {
+	switch {
 	case c == 0:
 		v.Reason = sameAsChosen
 	case winner.local:
@@ -97,6 +102,8 @@ const (
 	frozenText   = "frozen as a duplicate (RFC 7432 §15.1)"
 	frozenIPText = "frozen as a duplicate (RFC 9161 §3.7)"
 	restoring    = "was frozen as a duplicate before evpnd started, and is compared when all peers have sent their routes"
+	// aboutToBeFollowed is said while a job is under way.
+	aboutToBeFollowed = "it is better by now, and is about to be followed"
 )
 
 // importedBy returns which of a route's targets v imports, and by which of its

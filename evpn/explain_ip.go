@@ -138,6 +138,8 @@ func (x *ipVerdicts) path(addr MAC, p *path) Verdict {
 	case h.owner.local:
 		l, _ := v.localOwner(h)
 		return x.lost(ipRules, a, l.candidate(v.vtep))
+	case h.owner.remote():
+		return Verdict{Reason: aboutToBeFollowed}
 	}
 	return Verdict{Reason: "the address " + restoring}
 }

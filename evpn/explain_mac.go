@@ -126,7 +126,7 @@ func (x *macVerdicts) path(p *path) Verdict {
 	case m.place.Local:
 		return x.lost(macRules, candidateOf(p), m.loc.candidate(own))
 	}
-	return Verdict{Reason: "it has just come, and is about to be followed"}
+	return Verdict{Reason: aboutToBeFollowed}
 }
 
 func (x *macVerdicts) whyChosen() Verdict {

@@ -21,8 +21,10 @@ func TestExplanationsAgree(t *testing.T) {
 		c := w.e.cfg
 		c.Duplicate = DuplicateConfig{Off: rapid.Bool().Draw(t, "off"), Moves: 2, Window: time.Hour}
 		w.e.Step(&Configure{Config: c})
+		// With one MAC a slice most are explained while a job is under way.
+		w.e.jobStep = 1
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
-			w.e.Step(drawEvent(t))
+			w.e.Step(drawBinding(t, drawEvent(t)))
 			for v := VNI(200); v < 202; v++ {
 				for i := range byte(6) {
 					checkMAC(t, w.e, v, MAC{2, 0x42, 0xac, 0x12, 0, i})
@@ -34,6 +36,21 @@ func TestExplanationsAgree(t *testing.T) {
 			}
 		}
 	})
+}
+
+// drawBinding has what ev says of an address be immutable now and then
+// (RFC 9047 section 2).
+func drawBinding(t *rapid.T, ev Event) Event {
+	immutable := rapid.IntRange(0, 3).Draw(t, "immutable") == 0
+	switch ev := ev.(type) {
+	case *LocalIP:
+		ev.Immutable = immutable
+	case *Routes:
+		if a := ev.Updates[0].Attrs; a != nil {
+			a.ND = ND{Present: immutable, Immutable: immutable}
+		}
+	}
+	return ev
 }
 
 func checkMAC(t *rapid.T, e *Engine, v VNI, mac MAC) {
@@ -327,4 +344,31 @@ func statuses(routes []RouteVerdict) (out []RouteStatus) {
 		out = append(out, r.RouteStatus)
 	}
 	return out
+}
+
+// TestExplainWhileAJobIsUnderWay: the peer of an immutable route is lost, and a
+// local host has the same address. Until the job comes to the MAC of the route
+// the address stays with it, although the local host is better by then.
+func TestExplainWhileAJobIsUnderWay(t *testing.T) {
+	e := loaded()
+	e.jobStep = 1
+	ip, here := netip.MustParseAddr("172.18.0.1"), MAC{2, 9}
+	e.Step(&LocalMAC{VNI: 200, MAC: here, Port: 3})
+	e.Step(&LocalIP{VNI: 200, IP: ip, MAC: here})
+	routes := load(2, there2, 0)
+	routes.Updates[0].Reach[1].IP = ip
+	routes.Updates[0].Attrs.ND = ND{Present: true, Immutable: true}
+	e.Step(routes)
+	e.Step(&PeerDown{Peer: routes.Peer, Retain: time.Hour})
+	x, _ := e.ExplainIP(200, ip)
+	if len(e.jobs) == 0 || x.Place.Local || len(x.Routes) != 1 || !x.Routes[0].Chosen {
+		t.Fatalf("the address is with %+v, explained as %+v", x.Place, x.Routes)
+	}
+	if x.Local == nil || x.Local.Chosen || x.Local.Reason != aboutToBeFollowed {
+		t.Errorf("the local host is explained as %+v", x.Local)
+	}
+	tickOut(e)
+	if x, _ := e.ExplainIP(200, ip); !x.Place.Local || !x.Local.Chosen || x.Routes[0].Chosen {
+		t.Errorf("when the job is done the address is with %+v, explained as %+v", x.Place, x.Local)
+	}
 }
