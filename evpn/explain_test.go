@@ -372,3 +372,32 @@ func TestExplainWhileAJobIsUnderWay(t *testing.T) {
 		t.Errorf("when the job is done the address is with %+v, explained as %+v", x.Place, x.Local)
 	}
 }
+
+// TestFloodHoldsAreInOrder: a VTEP that is flooded to under several VNIs, for a
+// while after its peers withdrew its type 3 routes, is held by the lowest first.
+func TestFloodHoldsAreInOrder(t *testing.T) {
+	e := loaded()
+	c := e.cfg
+	c.FloodHold = time.Minute
+	e.Step(&Configure{Config: c})
+	var want []netip.Addr
+	for i := range byte(8) {
+		peer := netip.AddrFrom4([4]byte{10, 9, 9, 20 - i})
+		want = append(want, peer)
+		nlri := NLRI{Type: InclusiveMulticast, RD: NewRD(there2, uint16(i)), IP: there2}
+		e.Step(&PeerUp{Peer: peer, RouterID: peer, Internal: true})
+		e.Step(&Routes{Peer: peer, Updates: []Update{{Reach: []Route{{NLRI: nlri}}, Attrs: &Attrs{
+			NextHop: there2, Targets: []RT{NewRT(65000, 200)}, PMSI: PMSI{Present: true, Type: IngressReplication, Label: 300 + VNI(i)},
+		}}, {Withdrawn: []NLRI{nlri}}}})
+	}
+	x, _ := e.ExplainVTEP(200, there2)
+	var got []netip.Addr
+	for _, h := range x.Holds {
+		if h.Kind == HoldFlood {
+			got = append(got, h.Addr)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("held by what %v withdrew, want %v: the order of the VNIs", got, want)
+	}
+}

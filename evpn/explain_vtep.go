@@ -46,7 +46,7 @@ func (e *Engine) ExplainVTEP(vni VNI, addr netip.Addr) (x VTEPExplanation, ok bo
 		x.Routes = append(x.Routes, v.routeVerdict(&p, InclusiveMulticast, MAC{}, verdicts.of(addr, &p)))
 	}
 	v.countVTEP(&x)
-	x.Holds = e.holdsOfVTEP(v, addr, paths)
+	x.Holds = e.holdsOfVTEP(v, x.Flood, paths)
 	x.Reason = v.floodReason(&x)
 	return x, true
 }

@@ -135,10 +135,10 @@ func (e *Engine) holdsOfIP(v *bd, ip netip.Addr, h *ipEntry) (out []Hold) {
 }
 
 // holdsOfVTEP returns what keeps the flood list from following the type 3
-// routes paths, those of the VTEP addr.
-func (e *Engine) holdsOfVTEP(v *bd, addr netip.Addr, paths []path) (out []Hold) {
-	for d := range v.flood {
-		if l, ok := e.floodHolds.of[floodKey{v.vni, d}]; ok && d.VTEP == addr {
+// routes paths, those of a VTEP that is flooded to at flood.
+func (e *Engine) holdsOfVTEP(v *bd, flood []Via, paths []path) (out []Hold) {
+	for _, d := range flood {
+		if l, ok := e.floodHolds.of[floodKey{v.vni, d}]; ok {
 			out = append(out, Hold{Kind: HoldFlood, VNI: v.vni, Addr: l.peer.addr, Until: l.until})
 		}
 	}
