@@ -43,7 +43,7 @@ func (e *Engine) ExplainMAC(vni VNI, addr MAC) (x MACExplanation, ok bool) {
 	}
 	verdicts := v.macVerdicts(m, explanation{steps: true})
 	if l := m.loc; l != nil {
-		x.Local = &LocalVerdict{Verdict: verdicts.local(), Present: l.present, Port: l.port, Seq: l.seq, Static: l.static}
+		x.Local = &LocalVerdict{Verdict: verdicts.local(), Present: l.present, Port: int(l.port), Seq: l.seq, Static: l.static}
 	}
 	for i := range m.paths {
 		p := &m.paths[i]

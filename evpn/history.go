@@ -19,7 +19,7 @@ type Move struct {
 const HistoryLen = 8
 
 // maxHistory is how many keys a history has, which bounds the memory of one of
-// MACs to some 20 MB.
+// MACs to some 18 MB.
 const maxHistory = 16384
 
 // history is the last moves of the keys that moved last. It outlives them: an

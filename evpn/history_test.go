@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -34,7 +35,7 @@ func TestHistory(t *testing.T) {
 	}
 	mac := MAC{2, 0x42, 0xac, 0x12, 0, 0x0b}
 	at := func(s int) time.Time { return w.start.Add(time.Duration(s) * time.Second) }
-	port := func(n int) Location { return Location{Local: true, Port: n} }
+	port := func(n int32) Location { return Location{Local: true, Port: n} }
 	vtep := func(s string) Location { return Location{Via: Via{VTEP: netip.MustParseAddr(s), VNI: 200}} }
 	want := []Move{
 		{at(1), port(3), port(4), 0, "seen on another local port"},
@@ -70,6 +71,10 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if h := e.History(200, number(maxHistory+9)); len(h) != HistoryLen {
 		t.Errorf("%d moves of the newest are kept, want %d", len(h), HistoryLen)
+	}
+	// One byte more, and the allocator takes 128 more for each MAC.
+	if n := HistoryLen * unsafe.Sizeof(Move{}); n > 1024 {
+		t.Errorf("the moves of one MAC have %d bytes, want 1024 at most", n)
 	}
 }
 

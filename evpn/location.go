@@ -5,8 +5,8 @@ package evpn
 // both (RFC 7432 §8). The zero value is nowhere.
 type Location struct {
 	Local bool
-	Port  int // local: ifindex of the bridge port
-	Via   Via // remote; zero: none
+	Port  int32 // local: ifindex of the bridge port, which the kernel has in 32 bits
+	Via   Via   // remote; zero: none
 }
 
 // Remote tells whether frames to a MAC at l go to a VTEP.

@@ -11,7 +11,7 @@ type local struct {
 	present bool // behind a port now, and not beaten by a remote route
 	fixed   bool // configured on its port
 	static  bool // sticky, because it is fixed or the configuration says so
-	port    int
+	port    int32
 	// seq is the mobility sequence of its routes, the present or the last
 	// ones. It remembers the past: a MAC that arrives gets a sequence above
 	// that of every route of others (RFC 7432 §15), and keeps at least its own
@@ -56,7 +56,7 @@ func (e *Engine) localMAC(ev *LocalMAC) {
 	if !l.present {
 		e.arrive(v, ev, m)
 	}
-	l.present, l.port, l.fixed = true, ev.Port, ev.Static
+	l.present, l.port, l.fixed = true, int32(ev.Port), ev.Static
 	l.static = ev.Static || slices.Contains(v.sticky, ev.MAC)
 	e.reselect(v, ev.MAC, m)
 	e.restoreBindings(v, ev.MAC)

@@ -120,7 +120,7 @@ func (e *Engine) MAC(vni VNI, mac MAC) (s MACStatus, ok bool) {
 	}
 	p := m.place
 	s = MACStatus{
-		MACKey: MACKey{vni, mac}, Local: p.Local, Port: p.Port, Via: p.Via,
+		MACKey: MACKey{vni, mac}, Local: p.Local, Port: int(p.Port), Via: p.Via,
 		Seq: p.seq, Sticky: p.sticky, Stale: p.stale, Paths: len(m.paths),
 	}
 	verdicts := v.macVerdicts(m, explanation{})

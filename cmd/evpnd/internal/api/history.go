@@ -131,7 +131,7 @@ func (s *Server) place(w evpn.Location) *evpndv1.Place {
 	switch {
 	case w.Local:
 		return &evpndv1.Place{
-			Origin: evpndv1.Origin_ORIGIN_LOCAL, Interface: s.kernel.PortName(w.Port), InterfaceIndex: uint32(w.Port),
+			Origin: evpndv1.Origin_ORIGIN_LOCAL, Interface: s.kernel.PortName(int(w.Port)), InterfaceIndex: uint32(w.Port),
 		}
 	case w.Remote():
 		return &evpndv1.Place{Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: w.Via.VTEP.String()}
