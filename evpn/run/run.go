@@ -90,7 +90,7 @@ type Runner struct {
 // ErrStopped is what Do returns when the engine does not run any more.
 var ErrStopped = errors.New("evpnd is shutting down")
 
-// New returns a core round engine. publish takes the changes for watchers;
+// New returns a Runner of engine. publish takes the changes for watchers;
 // it is called on the engine's goroutine and must not block.
 func New(engine *evpn.Engine, plane Dataplane, publish func([]evpn.Change)) *Runner {
 	return &Runner{

@@ -83,7 +83,7 @@ type bound struct {
 }
 
 // Load reads what was saved in dir. Without a file it returns an empty
-// Memory and an error that is fs.ErrNotExist. A file that makes no sense is
+// state and an error that is fs.ErrNotExist. A file that makes no sense is
 // put aside, and the error says where.
 func Load(dir string) (evpn.PersistentState, error) {
 	path := filepath.Join(dir, name)
