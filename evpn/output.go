@@ -24,7 +24,7 @@ func (v Via) Text(bd VNI) string {
 	return fmt.Sprintf("%s vni %d", v.VTEP, v.VNI)
 }
 
-// Delta is a list of wishes about the kernel: for each object that may have
+// Delta is what is desired of the kernel: for each object that may have
 // changed, what is wanted of it now. It says nothing about other objects.
 // Within a list each object stands once.
 //
@@ -34,9 +34,9 @@ type Delta struct {
 	Flood []Flood
 	FDB   []FDB
 	Neigh []Neigh
-	Probe []Probe // questions, to be put once; they may be dropped
+	Probe []Probe // to be sent once; they may be dropped
 
-	// Since is when the first of the messages was read that these wishes, or
+	// Since is when the first of the messages was read that these entries, or
 	// others that were handed out since there were none, may follow from: it
 	// tells how long the kernel is behind the peers. Zero: not from messages.
 	Since time.Time

@@ -2,7 +2,7 @@ package evpn
 
 import "time"
 
-// takeDelta returns wishes for about max objects that may have changed since it
+// takeDelta returns what is desired of about max objects that may have changed since it
 // was last asked, and forgets that they did. When there is more than fits,
 // it comes in the order in which it has to be done: destinations join the
 // flood lists before MACs point to them, and leave after the last MAC went.
@@ -64,7 +64,7 @@ func (e *Engine) Wanted(vni VNI) (d Delta) {
 	return d
 }
 
-// reassert has wishes handed out again, whether they changed or not.
+// reassert has objects handed out again, whether they changed or not.
 func (e *Engine) reassert(ev *Reassert) {
 	for _, d := range ev.Dests {
 		e.flood.push(floodKey{ev.VNI, d})
