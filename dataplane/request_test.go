@@ -62,6 +62,7 @@ func readAll(t *testing.T, p *dataplane.Plane) {
 					_, _ = p.Entry(200, mac(1))
 					_, _ = p.NeighEntry(200, addr("172.18.0.11"))
 					_, _ = p.FloodEntry(200, vtep(2))
+					p.Read(func(r dataplane.Reader) { _ = r.PortName(1) })
 					_, _ = p.InspectMAC(200, mac(1))
 					_, _ = p.InspectNeigh(200, addr("172.18.0.11"))
 					_, _ = p.DryRun(dataplane.Config{})
@@ -115,6 +116,22 @@ func TestReadersDoNotWait(t *testing.T) {
 	if st, err := r.p.Entry(200, mac(1)); st != dataplane.Installed || err != nil {
 		t.Errorf("the entry is %s, %v", st, err)
 	}
+	r.p.Read(func(all dataplane.Reader) {
+		for i := range d.FDB {
+			if st, err := all.Entry(200, mac(i+1)); st != dataplane.Installed || err != nil {
+				t.Errorf("of many the entry of %s is %s, %v", mac(i+1), st, err)
+			}
+		}
+		if st, _ := all.FloodEntry(200, vtep(2)); st != dataplane.Installed {
+			t.Errorf("the flood entry is %s", st)
+		}
+		if st, _ := all.NeighEntry(200, addr("172.18.0.11")); st != dataplane.Absent {
+			t.Errorf("a neighbor that nobody desires is %s", st)
+		}
+		if st, _ := all.Entry(201, mac(1)); st != dataplane.Absent {
+			t.Errorf("an entry of a VNI that is not there is %s", st)
+		}
+	})
 	readAll(t, r.p)
 }
 

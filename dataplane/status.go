@@ -100,38 +100,77 @@ const (
 	FailedNow = entries.Failed
 )
 
-// Entry returns how a remote MAC stands, with the error when it failed. Any
-// goroutine may call it.
-func (p *Plane) Entry(vni evpn.VNI, mac evpn.MAC) (EntryState, error) {
-	return stateOf(p, vni, func(d *bdState) (EntryState, error) { return d.fdb.State(mac) })
+// Reader tells how entries stand, as the writer knows it.
+type Reader interface {
+	// Entry, NeighEntry and FloodEntry tell how far a remote MAC, the address of
+	// a remote host, and a destination of a flood list have come, with the
+	// error of one that failed.
+	Entry(evpn.VNI, evpn.MAC) (EntryState, error)
+	NeighEntry(evpn.VNI, netip.Addr) (EntryState, error)
+	FloodEntry(evpn.VNI, evpn.Via) (EntryState, error)
+	// PortName returns the name of a device, as last read, or its number when it
+	// is gone.
+	PortName(ifindex int) string
 }
 
-// NeighEntry is Entry for a neighbor.
-func (p *Plane) NeighEntry(vni evpn.VNI, ip netip.Addr) (EntryState, error) {
-	return stateOf(p, vni, func(d *bdState) (EntryState, error) { return d.neigh.State(ip) })
-}
+// A Plane is a Reader of one answer at a time, for any goroutine.
+var _ Reader = (*Plane)(nil)
 
-// FloodEntry is Entry for a destination of a flood list.
-func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Via) (EntryState, error) {
-	return stateOf(p, vni, func(d *bdState) (EntryState, error) { return d.flood.State(dest) })
-}
+// Read calls f once with a Reader of many answers: each request costs a turn of
+// the loop, and this is one. The loop does nothing else meanwhile. So f takes no
+// longer than some milliseconds, calls nothing of p, and does not keep the
+// Reader. Any goroutine may call Read.
+func (p *Plane) Read(f func(Reader)) { p.requests.ask(func() { f(reader{p.bds}) }) }
 
-func stateOf(p *Plane, vni evpn.VNI, of func(*bdState) (EntryState, error)) (state EntryState, err error) {
-	state = Absent
-	p.requests.ask(func() {
-		if d := p.bds.get(vni); d != nil {
-			state, err = of(d)
-		}
-	})
+// Entry implements Reader.
+func (p *Plane) Entry(vni evpn.VNI, mac evpn.MAC) (state EntryState, err error) {
+	p.Read(func(r Reader) { state, err = r.Entry(vni, mac) })
 	return state, err
 }
 
-// PortName returns the name of a device, as last read, or its number when it
-// is gone. Any goroutine may call it.
+// NeighEntry implements Reader.
+func (p *Plane) NeighEntry(vni evpn.VNI, ip netip.Addr) (state EntryState, err error) {
+	p.Read(func(r Reader) { state, err = r.NeighEntry(vni, ip) })
+	return state, err
+}
+
+// FloodEntry implements Reader.
+func (p *Plane) FloodEntry(vni evpn.VNI, dest evpn.Via) (state EntryState, err error) {
+	p.Read(func(r Reader) { state, err = r.FloodEntry(vni, dest) })
+	return state, err
+}
+
+// PortName implements Reader.
 func (p *Plane) PortName(ifindex int) (name string) {
-	p.requests.ask(func() { name = p.bds.portName(ifindex) })
+	p.Read(func(r Reader) { name = r.PortName(ifindex) })
 	return name
 }
+
+// reader is the Reader of the loop's goroutine.
+type reader struct{ bds *bds }
+
+func (r reader) Entry(vni evpn.VNI, mac evpn.MAC) (EntryState, error) {
+	if d := r.bds.get(vni); d != nil {
+		return d.fdb.State(mac)
+	}
+	return Absent, nil
+}
+
+func (r reader) NeighEntry(vni evpn.VNI, ip netip.Addr) (EntryState, error) {
+	if d := r.bds.get(vni); d != nil {
+		return d.neigh.State(ip)
+	}
+	return Absent, nil
+}
+
+func (r reader) FloodEntry(vni evpn.VNI, dest evpn.Via) (EntryState, error) {
+	if d := r.bds.get(vni); d != nil {
+		return d.flood.State(dest)
+	}
+	return Absent, nil
+}
+
+func (r reader) PortName(ifindex int) string { return r.bds.portName(ifindex) }
 
 // Stats returns counts. Any goroutine may call it.
 func (p *Plane) Stats() (st Stats) {

@@ -101,17 +101,13 @@ type Sessions interface {
 type Kernel interface {
 	// Devices returns the VXLAN devices with a VNI, served or not.
 	Devices() []dataplane.DeviceStatus
-	// Entry, NeighEntry and FloodEntry tell how far a remote MAC, the address of
-	// a remote host, and a destination of a flood list have come, with the
-	// error of one that failed.
-	Entry(evpn.VNI, evpn.MAC) (dataplane.EntryState, error)
-	NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error)
-	FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error)
+	// Reader tells how one entry stands. Read has f told of many at once; f is
+	// short and calls nothing of the Kernel's.
+	dataplane.Reader
+	Read(f func(dataplane.Reader))
 	// InspectMAC and InspectNeigh read one entry from the kernel.
 	InspectMAC(evpn.VNI, evpn.MAC) (dataplane.KernelView, error)
 	InspectNeigh(evpn.VNI, netip.Addr) (dataplane.KernelView, error)
-	// PortName returns the name of a bridge port.
-	PortName(ifindex int) string
 	Stats() dataplane.Stats
 	// Problems returns what is wrong now with writes, and with devices besides
 	// what Devices says.

@@ -147,6 +147,7 @@ type toldKernel struct {
 	mu      sync.Mutex
 	devices []dataplane.DeviceStatus
 	macs    map[evpn.MACKey]entry // others are installed
+	asked   int                   // how many requests it had for entries and ports
 }
 
 // entry is how far an entry has come.
@@ -161,10 +162,13 @@ func (k *toldKernel) Devices() []dataplane.DeviceStatus {
 	return slices.Clone(k.devices)
 }
 
-func (k *toldKernel) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if e, ok := k.macs[evpn.MACKey{VNI: vni, MAC: mac}]; ok {
+func (k *toldKernel) Entry(vni evpn.VNI, mac evpn.MAC) (state dataplane.EntryState, err error) {
+	k.Read(func(r dataplane.Reader) { state, err = r.Entry(vni, mac) })
+	return state, err
+}
+
+func (r toldReader) Entry(vni evpn.VNI, mac evpn.MAC) (dataplane.EntryState, error) {
+	if e, ok := r.k.macs[evpn.MACKey{VNI: vni, MAC: mac}]; ok {
 		return e.state, e.err
 	}
 	return dataplane.Installed, nil
@@ -176,7 +180,12 @@ func (k *toldKernel) setMAC(key evpn.MACKey, state dataplane.EntryState, err err
 	k.macs[key] = entry{state, err}
 }
 
-func (k *toldKernel) FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error) {
+func (k *toldKernel) FloodEntry(vni evpn.VNI, via evpn.Via) (state dataplane.EntryState, err error) {
+	k.Read(func(r dataplane.Reader) { state, err = r.FloodEntry(vni, via) })
+	return state, err
+}
+
+func (toldReader) FloodEntry(evpn.VNI, evpn.Via) (dataplane.EntryState, error) {
 	return dataplane.Installed, nil
 }
 
@@ -188,16 +197,36 @@ func (k *toldKernel) InspectNeigh(evpn.VNI, netip.Addr) (dataplane.KernelView, e
 	return dataplane.KernelView{Differs: "the kernel has no entry for it"}, nil
 }
 
-func (k *toldKernel) NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error) {
+func (k *toldKernel) NeighEntry(vni evpn.VNI, ip netip.Addr) (state dataplane.EntryState, err error) {
+	k.Read(func(r dataplane.Reader) { state, err = r.NeighEntry(vni, ip) })
+	return state, err
+}
+
+func (toldReader) NeighEntry(evpn.VNI, netip.Addr) (dataplane.EntryState, error) {
 	return dataplane.Installed, nil
 }
 
-func (k *toldKernel) PortName(ifindex int) string {
+func (k *toldKernel) PortName(ifindex int) (name string) {
+	k.Read(func(r dataplane.Reader) { name = r.PortName(ifindex) })
+	return name
+}
+
+func (toldReader) PortName(ifindex int) string {
 	if ifindex == 7 {
 		return "veth7"
 	}
 	return ""
 }
+
+func (k *toldKernel) Read(f func(dataplane.Reader)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	f(toldReader{k})
+}
+
+// toldReader is a Reader of many answers: its toldKernel is locked meanwhile.
+type toldReader struct{ k *toldKernel }
 
 func (k *toldKernel) Stats() dataplane.Stats { return dataplane.Stats{Wanted: 5, Installed: 4} }
 

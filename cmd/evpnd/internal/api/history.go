@@ -113,7 +113,7 @@ func unfreezeOf(req *evpndv1.UnfreezeRequest) (*evpn.Unfreeze, error) {
 	return ev, err
 }
 
-func (s *Server) moves(list []evpn.Move) []*evpndv1.Move {
+func (s renderer) moves(list []evpn.Move) []*evpndv1.Move {
 	out := make([]*evpndv1.Move, len(list))
 	for i := range list {
 		out[i] = s.move(&list[i])
@@ -121,17 +121,17 @@ func (s *Server) moves(list []evpn.Move) []*evpndv1.Move {
 	return out
 }
 
-func (s *Server) move(m *evpn.Move) *evpndv1.Move {
+func (s renderer) move(m *evpn.Move) *evpndv1.Move {
 	return &evpndv1.Move{
 		Time: timestamppb.New(m.At), From: s.place(m.From), To: s.place(m.To), Sequence: m.Seq, Cause: m.Cause,
 	}
 }
 
-func (s *Server) place(w evpn.Location) *evpndv1.Place {
+func (s renderer) place(w evpn.Location) *evpndv1.Place {
 	switch {
 	case w.Local:
 		return &evpndv1.Place{
-			Origin: evpndv1.Origin_ORIGIN_LOCAL, Interface: s.kernel.PortName(int(w.Port)), InterfaceIndex: uint32(w.Port),
+			Origin: evpndv1.Origin_ORIGIN_LOCAL, Interface: s.reader.PortName(int(w.Port)), InterfaceIndex: uint32(w.Port),
 		}
 	case w.Remote():
 		return &evpndv1.Place{Origin: evpndv1.Origin_ORIGIN_REMOTE, Vtep: w.Via.VTEP.String()}

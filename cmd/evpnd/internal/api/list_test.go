@@ -529,3 +529,61 @@ func TestHealthAndReflection(t *testing.T) {
 	}
 	_ = stream.CloseSend()
 }
+
+// TestListsAskOnceAStep lists many MACs and neighbors, and watches them: the
+// dataplane has one request for each step, not one for each of them.
+func TestListsAskOnceAStep(t *testing.T) {
+	const n = 2*stepSize + 1
+	b := newBed(t, 0, nil)
+	b.engine.step(
+		&evpn.BDUp{VNI: 200, VTEP: addr("172.30.0.1")},
+		&evpn.PeerUp{Peer: addr("10.90.1.254"), RouterID: addr("10.90.1.254"), Internal: true},
+	)
+	for i := range n {
+		mac, ip := hostMAC(1), netip.AddrFrom4([4]byte{172, 18, byte(i >> 8), byte(i)})
+		mac[3], mac[4] = byte(i>>8), byte(i)
+		if i%2 == 0 {
+			b.engine.step(&evpn.LocalMAC{VNI: 200, MAC: mac, Port: 7}, &evpn.LocalIP{VNI: 200, MAC: mac, IP: ip})
+		} else {
+			b.engine.step(remote(200, mac, ip.String(), "172.30.0.2", 0))
+		}
+	}
+	requests := func(what string, most int, list func() int) {
+		t.Helper()
+		b.kernel.mu.Lock()
+		before := b.kernel.asked
+		b.kernel.mu.Unlock()
+		if got := list(); got < n {
+			t.Errorf("%s: %d objects, want %d", what, got, n)
+		}
+		b.kernel.mu.Lock()
+		defer b.kernel.mu.Unlock()
+		if asked := b.kernel.asked - before; asked > most {
+			t.Errorf("%s: %d requests to the dataplane, want no more than %d", what, asked, most)
+		}
+	}
+	requests("MACs", 3, func() int {
+		stream, err := b.ListMACs(t.Context(), &evpndv1.ListMACsRequest{})
+		macs, _ := collect(t, stream, err, (*evpndv1.ListMACsResponse).GetMacs)
+		return len(macs)
+	})
+	requests("neighbors", 3, func() int {
+		stream, err := b.ListNeighbors(t.Context(), &evpndv1.ListNeighborsRequest{})
+		neighs, _ := collect(t, stream, err, (*evpndv1.ListNeighborsResponse).GetNeighbors)
+		return len(neighs)
+	})
+	requests("watch", 6, func() (events int) {
+		stream, err := b.Watch(t.Context(), &evpndv1.WatchRequest{})
+		for err == nil {
+			var res *evpndv1.WatchResponse
+			if res, err = stream.Recv(); err != nil || res.GetSnapshotEnd() {
+				break
+			}
+			events += len(res.GetEvents())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events
+	})
+}

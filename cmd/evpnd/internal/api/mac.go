@@ -69,7 +69,7 @@ func (s *Server) ListMACs(req *evpndv1.ListMACsRequest, out grpc.ServerStreaming
 		return dst
 	}
 	err = eachVNI(ctx, s, f.vni, view.MACKeys, func(keys []evpn.MACKey) error {
-		return inPages(ctx, s, &pages, keys, get, s.mac)
+		return inPages(ctx, s, &pages, keys, get, renderer.mac)
 	})
 	return pages.end(err)
 }
@@ -213,7 +213,7 @@ func (s *Server) devicesOf(vni evpn.VNI) (device, bridge string) {
 	return "vxlan?", "bridge?"
 }
 
-func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
+func (s renderer) mac(m *evpn.MACStatus) *evpndv1.MAC {
 	out := &evpndv1.MAC{
 		Vni:      uint32(m.VNI),
 		Mac:      m.MAC.String(),
@@ -231,7 +231,7 @@ func (s *Server) mac(m *evpn.MACStatus) *evpndv1.MAC {
 	if m.Local {
 		out.Origin, out.State = evpndv1.Origin_ORIGIN_LOCAL, evpndv1.EntryState_ENTRY_STATE_LOCAL
 		out.InterfaceIndex = uint32(m.Port)
-		out.Interface = s.kernel.PortName(m.Port)
+		out.Interface = s.reader.PortName(m.Port)
 		return out
 	}
 	out.Origin = evpndv1.Origin_ORIGIN_REMOTE
@@ -261,12 +261,12 @@ func entryState(stale bool, state dataplane.EntryState, err error) (evpndv1.Entr
 	return evpndv1.EntryState_ENTRY_STATE_PENDING, ""
 }
 
-func (s *Server) macState(stale bool, k evpn.MACKey) (evpndv1.EntryState, string) {
-	state, err := s.kernel.Entry(k.VNI, k.MAC)
+func (s renderer) macState(stale bool, k evpn.MACKey) (evpndv1.EntryState, string) {
+	state, err := s.reader.Entry(k.VNI, k.MAC)
 	return entryState(stale, state, err)
 }
 
-func (s *Server) neighState(stale bool, k evpn.IPKey) (evpndv1.EntryState, string) {
-	state, err := s.kernel.NeighEntry(k.VNI, k.IP)
+func (s renderer) neighState(stale bool, k evpn.IPKey) (evpndv1.EntryState, string) {
+	state, err := s.reader.NeighEntry(k.VNI, k.IP)
 	return entryState(stale, state, err)
 }

@@ -24,12 +24,12 @@ func (s *Server) ListNeighbors(req *evpndv1.ListNeighborsRequest, out grpc.Serve
 		return dst
 	}
 	err = eachVNI(ctx, s, f.vni, view.NeighKeys, func(keys []evpn.IPKey) error {
-		return inPages(ctx, s, &pages, keys, get, s.neighbor)
+		return inPages(ctx, s, &pages, keys, get, renderer.neighbor)
 	})
 	return pages.end(err)
 }
 
-func (s *Server) neighbor(n *evpn.NeighStatus) *evpndv1.Neighbor {
+func (s renderer) neighbor(n *evpn.NeighStatus) *evpndv1.Neighbor {
 	out := &evpndv1.Neighbor{
 		Vni:    uint32(n.VNI),
 		Ip:     n.IP.String(),

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 )
 
@@ -28,6 +29,15 @@ func (p *pager[T]) add(object T) error {
 		return nil
 	}
 	return p.flush()
+}
+
+func (p *pager[T]) addAll(objects []T) error {
+	for _, x := range objects {
+		if err := p.add(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flush sends what is there. The page is a new one each time: gRPC may still
@@ -59,16 +69,20 @@ func sendAll[T any](objects []T, send func([]T) error) error {
 	return nil
 }
 
+// renderer makes messages of what the engine has and of how it stands in the kernel.
+type renderer struct{ reader dataplane.Reader }
+
 // inPages looks up the objects of keys in steps, and adds what message makes of
-// each to the pages.
-func inPages[K, T, M any](ctx context.Context, s *Server, pages *pager[M], keys []K, get func(view, []T, K) []T, message func(*T) M) error {
+// each to the pages. The dataplane is asked once a step.
+func inPages[K, T, M any](ctx context.Context, s *Server, pages *pager[M], keys []K, get func(view, []T, K) []T, message func(renderer, *T) M) error {
 	return inSteps(ctx, s, keys, get, func(objects []T) error {
-		for i := range objects {
-			if err := pages.add(message(&objects[i])); err != nil {
-				return err
+		out := make([]M, len(objects))
+		s.kernel.Read(func(r dataplane.Reader) {
+			for i := range objects {
+				out[i] = message(renderer{r}, &objects[i])
 			}
-		}
-		return nil
+		})
+		return pages.addAll(out)
 	})
 }
 

@@ -74,7 +74,14 @@ func (s *Server) ListRoutes(req *evpndv1.ListRoutesRequest, out grpc.ServerStrea
 	pages := pager[*evpndv1.Route]{send: func(page []*evpndv1.Route) error {
 		return out.Send(&evpndv1.ListRoutesResponse{Routes: page})
 	}}
-	return pages.end(inPages(ctx, s, &pages, keys, f.collect, (*placedRoute).text))
+	return pages.end(inSteps(ctx, s, keys, f.collect, func(routes []placedRoute) error {
+		for i := range routes {
+			if err := pages.add(routes[i].text()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 func (s *Server) knowsPeer(addr netip.Addr) bool {

@@ -30,6 +30,7 @@ const stopGrace = 2 * time.Second
 // Server serves the admin API. Make it with New, run it with Serve.
 type Server struct {
 	evpndv1.UnimplementedAdminServiceServer
+	renderer // of one object at a time
 
 	ask      func(context.Context, func(view)) error
 	sessions Sessions
@@ -71,6 +72,7 @@ func New(d Deps) *Server {
 
 func newServer(d Deps, look func(context.Context, func(view)) error) *Server {
 	s := &Server{
+		renderer: renderer{d.Kernel},
 		ask:      look,
 		sessions: d.Sessions,
 		kernel:   d.Kernel,

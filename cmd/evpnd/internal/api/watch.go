@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -143,17 +144,19 @@ func (w *watcher) next(ctx context.Context, keys []watch.Key) ([]watch.Key, erro
 func (w *watcher) settle(ctx context.Context) error {
 	w.settleAt = time.Now().Add(settlePeriod)
 	var keys []watch.Key
-	for k := range w.unsettled {
-		var state evpndv1.EntryState
-		if k.Kind == watch.MAC {
-			state, _ = w.s.macState(false, evpn.MACKey{VNI: k.VNI, MAC: k.MAC})
-		} else {
-			state, _ = w.s.neighState(false, evpn.IPKey{VNI: k.VNI, IP: k.IP})
+	w.s.kernel.Read(func(r dataplane.Reader) {
+		for k := range w.unsettled {
+			var state evpndv1.EntryState
+			if k.Kind == watch.MAC {
+				state, _ = renderer{r}.macState(false, evpn.MACKey{VNI: k.VNI, MAC: k.MAC})
+			} else {
+				state, _ = renderer{r}.neighState(false, evpn.IPKey{VNI: k.VNI, IP: k.IP})
+			}
+			if state != evpndv1.EntryState_ENTRY_STATE_PENDING {
+				keys = append(keys, k)
+			}
 		}
-		if state != evpndv1.EntryState_ENTRY_STATE_PENDING {
-			keys = append(keys, k)
-		}
-	}
+	})
 	slices.SortFunc(keys, func(a, b watch.Key) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.VNI, b.VNI), a.MAC.Compare(b.MAC), a.IP.Compare(b.IP))
 	})

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/evpnd/evpnd/cmd/evpnd/internal/watch"
+	"github.com/evpnd/evpnd/dataplane"
 	"github.com/evpnd/evpnd/evpn"
 	evpndv1 "github.com/evpnd/evpnd/proto/evpnd/v1"
 )
@@ -88,14 +89,20 @@ func (w *watcher) events(ctx context.Context, keys []watch.Key) ([]*evpndv1.Even
 		}
 	}
 	events := make([]*evpndv1.Event, len(keys))
+	w.s.kernel.Read(func(r dataplane.Reader) {
+		for i, k := range keys {
+			events[i] = renderer{r}.event(k, &objects[i])
+		}
+	})
 	for i, k := range keys {
 		switch k.Kind {
 		case watch.Peer:
 			events[i] = peerEvent(k.IP, peers[k.IP.String()])
 		case watch.VNI:
 			events[i] = vniEvent(k.VNI, vnis[uint32(k.VNI)])
+		case watch.Alarm:
+			events[i] = alarmEvent(w.s.alarms(objects[i].alarms))
 		default:
-			events[i] = w.s.event(k, &objects[i])
 			w.noteUnsettled(k, events[i])
 		}
 	}
@@ -122,8 +129,14 @@ func vniEvent(n evpn.VNI, v *evpndv1.VNI) *evpndv1.Event {
 	return &evpndv1.Event{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Vni{Vni: v}}
 }
 
-// event makes the event of a key that the engine was asked for.
-func (s *Server) event(k watch.Key, f *found) *evpndv1.Event {
+func alarmEvent(all []*evpndv1.Alarm) *evpndv1.Event {
+	return &evpndv1.Event{Type: evpndv1.EventType_EVENT_TYPE_SET, Object: &evpndv1.Event_Alarms{Alarms: &evpndv1.Alarms{
+		Alarms: all[:min(len(all), maxAlarms)], Total: uint32(len(all)),
+	}}}
+}
+
+// event makes the event of a MAC, a neighbor or a VTEP.
+func (s renderer) event(k watch.Key, f *found) *evpndv1.Event {
 	ev := &evpndv1.Event{Type: evpndv1.EventType_EVENT_TYPE_SET}
 	if !f.ok {
 		ev.Type = evpndv1.EventType_EVENT_TYPE_DELETED
@@ -150,11 +163,6 @@ func (s *Server) event(k watch.Key, f *found) *evpndv1.Event {
 			t = vtep(&f.vtep)
 		}
 		ev.Object = &evpndv1.Event_Vtep{Vtep: t}
-	case watch.Alarm:
-		all := s.alarms(f.alarms)
-		ev.Object = &evpndv1.Event_Alarms{Alarms: &evpndv1.Alarms{
-			Alarms: all[:min(len(all), maxAlarms)], Total: uint32(len(all)),
-		}}
 	}
 	return ev
 }
