@@ -88,9 +88,10 @@ func (s *sessions) setSecrets(files []string) {
 // their passwords, and the router id.
 func (s *sessions) alarms() []*evpndv1.Alarm {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := exposed(s.secrets)
-	if s.speaker == nil {
+	speaker, secrets := s.speaker, s.secrets
+	s.mu.Unlock()
+	out := exposed(secrets) // asks a file system, which may take its time
+	if speaker == nil {
 		out = append(out, &evpndv1.Alarm{Kind: "no-router-id", Object: "bgp", Text: errNoRouterID.Error()})
 	}
 	return out
