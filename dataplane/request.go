@@ -20,12 +20,21 @@ func newRequests() requests {
 }
 
 // ask calls f in the goroutine of the loop, or in its own when none runs. It
-// returns when f has. Any goroutine but the loop's may call it.
+// returns when f has, and panics when f does: the loop goes on. Any goroutine but
+// the loop's may call it.
 func (r *requests) ask(f func()) {
+	var failed any
 	done := make(chan struct{})
+	answer := func() {
+		defer close(done)
+		defer func() { failed = recover() }()
+		f()
+	}
 	select {
-	case r.c <- func() { f(); close(done) }:
-		<-done
+	case r.c <- answer:
+		if <-done; failed != nil {
+			panic(failed)
+		}
 	case <-r.idle:
 		defer r.release()
 		f()

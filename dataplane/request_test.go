@@ -189,3 +189,22 @@ func TestInputsBetweenRuns(t *testing.T) {
 	}
 	r.untilTrue("all is installed", func() bool { return r.p.Stats().Installed == len(d.FDB)+1 })
 }
+
+// TestReaderPanics has a reader fail: that is for its caller to know, who may
+// be serving one call of many. The loop goes on.
+func TestReaderPanics(t *testing.T) {
+	w := newPretend()
+	plain(w)
+	r := start(t, w, nil, dataplane.Config{})
+	r.serves(200, addr(local))
+	func() {
+		defer func() {
+			if x := recover(); x != "on purpose" {
+				t.Errorf("the caller recovers %v", x)
+			}
+		}()
+		r.p.Read(func(dataplane.Reader) { panic("on purpose") })
+	}()
+	r.wishMAC(200, mac(1), vtep(2))
+	r.untilTrue("the Plane writes", func() bool { return r.p.Stats().Installed == 1 })
+}
