@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"net"
 	"net/netip"
 
 	"github.com/evpnd/evpnd/bgp"
@@ -63,40 +62,28 @@ func (n *node) end() error {
 	return errors.Join(<-n.failed, <-n.failed)
 }
 
-// Two VTEPs, in one program and with a session over the loopback device. One
-// says that a MAC is behind a port of its own; the other is told where to send
-// the frames for it.
+// A VTEP with a dataplane of its own and one BGP session: the router at the other
+// end announces a MAC behind another VTEP, and is told of the MAC that is local
+// here.
 func Example() {
 	const as, vni = 65000, 100
-	left, right := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
-	port := freePort(left)
+	router := startRouter(as, vni, netip.MustParseAddr("192.0.2.2"))
 
-	// The left one waits for the right one to connect.
-	cfg := bgp.DefaultConfig(as, left)
-	cfg.Listen = []netip.AddrPort{netip.AddrPortFrom(left, port)}
-	peer := bgp.DefaultPeer(right, as)
-	peer.Passive = true
+	cfg := bgp.DefaultConfig(as, netip.MustParseAddr("127.0.0.1"))
+	cfg.Listen = nil // the session is ours to begin
+	peer := bgp.DefaultPeer(router.address.Addr(), as)
+	peer.Port = router.address.Port()
 	cfg.Peers = []bgp.Peer{peer}
-	a, err := start(cfg, vni, netip.MustParseAddr("192.0.2.1"))
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	cfg = bgp.DefaultConfig(as, right)
-	cfg.Listen = nil
-	peer = bgp.DefaultPeer(left, as)
-	peer.Port, peer.LocalAddress = port, right
-	cfg.Peers = []bgp.Peer{peer}
-	b, err := start(cfg, vni, netip.MustParseAddr("192.0.2.2"))
+	n, err := start(cfg, vni, netip.MustParseAddr("192.0.2.1"))
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	mac := evpn.MAC{0x02, 0x42, 0xac, 0x12, 0x00, 0x0a}
-	a.table.events <- []evpn.Event{&evpn.LocalMAC{VNI: vni, MAC: mac, Port: 3}}
+	n.table.events <- []evpn.Event{&evpn.LocalMAC{VNI: vni, MAC: mac, Port: 3}}
 
 	for known := false; !known; {
-		d := <-b.table.deltas
+		d := <-n.table.deltas
 		for _, f := range d.Flood {
 			fmt.Printf("flood: VNI %v to %v\n", f.VNI, f.Via.VTEP)
 		}
@@ -105,20 +92,12 @@ func Example() {
 			known = true
 		}
 	}
-	if err := errors.Join(a.end(), b.end()); err != nil {
+	fmt.Println("announced:", <-router.announced)
+	if err := n.end(); err != nil {
 		log.Fatal(err)
 	}
 	// Output:
-	// flood: VNI 100 to 192.0.2.1
-	// forward: 02:42:ac:12:00:0a in VNI 100 to 192.0.2.1
-}
-
-// freePort returns a TCP port at which nobody listens just now.
-func freePort(at netip.Addr) uint16 {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: at.AsSlice()})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
+	// flood: VNI 100 to 192.0.2.2
+	// forward: 02:00:00:00:00:01 in VNI 100 to 192.0.2.2
+	// announced: 127.0.0.1:100 [2]:[0]:[48]:[02:42:ac:12:00:0a]
 }

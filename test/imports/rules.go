@@ -55,7 +55,7 @@ const anywhere = "..."
 // layers is the table. A package belongs to the first folder it is in, so inner
 // folders come first.
 var layers = []layer{
-	{folder: "evpn/run", ours: []string{"evpn"}, stdOnly: true, because: "a Go program runs the engine between any two adapters", fromTest: []string{"bgp", "dataplane"}},
+	{folder: "evpn/run", ours: []string{"evpn"}, stdOnly: true, because: "a Go program runs the engine between any two adapters", fromTest: []string{"bgp", "dataplane", "test/peer"}},
 	{folder: "evpn", stdOnly: true, because: "the rules of EVPN are pure: no I/O, no library"},
 	{folder: "bgp", ours: []string{"evpn"}, because: "an adapter knows the core and no other adapter; glue belongs to cmd/evpnd", fromTest: []string{"test/lab"}},
 	{folder: "dataplane/entries", ours: []string{"evpn"}, stdOnly: true, because: "desired and actual are compared without a kernel"},
