@@ -197,8 +197,8 @@ func (u *fromPeer) emit(ev evpn.Event) {
 }
 
 // GoBGP sends one route an UPDATE. They are gathered on their way to the peer:
-// one that comes when nothing came for gatherMost goes out at once; of those
-// that follow, more are waited for until GoBGP is silent for gatherQuiet, and
+// one that comes after GoBGP was silent for gatherQuiet goes out at once; of
+// those that follow, more are waited for until it is silent so long again, and
 // no longer than gatherMost. In the first table of a session, which End-of-RIB
 // ends, none is urgent.
 const (
@@ -251,7 +251,7 @@ func (x *session) relayToPeer(l *gobgp.Leg) *ending {
 // message takes one message of GoBGP, and decides whether more are waited for.
 func (d *toPeer) message(msg []byte) {
 	now := time.Now()
-	if now.Sub(d.last) > gatherMost {
+	if now.Sub(d.last) > d.quiet {
 		d.alone = true
 	}
 	if d.last = now; !d.pack.Waiting() {
