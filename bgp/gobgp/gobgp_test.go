@@ -106,13 +106,15 @@ func update(t *testing.T, msg []byte) (evpn.Update, bool) {
 
 // route is one of a MAC, with all that GoBGP does not know or does not like.
 func route(seq uint32) (*evpn.Route, *evpn.Attrs) {
-	return &evpn.Route{
+	r := &evpn.Route{
 		NLRI:  evpn.NLRI{Type: evpn.MACIP, RD: evpn.NewRD(routerID, 5), MAC: evpn.MAC{2, 0x42, 0xac, 0x12, 0, 10}},
 		Label: 10,
-	}, &evpn.Attrs{
+	}
+	a := &evpn.Attrs{
 		NextHop: netip.MustParseAddr("192.0.2.1"), Targets: []evpn.RT{evpn.NewRT(65000, 10)}, Encap: evpn.EncapVXLAN,
 		Mobility: evpn.Mobility{Seq: seq}, ND: evpn.ND{Present: true, Router: true}, Other: [][8]byte{{6, 6, 1}},
 	}
+	return r, a
 }
 
 // TestHiddenCommunities: the peer reads the extended communities that were
